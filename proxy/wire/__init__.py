@@ -1,0 +1,1 @@
+"""One wire protocol a file: body to Conversation, events to text and code, verdict to refusal."""
