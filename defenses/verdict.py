@@ -113,11 +113,14 @@ class Detector(Protocol[Subject_contra]):
 
 
 class DetectorError(Exception):
-    """A detector could not look, or not at everything; `findings` are from what it did see."""
+    """A detector could not look. With `partial`, it read only a part: `findings` are from that."""
 
-    def __init__(self, reason: str, *, findings: Sequence[Finding] = ()) -> None:
+    def __init__(
+        self, reason: str, *, findings: Sequence[Finding] = (), partial: bool = False
+    ) -> None:
         super().__init__(reason)
         self.findings = tuple(findings)
+        self.partial = partial
 
 
 def merge(verdicts: Sequence[Verdict]) -> Verdict:
