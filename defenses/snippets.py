@@ -316,7 +316,7 @@ def may_start_code(line: str) -> bool:
         return True
     if any(start.startswith(head) or head.startswith(start) for start in _SYMBOL_STARTS):
         return True
-    if re.fullmatch(r"[ \t>*+.)\d-]*~{0,2}", line):
+    if re.fullmatch(r"[ \t>*+.)\d-]*~*", line):
         return True
     if head[0] == "@":
         return " " not in head.strip() or "(" in head
