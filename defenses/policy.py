@@ -6,7 +6,7 @@ error, so that a typo never switches a guard off in silence.
 
 import hashlib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
@@ -74,7 +74,8 @@ class Policy:
         for key in table:
             if key not in known:
                 raise PolicyError(f"`{key}` is no policy key; known are {', '.join(sorted(known))}.")
-        return cls(**{key: _READERS[key](key, value) for key, value in table.items()})
+        read: dict[str, Any] = {key: _READERS[key](key, value) for key, value in table.items()}
+        return cls(**read)
 
     @property
     def version(self) -> str:
@@ -196,7 +197,7 @@ def _names(key: str, value: Any) -> frozenset[str]:
     return frozenset(value)
 
 
-_READERS = {
+_READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "shadow": _bool,
     "refusal_style": _style,
     "budget": _seconds,

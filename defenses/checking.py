@@ -1,0 +1,90 @@
+"""The checking of one snippet: static claims, then proof or refutation by running it.
+
+This is the paper's Algorithm 1 (BlueCodeAgent, 2025) made fast: static checkers claim, the dynamic
+checker confirms, refutes or says that it cannot test, fusion weighs both, the policy decides.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import anyio
+
+from bluecode.defenses import language
+from bluecode.defenses.conversation import Snippet
+from bluecode.defenses.fusion import fuse
+from bluecode.defenses.policy import Policy
+from bluecode.defenses.screening import Timer, screen
+from bluecode.defenses.verdict import Detector, DetectorError, Evidence, Finding, Verdict
+
+
+class Checker(Detector[Snippet], Protocol):
+    """A detector of code."""
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """Canonical names of the languages it reads; `*` reads any text but settles none."""
+        ...
+
+
+class DynamicReport(Protocol):
+    """What running a snippet showed."""
+
+    @property
+    def evidence(self) -> Sequence[Evidence]:
+        """One for each claim, in the order of the claims."""
+        ...
+
+    @property
+    def discovered(self) -> Sequence[Finding]:
+        """What no static checker had claimed."""
+        ...
+
+
+class Prover(Protocol):
+    """The dynamic checker."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def languages(self) -> frozenset[str]: ...
+
+    async def test(self, snippet: Snippet, claims: Sequence[Finding]) -> DynamicReport:
+        """Run the snippet. Raises `DetectorError` when the sandbox cannot be used."""
+        ...
+
+
+async def check(
+    snippet: Snippet,
+    checkers: Sequence[Checker],
+    prover: Prover | None,
+    policy: Policy,
+    *,
+    timer: Timer | None = None,
+) -> Verdict:
+    """Decide on one snippet; a language that no checker reads makes it `unchecked`."""
+    spoken = snippet.language
+    if spoken in language.DATA:
+        unchecked: tuple[str, ...] = ()
+    else:
+        unchecked = () if any(spoken in checker.languages for checker in checkers) else ("language",)
+    readers = [item for item in checkers if spoken in item.languages or "*" in item.languages]
+    static = await screen(snippet, readers, policy, unchecked=unchecked, timer=timer)
+    if prover is None or spoken not in prover.languages:
+        return static
+    failed = list(static.failed)
+    findings: Sequence[Finding] = static.findings
+    with anyio.move_on_after(policy.budget) as scope:
+        try:
+            report = await prover.test(snippet, static.findings)
+            findings = _weigh(static.findings, report)
+        except DetectorError:
+            failed.append(prover.name)
+    if scope.cancelled_caught:
+        failed.append(prover.name)
+    return policy.decide(findings, failed=failed, unchecked=static.unchecked)
+
+
+def _weigh(claims: Sequence[Finding], report: DynamicReport) -> tuple[Finding, ...]:
+    fused = [fuse(claim, proof) for claim, proof in zip(claims, report.evidence, strict=True)]
+    return (*fused, *report.discovered)

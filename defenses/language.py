@@ -1,0 +1,119 @@
+"""Which language a piece of code is in: by tag, by file name, then by its content.
+
+Content only ever says `python` with certainty (it parses and does something only a program does)
+or names a language by an unmistakable line; everything else stays unknown, which is reported as
+unchecked, never as safe.
+"""
+
+import ast
+import re
+import warnings
+from pathlib import PurePosixPath
+
+_NAMES = {
+    "python": "python py python3 py3 python2 pyi ipython ipython3 jupyter pycon pyw sage",
+    "javascript": "javascript js jsx mjs cjs node nodejs ecmascript",
+    "typescript": "typescript ts tsx mts cts",
+    "bash": "bash sh shell zsh ksh fish console shell-session shellscript terminal cmd bat",
+    "powershell": "powershell ps1 pwsh",
+    "c": "c h",
+    "cpp": "cpp c++ cxx cc hpp hxx",
+    "csharp": "csharp c# cs",
+    "java": "java",
+    "kotlin": "kotlin kt kts",
+    "go": "go golang",
+    "rust": "rust rs",
+    "ruby": "ruby rb",
+    "php": "php php3 php8",
+    "swift": "swift",
+    "scala": "scala",
+    "perl": "perl pl pm",
+    "lua": "lua",
+    "r": "r",
+    "sql": "sql postgresql mysql sqlite plsql tsql",
+    "html": "html htm xhtml vue svelte jinja jinja2 html+jinja django",
+    "css": "css scss sass less",
+    "dockerfile": "dockerfile docker containerfile",
+    "terraform": "terraform tf hcl",
+    "yaml": "yaml yml",
+    "make": "make makefile mk",
+    "diff": "diff patch udiff",
+    "json": "json jsonc json5 ipynb ndjson jsonl",
+    "toml": "toml",
+    "ini": "ini cfg conf properties env dotenv",
+    "xml": "xml svg",
+    "csv": "csv tsv",
+    "markdown": "markdown md mdx rst",
+    "text": "text txt plaintext plain output log none ascii tree mermaid",
+}
+_CANONICAL = {alias: name for name, aliases in _NAMES.items() for alias in aliases.split()}
+DATA = frozenset({"json", "toml", "ini", "xml", "csv", "markdown", "text", "css"})
+"""Languages that hold no program: nothing in them waits for a checker."""
+
+_UNMISTAKABLE = (
+    ("bash", re.compile(r"^(?:#!.*\b(?:ba|z|k)?sh\b|\$ \w|(?:sudo|cd|ls|curl|apt-get|npm) \S)", re.M)),
+    ("c", re.compile(r"^\s*#include\s*[<\"]\w", re.M)),
+    ("php", re.compile(r"<\?php")),
+    ("go", re.compile(r"^package \w+\s*$", re.M)),
+    ("java", re.compile(r"^\s*(?:public|private) (?:static |final )*(?:class|void|int)\b", re.M)),
+    ("javascript", re.compile(r"^\s*(?:const|let|var) \w+ =|=>|\brequire\(['\"]|^\s*function \w+\(", re.M)),
+    ("html", re.compile(r"<(?:!doctype|html|div|script|body)\b", re.I)),
+    ("sql", re.compile(r"^\s*(?:SELECT|INSERT INTO|UPDATE|CREATE TABLE|DELETE FROM)\b", re.M)),
+)
+_PYTHONIC = re.compile(
+    r"^\s*(?:(?:async )?def \w+\s*\(.*\).*:|class \w+.*:|from [\w.]+ import \S|import \w[\w., ]*$"
+    r"|(?:if|for|while|with|try|except|elif|else)\b.*:\s*(?:#.*)?$|@\w[\w.]*(?:\(.*\))?$|>>> )",
+    re.M,
+)
+_PROGRAM = (
+    ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef,
+    ast.Call, ast.Assign, ast.AugAssign, ast.With, ast.For, ast.While,
+)  # fmt: skip
+_LARGEST_GUESS = 200_000
+
+
+def canonical(tag: str) -> str | None:
+    """The canonical name for a fence's tag or a file suffix; None where it names no language."""
+    return _CANONICAL.get(tag.lower().strip().lstrip("."))
+
+
+def of_path(path: str) -> str | None:
+    """The language that a file's name says."""
+    name = PurePosixPath(path.replace("\\", "/")).name.lower()
+    if name in ("dockerfile", "containerfile", "makefile"):
+        return canonical(name)
+    suffix = name.rpartition(".")[2] if "." in name else ""
+    return canonical(suffix) if suffix else None
+
+
+def of_content(code: str) -> str | None:
+    """The language that the content shows beyond doubt, or None."""
+    if len(code) > _LARGEST_GUESS:
+        code = code[:_LARGEST_GUESS].rpartition("\n")[0]
+    if parses_as_program(code) or (_PYTHONIC.search(code) and not _looks_other(code)):
+        return "python"
+    return next((name for name, sign in _UNMISTAKABLE if sign.search(code)), None)
+
+
+def parses_as_program(code: str) -> bool:
+    """Is it Python that does something, not a word or a number that happens to parse?"""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # odd escapes are the snippet's affair
+            tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(isinstance(node, _PROGRAM) for node in ast.walk(tree))
+
+
+def _looks_other(code: str) -> bool:
+    return any(sign.search(code) for name, sign in _UNMISTAKABLE if name not in ("bash", "sql"))
+
+
+def decide(code: str, *, tag: str = "", path: str | None = None) -> str | None:
+    """Tag first, then file name, then content; data tags yield to content that is Python."""
+    named = canonical(tag) if tag else None
+    named = named or (of_path(path) if path else None)
+    if named is None or named in DATA - {"json", "csv", "css"}:
+        return of_content(code) or named
+    return named
