@@ -1,0 +1,62 @@
+"""Every Prometheus metric by name. Labels come from closed sets; nothing a user wrote is one."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from bluecode.defenses.verdict import Verdict
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The metrics of one application, in a registry of its own."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = self._counter("requests", "Requests by route, client family and decision", "route client decision")
+        self.verdicts = self._counter("verdicts", "Verdicts by phase, category, action and mode", "phase category action mode")
+        self.findings = self._counter("findings", "Findings by rule, CWE and phase", "rule cwe phase")
+        self.unchecked = self._counter("unchecked", "Content nobody looked at, by reason", "reason")
+        self.failed = self._counter("detector_failures", "Detectors that failed or came late", "detector")
+        self.upstream_errors = self._counter("upstream_errors", "Upstream failures by kind", "kind")
+        self.upstream_replies = self._counter("upstream_replies", "Upstream replies by status class", "status")
+        self.guests = self._counter("guest_runs", "Sandbox runs by outcome", "outcome")
+        self.cached = self._counter("cached_verdicts", "Verdicts from the cache, by phase", "phase")
+        self.disconnects = self._counter("client_disconnects", "Clients that left before the end", "route")
+        self.seconds = Histogram(
+            "bluecode_seconds",
+            "Seconds by stage: screening, checking, sandbox, held, request",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.detector_seconds = Histogram(
+            "bluecode_detector_seconds", "Seconds by detector", ["detector"], buckets=_SECONDS, registry=self.registry
+        )
+        self.in_flight = Gauge("bluecode_in_flight", "Requests being served", registry=self.registry)
+
+    def _counter(self, name: str, text: str, labels: str) -> Counter:
+        return Counter(f"bluecode_{name}", text, labels.split(), registry=self.registry)
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)
+
+    def count(self, phase: str, verdict: Verdict) -> None:
+        """Count one verdict; `phase` is `prompt` or `code`."""
+        mode = "shadow" if verdict.shadow else "enforced"
+        action = verdict.action.name.lower()
+        categories = {finding.category.value for finding in verdict.findings} or {"none"}
+        for category in categories:
+            self.verdicts.labels(phase, category, action, mode).inc()
+        for finding in verdict.findings:
+            self.findings.labels(finding.rule, str(finding.cwe or ""), phase).inc()
+        self.count_unseen(verdict.unchecked, verdict.failed)
+
+    def count_unseen(self, unchecked: Iterable[str], failed: Iterable[str] = ()) -> None:
+        for reason in unchecked:
+            self.unchecked.labels(reason).inc()
+        for name in failed:
+            self.failed.labels(name).inc()

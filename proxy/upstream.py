@@ -1,0 +1,228 @@
+"""The model provider behind BlueCode: raw bytes out, raw bytes back.
+
+`HttpUpstream` speaks to anything that serves the OpenAI protocol and never parses a body.
+`LiteLLMUpstream` serves every other provider; litellm takes seconds to import, so it is imported
+only when such an upstream is opened.
+"""
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aiohttp
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+HOP_BY_HOP = frozenset(
+    "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer"
+    " transfer-encoding upgrade".split()
+)
+"""RFC 9110 section 7.6.1: these belong to one connection and are never passed on."""
+
+
+class UpstreamError(Exception):
+    """The provider could not be used; `status` is what the client gets, the message is safe."""
+
+    def __init__(self, status: int, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        """One of `connect`, `timeout`, `broken`, `provider`: a metric label."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to the provider."""
+
+    method: str
+    path: str
+    """Below the API root, for example `/chat/completions`."""
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Reply(Protocol):
+    """The provider's answer while it arrives."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]: ...
+
+    async def chunk(self) -> bytes:
+        """The next bytes, empty at the end. May be cancelled and called again."""
+        ...
+
+
+class Upstream(Protocol):
+    """Where requests go. Opening and closing belong to the application's lifespan."""
+
+    @property
+    def state(self) -> str:
+        """`untried`, `reachable` or `unreachable`, as the last request found it."""
+        ...
+
+    def send(self, call: Call) -> AbstractAsyncContextManager[Reply]:
+        """Send one request. Raises `UpstreamError`; leaving the context closes the connection."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class _HttpReply:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers = tuple(response.headers.items())
+
+    async def chunk(self) -> bytes:
+        try:
+            return await self._response.content.readany()
+        except TimeoutError as error:
+            raise UpstreamError(504, "The model provider fell silent.", kind="timeout") from error
+        except aiohttp.ClientError as error:
+            raise UpstreamError(502, "The model provider broke off.", kind="broken") from error
+
+
+class HttpUpstream:
+    """An OpenAI-compatible API root, for example `https://api.openai.com/v1`."""
+
+    def __init__(self, root: str, *, connect: float = 10.0, read: float = 600.0) -> None:
+        self._root = root.rstrip("/")
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
+        self._session: aiohttp.ClientSession | None = None
+        self.state = "untried"
+
+    @asynccontextmanager
+    async def send(self, call: Call) -> AsyncIterator[Reply]:
+        url = f"{self._root}{call.path}" + (f"?{call.query}" if call.query else "")
+        try:
+            async with self._open().request(
+                call.method, url, headers=call.headers, data=call.body, allow_redirects=False
+            ) as response:
+                self.state = "reachable"
+                yield _HttpReply(response)
+        except TimeoutError as error:
+            self.state = "unreachable"
+            raise UpstreamError(504, "The model provider did not answer in time.", kind="timeout") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            self.state = "unreachable"
+            raise UpstreamError(502, "The model provider cannot be reached.", kind="connect") from error
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=self._timeout,
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                read_bufsize=2**18,
+            )
+        return self._session
+
+
+class _ModelReply:
+    def __init__(
+        self, status: int, content_type: str, source: MemoryObjectReceiveStream[bytes | Exception]
+    ) -> None:
+        self.status = status
+        self.headers = (("content-type", content_type),)
+        self._source = source
+
+    async def chunk(self) -> bytes:
+        try:
+            item = await self._source.receive()
+        except anyio.EndOfStream:
+            return b""
+        if isinstance(item, Exception):
+            raise UpstreamError(502, "The model provider broke off.", kind="broken") from item
+        return item
+
+
+class LiteLLMUpstream:
+    """A model by its litellm name, for example `anthropic/claude-sonnet-4-5`."""
+
+    def __init__(self, model: str, *, key: str | None = None, read: float = 600.0) -> None:
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        import litellm
+
+        self._litellm: Any = litellm
+        self._model = model
+        self._key = key
+        self._read = read
+        self.state = "untried"
+
+    @asynccontextmanager
+    async def send(self, call: Call) -> AsyncIterator[Reply]:
+        if call.path == "/models" and call.method == "GET":
+            yield await _whole(json.dumps(self._models()).encode())
+            return
+        if call.path not in ("/chat/completions", "/embeddings"):
+            raise UpstreamError(404, "This upstream serves no such path.", kind="provider")
+        body = json.loads(call.body)
+        answer = await self._ask(call, body)
+        if not body.get("stream"):
+            yield await _whole(answer.model_dump_json(exclude_unset=True).encode())
+            return
+        send, receive = anyio.create_memory_object_stream[bytes | Exception](16)
+        async with anyio.create_task_group() as tasks, receive:
+            tasks.start_soon(_pump, answer, send)
+            yield _ModelReply(200, "text/event-stream", receive)
+            tasks.cancel_scope.cancel()
+
+    async def close(self) -> None:
+        """litellm keeps its own clients and closes them itself."""
+
+    def _models(self) -> dict[str, Any]:
+        return {"object": "list", "data": [{"id": self._model, "object": "model", "created": 0, "owned_by": "litellm"}]}
+
+    async def _ask(self, call: Call, body: dict[str, Any]) -> Any:
+        bearer = dict((name.lower(), value) for name, value in call.headers).get("authorization", "")
+        key = self._key or bearer.removeprefix("Bearer ").strip() or None
+        ask = self._litellm.acompletion if call.path == "/chat/completions" else self._litellm.aembedding
+        try:
+            answer = await ask(**{**body, "model": self._model}, api_key=key, timeout=self._read)
+        except self._litellm.exceptions.Timeout as error:
+            self.state = "unreachable"
+            raise UpstreamError(504, "The model provider did not answer in time.", kind="timeout") from error
+        except Exception as error:  # litellm's errors share no base class; this edge names them all
+            status = getattr(error, "status_code", None)
+            self.state = "reachable" if isinstance(status, int) else "unreachable"
+            given = status if isinstance(status, int) and 400 <= status <= 599 else 502
+            raise UpstreamError(given, f"The model provider refused ({type(error).__name__}).", kind="provider") from error
+        self.state = "reachable"
+        return answer
+
+
+async def _whole(body: bytes) -> _ModelReply:
+    send, receive = anyio.create_memory_object_stream[bytes | Exception](1)
+    async with send:
+        await send.send(body)
+    return _ModelReply(200, "application/json", receive)
+
+
+async def _pump(answer: Any, target: MemoryObjectSendStream[bytes | Exception]) -> None:
+    async with target:
+        try:
+            async for chunk in answer:
+                await target.send(b"data: " + chunk.model_dump_json(exclude_unset=True).encode() + b"\n\n")
+        except Exception as error:  # whatever litellm raises is handed to the reader, which names it
+            await target.send(error)
+            return
+        await target.send(b"data: [DONE]\n\n")
+
+
+def forwardable(headers: Mapping[str, str], drop: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """The headers that are passed on: all but hop-by-hop ones, those they name, and `drop`."""
+    named = {name.strip().lower() for name in headers.get("connection", "").split(",")}
+    gone = HOP_BY_HOP | drop | named
+    return tuple((name, value) for name, value in headers.items() if name.lower() not in gone)
