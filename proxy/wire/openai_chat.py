@@ -286,7 +286,7 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 
 def event(payload: Mapping[str, Any]) -> bytes:
-    return b"data: " + json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace") + b"\n\n"
+    return b"data: " + json.dumps(payload, separators=(",", ":")).encode() + b"\n\n"
 
 
 def text_chunk(like: Mapping[str, Any], index: int, text: str) -> dict[str, Any]:

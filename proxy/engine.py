@@ -1,0 +1,147 @@
+"""Detectors, checkers and the sandbox, opened once and shared by the proxy and the command line.
+
+Verdicts are cached by content digest, so what an assistant sends again each turn costs nothing and
+gets the same verdict again. A verdict in which a detector failed is not kept.
+"""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Generic, TypeVar
+
+from bluecode.defenses.checkers import CHECKERS
+from bluecode.defenses.checkers.dynamic import DynamicChecker
+from bluecode.defenses.checking import Checker, check
+from bluecode.defenses.conversation import Message, Snippet
+from bluecode.defenses.detectors import DETECTORS
+from bluecode.defenses.policy import Policy
+from bluecode.defenses.screening import screen
+from bluecode.defenses.verdict import Detector, Verdict
+from bluecode.proxy.config import Config
+from bluecode.sandbox.outcome import SandboxUnavailable
+from bluecode.sandbox.workers import Sandbox
+
+Kept = TypeVar("Kept")
+Progress = Callable[[str], None]
+Timer = Callable[[str, float], None]
+
+
+def _silent(_: str, __: float) -> None:
+    """No one asked for times."""
+
+
+class Cache(Generic[Kept]):
+    """A bounded mapping that forgets what was not asked for longest."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._items: OrderedDict[str, Kept] = OrderedDict()
+
+    def get(self, key: str) -> Kept | None:
+        item = self._items.get(key)
+        if item is not None:
+            self._items.move_to_end(key)
+        return item
+
+    def put(self, key: str, item: Kept) -> None:
+        self._items[key] = item
+        self._items.move_to_end(key)
+        while len(self._items) > self._size:
+            self._items.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A verdict, and whether it was remembered rather than made."""
+
+    verdict: Verdict
+    cached: bool
+
+
+class Engine:
+    """See `Engine.open`."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        detectors: Sequence[Detector[Message]],
+        checkers: Sequence[Checker],
+        prover: DynamicChecker | None,
+        *,
+        entries: int = 20_000,
+        timer: Timer = _silent,
+    ) -> None:
+        self.policy = policy
+        self.timer = timer
+        self._detectors = detectors
+        self._checkers = checkers
+        self._prover = prover
+        self._version = f"{metadata.version('bluecode')}:{policy.version}:"
+        self._verdicts: Cache[Verdict] = Cache(entries)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, config: Config, policy: Policy, *, on_progress: Progress | None = None
+    ) -> AsyncIterator["Engine"]:
+        """Load the detectors and warm the sandbox. Raises `SandboxUnavailable` where it is needed
+        and cannot be had; disable the `dynamic` checker in the policy to go without."""
+        wanted = [make for name, make in DETECTORS.items() if name not in policy.disabled]
+        checkers = [make for name, make in CHECKERS.items() if name not in policy.disabled]
+        async with AsyncExitStack() as stack:
+            prover = None
+            if "dynamic" not in policy.disabled:
+                sandbox = await stack.enter_async_context(
+                    Sandbox.open(cache=config.cache_dir, workers=config.workers, on_progress=on_progress)
+                )
+                prover = DynamicChecker(sandbox)
+            yield cls(
+                policy,
+                [make() for make in wanted],
+                [make() for make in checkers],
+                prover,
+                entries=config.cache_entries,
+            )
+
+    @property
+    def ready(self) -> dict[str, bool]:
+        """What is loaded, by name."""
+        names = [item.name for item in (*self._detectors, *self._checkers)]
+        sandbox = {} if self._prover is None else {"sandbox": self._prover.sandbox.ready}
+        return {**dict.fromkeys(names, True), **sandbox}
+
+    async def screen(self, message: Message) -> Verdict:
+        """The verdict on one message that the model is about to read."""
+        return (await self.decide_message(message)).verdict
+
+    async def check(self, snippet: Snippet) -> Verdict:
+        """The verdict on one snippet that the model wrote."""
+        return (await self.decide_snippet(snippet)).verdict
+
+    async def decide_message(self, message: Message) -> Decided:
+        key = f"{self._version}{message.digest}{','.join(message.unread)}"
+        if kept := self._verdicts.get(key):
+            return Decided(kept, True)
+        verdict = await screen(
+            message, self._detectors, self.policy, unchecked=message.unread, timer=self.timer
+        )
+        return self._keep(key, verdict)
+
+    async def decide_snippet(self, snippet: Snippet) -> Decided:
+        key = f"{self._version}{snippet.digest}"
+        if kept := self._verdicts.get(key):
+            return Decided(kept, True)
+        verdict = await check(
+            snippet, self._checkers, self._prover, self.policy, timer=self.timer
+        )
+        return self._keep(key, verdict)
+
+    def _keep(self, key: str, verdict: Verdict) -> Decided:
+        if not verdict.failed:
+            self._verdicts.put(key, verdict)
+        return Decided(verdict, False)
+
+
+__all__ = ["Cache", "Decided", "Engine", "SandboxUnavailable"]

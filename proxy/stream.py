@@ -1,0 +1,331 @@
+"""Code held back from a streamed answer. Prose already sent cannot be recalled; code never leaves
+unchecked.
+
+Events are kept as they came, in their order, and leave unchanged as soon as all the text in them
+is settled prose or belongs to code that passed. Where code is blocked, the event that holds its
+first character is cut there, a note takes the code's place and the choice ends with `stop`.
+Tool calls of a choice wait until the choice is finished: half a call sends assistants into loops.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bluecode.defenses import carriers
+from bluecode.defenses.conversation import Snippet
+from bluecode.defenses.policy import Policy
+from bluecode.defenses.snippets import Block, SnippetExtractor
+from bluecode.defenses.verdict import Verdict, merge
+from bluecode.proxy.notes import Notes, as_json
+from bluecode.proxy.sse import BrokenStream, data_of
+from bluecode.proxy.wire import openai_chat as chat
+
+Check = Callable[[Sequence[Snippet]], Awaitable[Verdict]]
+"""Decides on snippets; counts and remembers what it decided."""
+
+
+@dataclass(slots=True)
+class _Event:
+    """One event on hold. `ends` says how far each choice's text had come with it."""
+
+    raw: bytes
+    payload: dict[str, Any] | None = None
+    starts: dict[int, int] = field(default_factory=dict)
+    ends: dict[int, int] = field(default_factory=dict)
+    tools: bool = False
+    last: bool = False
+
+
+@dataclass(slots=True)
+class _Choice:
+    """One choice of the answer while it comes in."""
+
+    extractor: SnippetExtractor = field(default_factory=SnippetExtractor)
+    received: int = 0
+    calls: dict[Any, chat.ToolCall] = field(default_factory=dict)
+    call_bytes: int = 0
+    tools_passed: bool = False
+    finished: bool = False
+    open: bool = False
+    """Held past the limit and let through by policy: nothing more is looked at."""
+    cut: int | None = None
+    """Offset of the first character that the client does not get."""
+
+
+class HeldStream:
+    """Raw events in, raw events out; `await check(...)` is the only thing it waits for."""
+
+    def __init__(
+        self, check: Check, policy: Policy, notes: Notes, *, limit: int, choices: int = 1
+    ) -> None:
+        self._check = check
+        self._policy = policy
+        self._notes = notes
+        self._limit = limit
+        self._expected = choices
+        self._choices: dict[int, _Choice] = {}
+        self._queue: list[_Event] = []
+        self._like: dict[str, Any] = {}
+        self._done = False
+        self.verdict = merge([])
+        """Of all that was checked so far."""
+
+    @property
+    def holding(self) -> bool:
+        """Is something held that the client is waiting for?"""
+        return bool(self._queue)
+
+    @property
+    def over(self) -> bool:
+        """Every choice was cut: the rest of the answer is of no use but for its usage."""
+        cut = [choice.cut is not None for choice in self._choices.values()]
+        return len(cut) >= self._expected and all(cut)
+
+    async def push(self, raw: bytes) -> list[bytes]:
+        """Take one event; the events that may leave now. Raises `BrokenStream`."""
+        event = self._read(raw)
+        if event is None:
+            return [raw] if not self._queue else self._keep(_Event(raw))
+        if event.payload is None:
+            return await self.finish(done=raw)
+        self._queue.append(event)
+        for delta in chat.deltas(event.payload):
+            if (choice := self._choices.get(delta.index)) and choice.cut is not None:
+                event = self._replace(event, _trim(event, delta.index, 0))
+            else:
+                await self._take(event, delta)
+        return self._release()
+
+    async def finish(self, done: bytes = chat.DONE) -> list[bytes]:
+        """The provider has ended, in good order or not; everything that is left."""
+        if self._done:
+            return []
+        self._done = True
+        for index, choice in self._choices.items():
+            await self._finish_choice(index, choice)
+        ready = self._release()
+        tail = [event for event in self._queue if event.raw]
+        self._queue = []
+        return [*ready, *self._closing(tail), done]
+
+    def _read(self, raw: bytes) -> _Event | None:
+        data = data_of(raw)
+        if data is None:
+            return None
+        if data == b"[DONE]":
+            return _Event(raw)
+        try:
+            payload = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise BrokenStream("an event's data is not JSON") from error
+        if not isinstance(payload, dict):
+            raise BrokenStream("an event's data is not an object")
+        self._like = self._like or payload
+        return _Event(raw, payload)
+
+    def _replace(self, old: _Event, new: _Event) -> _Event:
+        self._queue = [new if event is old else event for event in self._queue]
+        return new
+
+    def _keep(self, event: _Event) -> list[bytes]:
+        self._queue.append(event)
+        return []
+
+    async def _take(self, event: _Event, delta: chat.ChoiceDelta) -> None:
+        choice = self._choices.setdefault(delta.index, _Choice())
+        event.starts.setdefault(delta.index, choice.received)
+        choice.received += len(delta.text)
+        event.ends[delta.index] = choice.received
+        event.last = event.last or delta.finish is not None
+        if choice.open:
+            return
+        if delta.opaque:
+            self._note_unseen("other")
+        if "```" in delta.reasoning:
+            self._note_unseen("reasoning")
+        if delta.tools:
+            event.tools = True
+            self._collect(choice, delta)
+        blocks = choice.extractor.feed(delta.text)
+        await self._judge(delta.index, choice, blocks, event)
+        if delta.finish is not None:
+            await self._finish_choice(delta.index, choice)
+        if choice.extractor.held + choice.call_bytes > self._limit and not choice.finished:
+            self._overflow(delta.index, choice)
+
+    def _collect(self, choice: _Choice, delta: chat.ChoiceDelta) -> None:
+        choice.tools_passed = False
+        for piece in delta.tools:
+            index = piece.get("index")
+            at = index if isinstance(index, int) else piece.get("id", len(choice.calls))
+            chat.add_to(choice.calls.setdefault(at, chat.ToolCall()), piece)
+        choice.call_bytes += sum(len(json.dumps(piece)) for piece in delta.tools)
+
+    async def _finish_choice(self, index: int, choice: _Choice) -> None:
+        if choice.cut is not None or choice.open or choice.finished:
+            return
+        choice.finished = True
+        await self._judge(index, choice, choice.extractor.close(), None)
+        if choice.cut is None and choice.calls:
+            await self._judge_calls(index, choice)
+
+    async def _judge(
+        self, index: int, choice: _Choice, blocks: Sequence[Block], event: _Event | None
+    ) -> None:
+        for block in blocks:
+            verdict = await self._decide(carriers.in_block(block))
+            if verdict.blocks:
+                self._cut(index, choice, block.start, verdict)
+                return
+            if verdict.warns:
+                self._warn(index, verdict, event)
+
+    async def _judge_calls(self, index: int, choice: _Choice) -> None:
+        snippets, unchecked = snippets_of(choice.calls.values())
+        verdict = await self._decide(snippets, unchecked)
+        if verdict.blocks:
+            first = next((e for e in self._queue if e.tools and index in e.starts), None)
+            at = choice.received if first is None else first.starts[index]
+            self._cut(index, choice, at, verdict)
+            return
+        choice.tools_passed = True
+        if verdict.warns:
+            self._warn(index, verdict, None)
+
+    async def _decide(self, snippets: Sequence[Snippet], unchecked: Sequence[str] = ()) -> Verdict:
+        parts = [await self._check(snippets)] if snippets else []
+        if unchecked:
+            parts.append(self._policy.decide((), unchecked=unchecked))
+        self.verdict = merge([self.verdict, *parts])
+        return merge(parts)
+
+    def _note_unseen(self, reason: str) -> None:
+        self.verdict = merge([self.verdict, self._policy.decide((), unchecked=(reason,))])
+
+    def _overflow(self, index: int, choice: _Choice) -> None:
+        verdict = self._policy.decide((), unchecked=("oversized",))
+        self.verdict = merge([self.verdict, verdict])
+        if verdict.blocks:
+            self._cut(index, choice, choice.extractor.settled, verdict)
+        else:
+            choice.open = choice.tools_passed = True
+
+    def _cut(self, index: int, choice: _Choice, at: int, verdict: Verdict) -> None:
+        """End the choice at this offset: what came before stays, a note follows, nothing else."""
+        choice.cut = at
+        choice.calls.clear()
+        kept = [self._cut_event(event, index, at) for event in self._queue]
+        lead = "\n\n" if at else ""
+        self._queue = [
+            *(event for event in kept if event.raw),
+            _Event(chat.event(chat.text_chunk(self._like, index, lead + self._notes.withheld(verdict)))),
+            self._ending(chat.finish_chunk(self._like, index)),
+        ]
+
+    def _ending(self, payload: dict[str, Any]) -> _Event:
+        return _Event(chat.event(payload), payload, last=True)
+
+    def _cut_event(self, event: _Event, index: int, at: int) -> _Event:
+        if event.payload is None or index not in event.starts:
+            return event
+        if event.ends[index] <= at and not event.last and not (event.tools and event.starts[index] >= at):
+            return event
+        kept = max(0, at - event.starts[index])
+        return _trim(event, index, kept)
+
+    def _warn(self, index: int, verdict: Verdict, event: _Event | None) -> None:
+        """Put a note behind the event that closed the code, or before the one that ends all."""
+        note = _Event(chat.event(chat.text_chunk(self._like, index, f"\n\n{self._notes.warning(verdict)}\n\n")))
+        at = len(self._queue)
+        if event is None and self._queue and self._queue[-1].last:
+            at -= 1
+        self._queue.insert(at, note)
+
+    def _release(self) -> list[bytes]:
+        count = 0
+        for event in self._queue:
+            if self._closes(event) or not self._settled(event):
+                break
+            count += 1
+        ready, self._queue = self._queue[:count], self._queue[count:]
+        return [event.raw for event in ready if event.raw]
+
+    def _closes(self, event: _Event) -> bool:
+        """Ends and usage wait for the very end, where the verdict is added to the last of them."""
+        if event.payload is not None and not event.starts and event.payload.get("usage"):
+            return True
+        return event.last and self._all_ended()
+
+    def _all_ended(self) -> bool:
+        ended = sum(item.finished or item.cut is not None for item in self._choices.values())
+        return ended >= self._expected and ended == len(self._choices)
+
+    @property
+    def complete(self) -> bool:
+        """Has every choice come to its end, as far as the provider announced one?"""
+        return bool(self._choices) and self._all_ended()
+
+    def _settled(self, event: _Event) -> bool:
+        for index, end in event.ends.items():
+            choice = self._choices[index]
+            if choice.cut is not None or choice.open:
+                continue
+            if end > choice.extractor.settled or (event.tools and not choice.tools_passed):
+                return False
+        return True
+
+    def _closing(self, tail: list[_Event]) -> list[bytes]:
+        """The last events, with the verdict on the last chunk where there is anything to say."""
+        raws = [event.raw for event in tail]
+        if self.verdict.clean or self.verdict.shadow:
+            return raws
+        told = as_json(self.verdict)
+        for at in range(len(tail) - 1, -1, -1):
+            payload = tail[at].payload
+            if payload is not None:
+                raws[at] = chat.event({**payload, "bluecode": told})
+                return raws
+        extra = {**chat.text_chunk(self._like, 0, ""), "choices": [], "bluecode": told}
+        return [*raws, chat.event(extra)]
+
+
+def _trim(event: _Event, index: int, kept: int) -> _Event:
+    """The event less a choice's tool calls, end, and text after its first `kept` characters."""
+    assert event.payload is not None
+    choices = []
+    for at, choice in enumerate(event.payload.get("choices", ())):
+        if choice.get("index", at) != index:
+            choices.append(choice)
+            continue
+        text = "".join(delta.text for delta in chat.deltas({"choices": [choice]}))[:kept]
+        if text:
+            delta = {key: value for key, value in choice["delta"].items() if key == "role"}
+            choices.append({**choice, "delta": {**delta, "content": text}, "finish_reason": None})
+    others = [item for item in choices if item.get("index") != index]
+    if not choices and not event.payload.get("usage"):
+        return _Event(b"")
+    payload = {**event.payload, "choices": choices}
+    starts = {key: value for key, value in event.starts.items() if key != index or choices != others}
+    return _Event(
+        chat.event(payload),
+        payload,
+        starts=starts,
+        ends={key: event.ends[key] if key != index else event.starts[key] + kept for key in starts},
+        tools=event.tools and bool(others),
+        last=any(item.get("finish_reason") for item in choices) or not choices,
+    )
+
+
+def snippets_of(calls: Any) -> tuple[list[Snippet], tuple[str, ...]]:
+    """The snippets in tool calls, and `arguments` where some could not be read."""
+    snippets: list[Snippet] = []
+    unreadable = False
+    for call in calls:
+        if call.custom:
+            snippets += carriers.in_input(call.text)
+            continue
+        carried = carriers.in_arguments(call.text)
+        snippets += carried.snippets
+        unreadable = unreadable or carried.unreadable
+    return snippets, ("arguments",) if unreadable else ()
