@@ -15,8 +15,8 @@ from bluecode.defenses.conversation import Origin, Snippet
 from bluecode.defenses.snippets import Block, SnippetExtractor
 
 _CODE_KEYS = frozenset(
-    "content contents newstring newstr newtext newsource newcode newcontent filetext code script source"
-    " text body replacement replace insert inserttext codeedit append".split()
+    "content contents newstring newstr newtext newsource newcode newcontent filetext code script"
+    " source text body replacement replace insert inserttext codeedit append".split()
 )
 _COMMAND_KEYS = frozenset("command commands cmd cmds chars shell shellcommand".split())
 _PATH_KEYS = ("path", "filepath", "filename", "file", "absolutepath", "targetfile", "notebookpath")
@@ -27,9 +27,12 @@ _UNIFIED_MARK = re.compile(r"^\+\+\+ (?:b/)?(?P<path>[^\t\n]+)")
 _HEREDOC = re.compile(r"<<-?[ \t]*(?P<quote>['\"]?)(?P<word>\w+)(?P=quote)")
 _REDIRECT = re.compile(r">>?[ \t]*['\"]?([\w./~-]+)|\btee[ \t]+(?:-\w+[ \t]+)*['\"]?([\w./~-]+)")
 _INTERPRETER = re.compile(r"\b(python|node|ruby|perl|php)[\d.]*\b")
-_INLINE_PYTHON = re.compile(r"\bpython[\d.]*\s+(?:-\w\s+)*-c\s+(?P<quote>['\"])(?P<body>.*?)(?<!\\)(?P=quote)", re.DOTALL)
+_INLINE_PYTHON = re.compile(
+    r"\bpython[\d.]*\s+(?:-\w\s+)*-c\s+(?P<quote>['\"])(?P<body>.*?)(?<!\\)(?P=quote)", re.DOTALL
+)
 _SEARCH = re.compile(
-    r"^[ \t]*<{5,9}[^\n]*\n(?P<old>.*?)^[ \t]*={5,9}[ \t\r]*\n(?P<new>.*?)(?:^[ \t]*>{5,9}[^\n]*$|\Z)",
+    r"^[ \t]*<{5,9}[^\n]*\n(?P<old>.*?)^[ \t]*={5,9}[ \t\r]*\n"
+    r"(?P<new>.*?)(?:^[ \t]*>{5,9}[^\n]*$|\Z)",
     re.MULTILINE | re.DOTALL,
 )
 _PATH_LIKE = re.compile(r"[\w./~\\-]*[\w-]\.\w{1,8}")
@@ -75,9 +78,7 @@ def in_input(text: str) -> tuple[Snippet, ...]:
     return tuple(_unwrap(text, "", None, "tool", 1))
 
 
-def _walk(
-    value: Any, key: str, path: str | None, tag: str | None, depth: int
-) -> Iterator[Snippet]:
+def _walk(value: Any, key: str, path: str | None, tag: str | None, depth: int) -> Iterator[Snippet]:
     if depth > _DEEPEST:
         return
     if isinstance(value, str):

@@ -67,7 +67,9 @@ async def check(
     if spoken in language.DATA:
         unchecked: tuple[str, ...] = ()
     else:
-        unchecked = () if any(spoken in checker.languages for checker in checkers) else ("language",)
+        unchecked = (
+            () if any(spoken in checker.languages for checker in checkers) else ("language",)
+        )
     readers = [item for item in checkers if spoken in item.languages or "*" in item.languages]
     static = await screen(snippet, readers, policy, unchecked=unchecked, timer=timer)
     if prover is None or spoken not in prover.languages:

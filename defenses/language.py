@@ -51,12 +51,18 @@ DATA = frozenset({"json", "toml", "ini", "xml", "csv", "markdown", "text", "css"
 """Languages that hold no program: nothing in them waits for a checker."""
 
 _UNMISTAKABLE = (
-    ("bash", re.compile(r"^(?:#!.*\b(?:ba|z|k)?sh\b|\$ \w|(?:sudo|cd|ls|curl|apt-get|npm) \S)", re.M)),
+    (
+        "bash",
+        re.compile(r"^(?:#!.*\b(?:ba|z|k)?sh\b|\$ \w|(?:sudo|cd|ls|curl|apt-get|npm) \S)", re.M),
+    ),
     ("c", re.compile(r"^\s*#include\s*[<\"]\w", re.M)),
     ("php", re.compile(r"<\?php")),
     ("go", re.compile(r"^package \w+\s*$", re.M)),
     ("java", re.compile(r"^\s*(?:public|private) (?:static |final )*(?:class|void|int)\b", re.M)),
-    ("javascript", re.compile(r"^\s*(?:const|let|var) \w+ =|=>|\brequire\(['\"]|^\s*function \w+\(", re.M)),
+    (
+        "javascript",
+        re.compile(r"^\s*(?:const|let|var) \w+ =|=>|\brequire\(['\"]|^\s*function \w+\(", re.M),
+    ),
     ("html", re.compile(r"<(?:!doctype|html|div|script|body)\b", re.I)),
     ("sql", re.compile(r"^\s*(?:SELECT|INSERT INTO|UPDATE|CREATE TABLE|DELETE FROM)\b", re.M)),
 )

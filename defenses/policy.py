@@ -73,7 +73,9 @@ class Policy:
         known = {item.name for item in fields(cls)}
         for key in table:
             if key not in known:
-                raise PolicyError(f"`{key}` is no policy key; known are {', '.join(sorted(known))}.")
+                raise PolicyError(
+                    f"`{key}` is no policy key; known are {', '.join(sorted(known))}."
+                )
         read: dict[str, Any] = {key: _READERS[key](key, value) for key, value in table.items()}
         return cls(**read)
 
@@ -129,7 +131,7 @@ def _bool(key: str, value: Any) -> bool:
 
 def _style(key: str, value: Any) -> RefusalStyle:
     if value not in ("message", "error"):
-        raise PolicyError(f"`{key}` is {value!r}; it must be \"message\" or \"error\".")
+        raise PolicyError(f'`{key}` is {value!r}; it must be "message" or "error".')
     style: RefusalStyle = value
     return style
 
@@ -148,7 +150,7 @@ def _score(key: str, value: Any) -> float:
 
 def _action(key: str, value: Any) -> Action:
     if not isinstance(value, str) or value.upper() not in Action.__members__:
-        raise PolicyError(f"`{key}` is {value!r}; it must be \"allow\", \"warn\" or \"block\".")
+        raise PolicyError(f'`{key}` is {value!r}; it must be "allow", "warn" or "block".')
     return Action[value.upper()]
 
 

@@ -49,7 +49,9 @@ _START = re.compile(
     )""",
     re.VERBOSE,
 )
-_PROSE = re.compile(r"[A-Z][\w'’-]*[,:]? (?![=(])[\w`*\"'(‘“]|[A-Z]\w*:$|(?:[-*>]|\d+[.)]) [A-Z`*]|#+ \w")
+_PROSE = re.compile(
+    r"[A-Z][\w'’-]*[,:]? (?![=(])[\w`*\"'(‘“]|[A-Z]\w*:$|(?:[-*>]|\d+[.)]) [A-Z`*]|#+ \w"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +216,11 @@ class _Open:
                     return _Closed(stop, body, body + inline.start())
                 return None
             if end < 0:
-                return _Closed(len(text), len(text), len(text), first.strip(), False) if final else None
+                return (
+                    _Closed(len(text), len(text), len(text), first.strip(), False)
+                    if final
+                    else None
+                )
             self.info_end = self.seen = end + 1
         info = text[body : self.info_end].strip()
         closing = re.compile(rf"[ \t>]*{self.marker[0]}{{{len(self.marker)},}}[ \t\r]*$")

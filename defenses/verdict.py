@@ -80,7 +80,7 @@ class Verdict:
     failed: tuple[str, ...] = ()
     """Names of detectors that failed or came late: what they would have said is unknown."""
     unchecked: tuple[str, ...] = ()
-    """Why parts were not looked at (`language`, `image`, `oversized` …): never the same as clean."""
+    """Why parts were not looked at (`language`, `image` …): never the same as clean."""
     shadow: bool = False
     """Decided and counted, but not enforced."""
 

@@ -44,7 +44,9 @@ class Audit:
     """Writes entries; `target` is `stdout`, `none` or a file's path."""
 
     def __init__(self, target: str, *, max_bytes: int = 50 * 1024**2, backups: int = 5) -> None:
-        self._logger = logging.Logger("bluecode.audit")  # not shared: no handler of the root gets it
+        self._logger = logging.Logger(
+            "bluecode.audit"
+        )  # not shared: no handler of the root gets it
         if target == "none":
             self._handler: logging.Handler = logging.NullHandler()
         elif target == "stdout":

@@ -94,7 +94,9 @@ class Engine:
             prover = None
             if "dynamic" not in policy.disabled:
                 sandbox = await stack.enter_async_context(
-                    Sandbox.open(cache=config.cache_dir, workers=config.workers, on_progress=on_progress)
+                    Sandbox.open(
+                        cache=config.cache_dir, workers=config.workers, on_progress=on_progress
+                    )
                 )
                 prover = DynamicChecker(sandbox)
             yield cls(
@@ -133,9 +135,7 @@ class Engine:
         key = f"{self._version}{snippet.digest}"
         if kept := self._verdicts.get(key):
             return Decided(kept, True)
-        verdict = await check(
-            snippet, self._checkers, self._prover, self.policy, timer=self.timer
-        )
+        verdict = await check(snippet, self._checkers, self._prover, self.policy, timer=self.timer)
         return self._keep(key, verdict)
 
     def _keep(self, key: str, verdict: Verdict) -> Decided:

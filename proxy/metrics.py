@@ -2,7 +2,14 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 
 from bluecode.defenses.verdict import Verdict
 
@@ -16,16 +23,28 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = self._counter("requests", "Requests by route, client family and decision", "route client decision")
-        self.verdicts = self._counter("verdicts", "Verdicts by phase, category, action and mode", "phase category action mode")
-        self.findings = self._counter("findings", "Findings by rule, CWE and phase", "rule cwe phase")
+        self.requests = self._counter(
+            "requests", "Requests by route, client family and decision", "route client decision"
+        )
+        self.verdicts = self._counter(
+            "verdicts", "Verdicts by phase, category, action and mode", "phase category action mode"
+        )
+        self.findings = self._counter(
+            "findings", "Findings by rule, CWE and phase", "rule cwe phase"
+        )
         self.unchecked = self._counter("unchecked", "Content nobody looked at, by reason", "reason")
-        self.failed = self._counter("detector_failures", "Detectors that failed or came late", "detector")
+        self.failed = self._counter(
+            "detector_failures", "Detectors that failed or came late", "detector"
+        )
         self.upstream_errors = self._counter("upstream_errors", "Upstream failures by kind", "kind")
-        self.upstream_replies = self._counter("upstream_replies", "Upstream replies by status class", "status")
+        self.upstream_replies = self._counter(
+            "upstream_replies", "Upstream replies by status class", "status"
+        )
         self.guests = self._counter("guest_runs", "Sandbox runs by outcome", "outcome")
         self.cached = self._counter("cached_verdicts", "Verdicts from the cache, by phase", "phase")
-        self.disconnects = self._counter("client_disconnects", "Clients that left before the end", "route")
+        self.disconnects = self._counter(
+            "client_disconnects", "Clients that left before the end", "route"
+        )
         self.seconds = Histogram(
             "bluecode_seconds",
             "Seconds by stage: screening, checking, sandbox, held, request",
@@ -34,9 +53,15 @@ class Metrics:
             registry=self.registry,
         )
         self.detector_seconds = Histogram(
-            "bluecode_detector_seconds", "Seconds by detector", ["detector"], buckets=_SECONDS, registry=self.registry
+            "bluecode_detector_seconds",
+            "Seconds by detector",
+            ["detector"],
+            buckets=_SECONDS,
+            registry=self.registry,
         )
-        self.in_flight = Gauge("bluecode_in_flight", "Requests being served", registry=self.registry)
+        self.in_flight = Gauge(
+            "bluecode_in_flight", "Requests being served", registry=self.registry
+        )
 
     def _counter(self, name: str, text: str, labels: str) -> Counter:
         return Counter(f"bluecode_{name}", text, labels.split(), registry=self.registry)

@@ -42,7 +42,9 @@ class Notes:
 
     def refusal(self, verdict: Verdict) -> str:
         """In place of an answer: the prompt was not passed on."""
-        return self._note("**BlueCode did not pass this request to the model.**", verdict, Action.BLOCK)
+        return self._note(
+            "**BlueCode did not pass this request to the model.**", verdict, Action.BLOCK
+        )
 
     def withheld(self, verdict: Verdict) -> str:
         """In place of code that was not passed on."""
@@ -50,7 +52,9 @@ class Notes:
 
     def warning(self, verdict: Verdict) -> str:
         """After code that was passed on."""
-        return self._note("**BlueCode asks you to look at this before you use it.**", verdict, Action.WARN)
+        return self._note(
+            "**BlueCode asks you to look at this before you use it.**", verdict, Action.WARN
+        )
 
     def without(self, text: str) -> str:
         """The text less the notes that this object wrote."""
@@ -59,7 +63,9 @@ class Notes:
         return _NOTE.sub(lambda found: "" if self._sealed(found) else found.group(), text)
 
     def _note(self, title: str, verdict: Verdict, least: Action) -> str:
-        body = f"{title}\n\n{''.join(f'- {line}{chr(10)}' for line in self._lines(verdict, least))}\n"
+        body = (
+            f"{title}\n\n{''.join(f'- {line}{chr(10)}' for line in self._lines(verdict, least))}\n"
+        )
         return f"{body}— BlueCode `{self._seal(body)}`"
 
     def _lines(self, verdict: Verdict, least: Action) -> list[str]:
@@ -72,7 +78,9 @@ class Notes:
             lines.append(f"Not checked: {', '.join(verdict.failed)} failed or took too long.")
         for reason in verdict.unchecked:
             if self._policy.unchecked.get(reason, Action.ALLOW) >= least:
-                lines.append(f"Not checked: {_UNSEEN.get(reason, f'content of the kind {reason}')}.")
+                lines.append(
+                    f"Not checked: {_UNSEEN.get(reason, f'content of the kind {reason}')}."
+                )
         return lines
 
     def _seal(self, body: str) -> str:

@@ -219,7 +219,9 @@ class HeldStream:
         lead = "\n\n" if at else ""
         self._queue = [
             *(event for event in kept if event.raw),
-            _Event(chat.event(chat.text_chunk(self._like, index, lead + self._notes.withheld(verdict)))),
+            _Event(
+                chat.event(chat.text_chunk(self._like, index, lead + self._notes.withheld(verdict)))
+            ),
             self._ending(chat.finish_chunk(self._like, index)),
         ]
 
@@ -229,14 +231,22 @@ class HeldStream:
     def _cut_event(self, event: _Event, index: int, at: int) -> _Event:
         if event.payload is None or index not in event.starts:
             return event
-        if event.ends[index] <= at and not event.last and not (event.tools and event.starts[index] >= at):
+        if (
+            event.ends[index] <= at
+            and not event.last
+            and not (event.tools and event.starts[index] >= at)
+        ):
             return event
         kept = max(0, at - event.starts[index])
         return _trim(event, index, kept)
 
     def _warn(self, index: int, verdict: Verdict, event: _Event | None) -> None:
         """Put a note behind the event that closed the code, or before the one that ends all."""
-        note = _Event(chat.event(chat.text_chunk(self._like, index, f"\n\n{self._notes.warning(verdict)}\n\n")))
+        note = _Event(
+            chat.event(
+                chat.text_chunk(self._like, index, f"\n\n{self._notes.warning(verdict)}\n\n")
+            )
+        )
         at = len(self._queue)
         if event is None and self._queue and self._queue[-1].last:
             at -= 1
@@ -306,7 +316,9 @@ def _trim(event: _Event, index: int, kept: int) -> _Event:
     if not choices and not event.payload.get("usage"):
         return _Event(b"")
     payload = {**event.payload, "choices": choices}
-    starts = {key: value for key, value in event.starts.items() if key != index or choices != others}
+    starts = {
+        key: value for key, value in event.starts.items() if key != index or choices != others
+    }
     return _Event(
         chat.event(payload),
         payload,

@@ -7,7 +7,7 @@ only when such an upstream is opened.
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -109,10 +109,14 @@ class HttpUpstream:
                 yield _HttpReply(response)
         except TimeoutError as error:
             self.state = "unreachable"
-            raise UpstreamError(504, "The model provider did not answer in time.", kind="timeout") from error
+            raise UpstreamError(
+                504, "The model provider did not answer in time.", kind="timeout"
+            ) from error
         except (aiohttp.ClientError, ValueError) as error:
             self.state = "unreachable"
-            raise UpstreamError(502, "The model provider cannot be reached.", kind="connect") from error
+            raise UpstreamError(
+                502, "The model provider cannot be reached.", kind="connect"
+            ) from error
 
     async def close(self) -> None:
         if self._session is not None:
@@ -183,22 +187,35 @@ class LiteLLMUpstream:
         """litellm keeps its own clients and closes them itself."""
 
     def _models(self) -> dict[str, Any]:
-        return {"object": "list", "data": [{"id": self._model, "object": "model", "created": 0, "owned_by": "litellm"}]}
+        return {
+            "object": "list",
+            "data": [{"id": self._model, "object": "model", "created": 0, "owned_by": "litellm"}],
+        }
 
     async def _ask(self, call: Call, body: dict[str, Any]) -> Any:
-        bearer = dict((name.lower(), value) for name, value in call.headers).get("authorization", "")
+        bearer = dict((name.lower(), value) for name, value in call.headers).get(
+            "authorization", ""
+        )
         key = self._key or bearer.removeprefix("Bearer ").strip() or None
-        ask = self._litellm.acompletion if call.path == "/chat/completions" else self._litellm.aembedding
+        ask = (
+            self._litellm.acompletion
+            if call.path == "/chat/completions"
+            else self._litellm.aembedding
+        )
         try:
             answer = await ask(**{**body, "model": self._model}, api_key=key, timeout=self._read)
         except self._litellm.exceptions.Timeout as error:
             self.state = "unreachable"
-            raise UpstreamError(504, "The model provider did not answer in time.", kind="timeout") from error
+            raise UpstreamError(
+                504, "The model provider did not answer in time.", kind="timeout"
+            ) from error
         except Exception as error:  # litellm's errors share no base class; this edge names them all
             status = getattr(error, "status_code", None)
             self.state = "reachable" if isinstance(status, int) else "unreachable"
             given = status if isinstance(status, int) and 400 <= status <= 599 else 502
-            raise UpstreamError(given, f"The model provider refused ({type(error).__name__}).", kind="provider") from error
+            raise UpstreamError(
+                given, f"The model provider refused ({type(error).__name__}).", kind="provider"
+            ) from error
         self.state = "reachable"
         return answer
 
@@ -214,15 +231,21 @@ async def _pump(answer: Any, target: MemoryObjectSendStream[bytes | Exception]) 
     async with target:
         try:
             async for chunk in answer:
-                await target.send(b"data: " + chunk.model_dump_json(exclude_unset=True).encode() + b"\n\n")
-        except Exception as error:  # whatever litellm raises is handed to the reader, which names it
+                await target.send(
+                    b"data: " + chunk.model_dump_json(exclude_unset=True).encode() + b"\n\n"
+                )
+        except (
+            Exception
+        ) as error:  # whatever litellm raises is handed to the reader, which names it
             await target.send(error)
             return
         await target.send(b"data: [DONE]\n\n")
 
 
-def forwardable(headers: Mapping[str, str], drop: frozenset[str]) -> tuple[tuple[str, str], ...]:
+def forwardable(
+    headers: Sequence[tuple[str, str]], drop: frozenset[str]
+) -> tuple[tuple[str, str], ...]:
     """The headers that are passed on: all but hop-by-hop ones, those they name, and `drop`."""
-    named = {name.strip().lower() for name in headers.get("connection", "").split(",")}
-    gone = HOP_BY_HOP | drop | named
-    return tuple((name, value) for name, value in headers.items() if name.lower() not in gone)
+    named = [value for name, value in headers if name.lower() == "connection"]
+    gone = HOP_BY_HOP | drop | {name.strip().lower() for name in ",".join(named).split(",")}
+    return tuple((name, value) for name, value in headers if name.lower() not in gone)

@@ -21,7 +21,13 @@ _ROLES = {
     "tool": Role.TOOL,
     "function": Role.TOOL,
 }
-_PART_KINDS = {"image_url": "image", "input_image": "image", "image": "image", "input_audio": "audio", "file": "file"}
+_PART_KINDS = {
+    "image_url": "image",
+    "input_image": "image",
+    "image": "image",
+    "input_audio": "audio",
+    "file": "file",
+}
 
 
 class WireError(Exception):
@@ -142,7 +148,11 @@ def _read_part(part: Any, texts: list[str], unread: list[str]) -> None:
         unread.append("other")
         return
     kind = part.get("type")
-    readable = [part[key] for key in ("text", "refusal", "content", "thinking") if isinstance(part.get(key), str)]
+    readable = [
+        part[key]
+        for key in ("text", "refusal", "content", "thinking")
+        if isinstance(part.get(key), str)
+    ]
     texts.extend(readable)
     if isinstance(kind, str) and kind in _PART_KINDS:
         unread.append(_PART_KINDS[kind])
@@ -200,7 +210,9 @@ def _delta(choice: Mapping[str, Any], at: int) -> ChoiceDelta:
     if not isinstance(delta.get("content"), dict | int | float):
         _read_content(delta.get("content"), 0, texts, unread)
     tools = delta.get("tool_calls")
-    pieces = [piece for piece in tools if isinstance(piece, dict)] if isinstance(tools, list) else []
+    pieces = (
+        [piece for piece in tools if isinstance(piece, dict)] if isinstance(tools, list) else []
+    )
     if isinstance(delta.get("function_call"), dict):
         pieces.append({"index": 0, "function": delta["function_call"]})
     thought = delta.get("reasoning_content") or delta.get("reasoning")
@@ -228,7 +240,12 @@ def choices_of(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
 def text_of(message: Mapping[str, Any]) -> str:
     """The readable text of an answer's message."""
     texts: list[str] = []
-    _read_content(message.get("content") if not isinstance(message.get("content"), dict) else None, 0, texts, [])
+    _read_content(
+        message.get("content") if not isinstance(message.get("content"), dict) else None,
+        0,
+        texts,
+        [],
+    )
     return "".join(texts)
 
 
@@ -299,8 +316,17 @@ def finish_chunk(like: Mapping[str, Any], index: int) -> dict[str, Any]:
 
 
 def _same(like: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: like[key] for key in ("id", "object", "created", "model", "system_fingerprint") if key in like}
-    return kept or {"id": "chatcmpl-bluecode", "object": "chat.completion.chunk", "created": int(time.time()), "model": ""}
+    kept = {
+        key: like[key]
+        for key in ("id", "object", "created", "model", "system_fingerprint")
+        if key in like
+    }
+    return kept or {
+        "id": "chatcmpl-bluecode",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": "",
+    }
 
 
 def _choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:

@@ -1,0 +1,215 @@
+"""create_app(config, policy, upstream): routes and lifespan.
+
+Every path that is served is listed here. Anything else is a 404 in the OpenAI shape and counted:
+nothing passes to the provider that nobody looked at, but for the routes in `_PASSED`, which carry
+no conversation.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bluecode.defenses.policy import Policy
+from bluecode.proxy import gate
+from bluecode.proxy.audit import Audit
+from bluecode.proxy.config import Config
+from bluecode.proxy.engine import Engine, Progress
+from bluecode.proxy.exchange import family_of
+from bluecode.proxy.guard import ChatGuard, Services
+from bluecode.proxy.metrics import Metrics
+from bluecode.proxy.notes import Notes
+from bluecode.proxy.upstream import Call, HttpUpstream, LiteLLMUpstream, Upstream, UpstreamError
+from bluecode.proxy.wire import openai_chat as chat
+
+_PASSED = (("/models", "GET"), ("/models/{model:path}", "GET"), ("/embeddings", "POST"))
+_PREFIXES = ("/v1", "")
+
+
+def create_app(
+    config: Config,
+    *,
+    policy: Policy,
+    upstream: Upstream | None = None,
+    engine: Engine | None = None,
+    on_progress: Progress | None = None,
+) -> ASGIApp:
+    """The service. Its lifespan loads the detectors, warms the sandbox and closes all it opened.
+
+    An upstream given is used in place of the config's, and closed; an engine given is used as it
+    is, and left open.
+    """
+    metrics = Metrics()
+    house = _House(config, policy, upstream, engine, metrics, on_progress)
+    routes: list[BaseRoute] = [
+        Route("/", _alive, methods=["GET", "HEAD"]),
+        Route("/healthz", _alive),
+        Route("/readyz", house.ready),
+        Route("/metrics", house.expose),
+    ]
+    for prefix in _PREFIXES:
+        routes += [
+            Route(prefix + path, house.guarded(path), methods=["POST"]) for path in chat.PATHS
+        ]
+        routes += [Route(prefix + path, house.passed, methods=[how]) for path, how in _PASSED]
+    app = Starlette(
+        routes=routes,
+        lifespan=house.lifespan,
+        exception_handlers={HTTPException: house.unserved},
+    )
+    return _OneSlash(app)
+
+
+class _House:
+    """What the routes share once the lifespan has begun."""
+
+    def __init__(
+        self,
+        config: Config,
+        policy: Policy,
+        upstream: Upstream | None,
+        engine: Engine | None,
+        metrics: Metrics,
+        on_progress: Progress | None,
+    ) -> None:
+        self._config = config
+        self._policy = policy
+        self._given = upstream
+        self._engine = engine
+        self._metrics = metrics
+        self._on_progress = on_progress
+        self._services: Services | None = None
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            engine = self._engine or await stack.enter_async_context(
+                Engine.open(self._config, self._policy, on_progress=self._on_progress)
+            )
+            engine.timer = lambda name, seconds: self._metrics.detector_seconds.labels(
+                name
+            ).observe(seconds)
+            upstream = self._given or upstream_for(self._config)
+            stack.push_async_callback(upstream.close)
+            audit = Audit(
+                self._config.audit,
+                max_bytes=self._config.audit_max_bytes,
+                backups=self._config.audit_backups,
+            )
+            stack.callback(audit.close)
+            self._services = Services(
+                config=self._config,
+                engine=engine,
+                upstream=upstream,
+                metrics=self._metrics,
+                audit=audit,
+                notes=Notes(self._policy),
+            )
+            yield
+            self._services = None
+
+    @property
+    def services(self) -> Services:
+        if self._services is None:
+            raise HTTPException(503, "BlueCode is not ready yet.")
+        return self._services
+
+    def guarded(self, path: str) -> ASGIApp:
+        """The screened route for a path below the API root."""
+        house = self
+
+        class Guarded:
+            async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+                await ChatGuard(house.services, path).serve(scope, receive, send)
+
+        return Guarded()
+
+    async def passed(self, request: Request) -> Response:
+        """A route that carries no conversation goes to the provider as it came."""
+        services = self.services
+        route = "/" + request.url.path.removeprefix("/v1").strip("/").partition("/")[0]
+        try:
+            return await self._pass_on(services, request, route)
+        except chat.WireError as error:
+            return JSONResponse(chat.error(str(error), code=error.code), error.status)
+        except gate.ClientGone:
+            return Response(status_code=499)
+        except UpstreamError as error:
+            self._metrics.upstream_errors.labels(error.kind).inc()
+            told = chat.error(str(error), code=f"upstream_{error.kind}", kind="upstream_error")
+            return JSONResponse(told, error.status)
+
+    async def _pass_on(self, services: Services, request: Request, route: str) -> Response:
+        gate.admit(request.headers, self._config)
+        body = await gate.read_body(request.receive, request.headers, self._config.body_limit)
+        call = Call(
+            method=request.method,
+            path=request.url.path.removeprefix("/v1"),
+            query=request.url.query,
+            headers=gate.headers_for_upstream(request.headers, self._config),
+            body=body,
+        )
+        async with services.upstream.send(call) as reply:
+            parts = []
+            while data := await reply.chunk():
+                parts.append(data)
+            answer = Response(b"".join(parts), reply.status)
+            answer.raw_headers = [
+                *gate.headers_for_client(reply),
+                (b"content-length", str(sum(map(len, parts))).encode()),
+            ]
+        self._metrics.requests.labels(route, family_of(request.headers), "passed").inc()
+        return answer
+
+    async def ready(self, request: Request) -> Response:
+        if self._services is None:
+            return JSONResponse({"ready": False}, 503)
+        parts = self._services.engine.ready
+        whole = {**parts, "upstream": self._services.upstream.state}
+        return JSONResponse(
+            {"ready": all(parts.values()), "parts": whole}, 200 if all(parts.values()) else 503
+        )
+
+    async def expose(self, request: Request) -> Response:
+        return Response(self._metrics.render(), media_type=self._metrics.content_type)
+
+    async def unserved(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        self._metrics.requests.labels("unknown", family_of(request.headers), "error").inc()
+        if error.status_code == 404:
+            message = "BlueCode serves no such path. Screened: POST /v1/chat/completions."
+            return JSONResponse(chat.error(message, code="unknown_path"), 404)
+        told = chat.error(error.detail, code=f"http_{error.status_code}")
+        return JSONResponse(told, error.status_code, headers=dict(error.headers or {}))
+
+
+async def _alive(request: Request) -> Response:
+    return PlainTextResponse("BlueCode is running.\n")
+
+
+class _OneSlash:
+    """A base URL that ends in a slash gives paths with two; one is meant."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and "//" in scope["path"]:
+            scope = {**scope, "path": re.sub("/{2,}", "/", scope["path"])}
+        await self._app(scope, receive, send)
+
+
+def upstream_for(config: Config) -> Upstream:
+    """The upstream that the config names: a URL, or a litellm model name."""
+    if config.upstream.startswith(("http://", "https://")):
+        return HttpUpstream(
+            config.upstream, connect=config.connect_timeout, read=config.read_timeout
+        )
+    key = config.upstream_key.get() if config.upstream_key is not None else None
+    return LiteLLMUpstream(config.upstream, key=key, read=config.read_timeout)

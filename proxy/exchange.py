@@ -1,0 +1,94 @@
+"""One request on its way through the guard: who asks, what was decided, how long it took."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bluecode.defenses.conversation import Snippet
+from bluecode.defenses.verdict import Action, Verdict, merge
+from bluecode.proxy.audit import Audit, Entry
+from bluecode.proxy.metrics import Metrics
+
+_FAMILIES = (
+    ("continue", "continue"),
+    ("copilot", "copilot"),
+    ("opencode", "opencode"),
+    ("kilo", "kilo"),
+    ("cline", "cline"),
+    ("qwen", "qwen"),
+    ("aider", "aider"),
+    ("litellm", "litellm"),
+    ("pydantic-ai", "pydantic-ai"),
+    ("langchain", "langchain"),
+    ("ai-sdk", "ai-sdk"),
+    ("openai/python", "openai-python"),
+    ("asyncopenai/python", "openai-python"),
+    ("openai/js", "openai-js"),
+    ("curl", "curl"),
+)
+_MODEL = re.compile(r"[\w.:/@+-]{1,80}")
+
+
+def family_of(headers: Mapping[str, str]) -> str:
+    """The client's family, from a closed list: it is a metric label."""
+    told = " ".join(
+        headers.get(name, "") for name in ("user-agent", "x-title", "originator")
+    ).lower()
+    return next((family for sign, family in _FAMILIES if sign in told), "other")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What one request turned out to be. Written to the audit once, at its end."""
+
+    request_id: str
+    route: str
+    client: str
+    key_name: str | None = None
+    model: str = ""
+    streamed: bool = False
+    decision: str = "error"
+    prompt: Verdict = field(default_factory=lambda: merge([]))
+    code: Verdict = field(default_factory=lambda: merge([]))
+    messages: int = 0
+    screened: int = 0
+    snippets: list[Snippet] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+    def settle(self, verdicts: Sequence[Verdict]) -> Verdict:
+        """Close with what was decided; the merged verdict."""
+        verdict = merge(verdicts)
+        enforced = Action.ALLOW if verdict.shadow else verdict.action
+        self.decision = enforced.name.lower()
+        return verdict
+
+    def record(self, policy: str, metrics: Metrics, audit: Audit) -> None:
+        """Count and write down; never waits, so that it also runs when the client has left."""
+        self.add("request", time.perf_counter() - self.started)
+        metrics.requests.labels(self.route, self.client, self.decision).inc()
+        for stage, seconds in self.seconds.items():
+            metrics.seconds.labels(stage).observe(seconds)
+        audit.write(self._entry(policy))
+
+    def _entry(self, policy: str) -> Entry:
+        return Entry(
+            request_id=self.request_id,
+            route=self.route,
+            client=self.client,
+            key_name=self.key_name,
+            model=self.model if _MODEL.fullmatch(self.model) else "other",
+            streamed=self.streamed,
+            decision=self.decision,
+            policy=policy,
+            prompt=self.prompt,
+            code=self.code,
+            messages=self.messages,
+            screened=self.screened,
+            snippets=[(item.digest, len(item.code)) for item in self.snippets],
+            milliseconds={stage: 1000 * value for stage, value in self.seconds.items()},
+        )

@@ -1,0 +1,110 @@
+"""What every route shares: reading a bounded body, proxy keys, headers that go on, errors."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Send
+
+from bluecode.proxy.config import Config
+from bluecode.proxy.upstream import Reply, forwardable
+from bluecode.proxy.wire.openai_chat import WireError
+
+_OURS = frozenset({"host", "content-length", "accept-encoding", "expect", "x-bluecode-key"})
+_REPLY_OURS = frozenset({"content-length", "content-encoding", "date", "server"})
+
+
+async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The whole body. Raises `WireError` 413 over the limit, and `ClientGone`."""
+    told = headers.get("content-length", "")
+    if told.isdigit() and int(told) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+class ClientGone(Exception):
+    """The client left before its request was whole."""
+
+
+def _too_large(limit: int) -> WireError:
+    return WireError(
+        413, f"The request body is over the limit of {limit} bytes.", code="request_too_large"
+    )
+
+
+def admit(headers: Headers, config: Config) -> str | None:
+    """The name of the proxy key presented; None where the config sets none. Raises `WireError`."""
+    if not config.proxy_keys:
+        return None
+    given = headers.get("x-bluecode-key") or _bearer(headers)
+    name = config.name_of(given) if given else None
+    if name is None:
+        raise WireError(401, "The proxy key is missing or wrong.", code="invalid_api_key")
+    return name
+
+
+def _bearer(headers: Headers) -> str:
+    kind, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if kind.lower() == "bearer" else ""
+
+
+def headers_for_upstream(headers: Headers, config: Config) -> tuple[tuple[str, str], ...]:
+    """The client's headers, less ours; a proxy key never leaves the house."""
+    drop = set(_OURS)
+    extra = [("Accept-Encoding", "identity")]
+    if config.upstream_key is not None:
+        extra.append(("Authorization", f"Bearer {config.upstream_key.get()}"))
+        drop.add("authorization")
+    elif config.proxy_keys and config.name_of(_bearer(headers)) is not None:
+        drop.add("authorization")
+    return (*forwardable(headers.items(), frozenset(drop)), *extra)
+
+
+def headers_for_client(reply: Reply) -> list[tuple[bytes, bytes]]:
+    """The provider's headers, less those of its connection and encoding."""
+    return [
+        (name.lower().encode(), value.encode("latin-1"))
+        for name, value in forwardable(reply.headers, _REPLY_OURS)
+    ]
+
+
+async def send_json(
+    send: Send,
+    status: int,
+    payload: Mapping[str, Any],
+    headers: list[tuple[str, str]] | None = None,
+) -> None:
+    body = json.dumps(payload).encode()
+    raw = [
+        (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers or []
+    ]
+    raw += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send_body(send, status, raw, body)
+
+
+async def send_body(
+    send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    await send(start(status, headers))
+    await send({"type": "http.response.body", "body": body})
+
+
+def start(status: int, headers: list[tuple[bytes, bytes]]) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def piece(body: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": more}
