@@ -92,7 +92,7 @@ class HeldStream:
         self._queue.append(event)
         for delta in chat.deltas(event.payload):
             if (choice := self._choices.get(delta.index)) and choice.cut is not None:
-                event = self._replace(event, _trim(event, delta.index, 0))
+                event = self._replace(event, _trim(event, delta.index, choice.cut))
             else:
                 await self._take(event, delta)
         return self._release()
@@ -148,7 +148,7 @@ class HeldStream:
             event.tools = True
             self._collect(choice, delta)
         blocks = choice.extractor.feed(delta.text)
-        await self._judge(delta.index, choice, blocks, event)
+        await self._judge(delta.index, choice, blocks)
         if delta.finish is not None:
             await self._finish_choice(delta.index, choice)
         if choice.extractor.held + choice.call_bytes > self._limit and not choice.finished:
@@ -166,20 +166,18 @@ class HeldStream:
         if choice.cut is not None or choice.open or choice.finished:
             return
         choice.finished = True
-        await self._judge(index, choice, choice.extractor.close(), None)
+        await self._judge(index, choice, choice.extractor.close())
         if choice.cut is None and choice.calls:
             await self._judge_calls(index, choice)
 
-    async def _judge(
-        self, index: int, choice: _Choice, blocks: Sequence[Block], event: _Event | None
-    ) -> None:
+    async def _judge(self, index: int, choice: _Choice, blocks: Sequence[Block]) -> None:
         for block in blocks:
             verdict = await self._decide(carriers.in_block(block))
             if verdict.blocks:
                 self._cut(index, choice, block.start, verdict)
                 return
             if verdict.warns:
-                self._warn(index, verdict, event)
+                self._warn(index, verdict, block.end)
 
     async def _judge_calls(self, index: int, choice: _Choice) -> None:
         snippets, unchecked = snippets_of(choice.calls.values())
@@ -191,7 +189,7 @@ class HeldStream:
             return
         choice.tools_passed = True
         if verdict.warns:
-            self._warn(index, verdict, None)
+            self._warn(index, verdict, choice.received)
 
     async def _decide(self, snippets: Sequence[Snippet], unchecked: Sequence[str] = ()) -> Verdict:
         parts = [await self._check(snippets)] if snippets else []
@@ -237,20 +235,22 @@ class HeldStream:
             and not (event.tools and event.starts[index] >= at)
         ):
             return event
-        kept = max(0, at - event.starts[index])
-        return _trim(event, index, kept)
+        return _trim(event, index, at)
 
-    def _warn(self, index: int, verdict: Verdict, event: _Event | None) -> None:
-        """Put a note behind the event that closed the code, or before the one that ends all."""
-        note = _Event(
-            chat.event(
-                chat.text_chunk(self._like, index, f"\n\n{self._notes.warning(verdict)}\n\n")
-            )
-        )
-        at = len(self._queue)
-        if event is None and self._queue and self._queue[-1].last:
-            at -= 1
-        self._queue.insert(at, note)
+    def _warn(self, index: int, verdict: Verdict, end: int) -> None:
+        """Put a note right behind the code that ends at this offset, wherever events were cut."""
+        text = f"\n\n{self._notes.warning(verdict)}\n\n"
+        note = _Event(chat.event(chat.text_chunk(self._like, index, text)))
+        for at, event in enumerate(self._queue):
+            if index not in event.starts or event.ends[index] < end:
+                continue
+            if event.ends[index] == end and not event.last:
+                self._queue.insert(at + 1, note)
+            else:
+                parts = (_trim(event, index, end), note, _rest(event, index, end))
+                self._queue[at : at + 1] = [part for part in parts if part.raw]
+            return
+        self._queue.append(note)
 
     def _release(self) -> list[bytes]:
         count = 0
@@ -300,33 +300,65 @@ class HeldStream:
         return [*raws, chat.event(extra)]
 
 
-def _trim(event: _Event, index: int, kept: int) -> _Event:
-    """The event less a choice's tool calls, end, and text after its first `kept` characters."""
+def _trim(event: _Event, index: int, end: int) -> _Event:
+    """The event less a choice's tool calls, its end, and its text from offset `end` on."""
+    start = event.starts.get(index, end)
+    kept = max(0, end - start)
+
+    def cut(choice: dict[str, Any]) -> dict[str, Any] | None:
+        text = _text(choice)[:kept]
+        delta = {key: value for key, value in choice.get("delta", {}).items() if key == "role"}
+        shorter = {**choice, "delta": {**delta, "content": text}, "finish_reason": None}
+        return shorter if text else None
+
+    return _rebuild(event, index, cut, start, start + kept)
+
+
+def _rest(event: _Event, index: int, start: int) -> _Event:
+    """The event less a choice's text before offset `start`."""
+    gone = max(0, start - event.starts[index])
+
+    def cut(choice: dict[str, Any]) -> dict[str, Any] | None:
+        delta = {key: value for key, value in choice.get("delta", {}).items() if key != "content"}
+        return {**choice, "delta": {**delta, "content": _text(choice)[gone:]}}
+
+    return _rebuild(event, index, cut, event.starts[index] + gone, event.ends[index])
+
+
+def _rebuild(
+    event: _Event,
+    index: int,
+    cut: Callable[[dict[str, Any]], dict[str, Any] | None],
+    start: int,
+    end: int,
+) -> _Event:
+    """The event with one choice changed, or without it; an event of no use has no bytes."""
     assert event.payload is not None
-    choices = []
-    for at, choice in enumerate(event.payload.get("choices", ())):
-        if choice.get("index", at) != index:
-            choices.append(choice)
-            continue
-        text = "".join(delta.text for delta in chat.deltas({"choices": [choice]}))[:kept]
-        if text:
-            delta = {key: value for key, value in choice["delta"].items() if key == "role"}
-            choices.append({**choice, "delta": {**delta, "content": text}, "finish_reason": None})
-    others = [item for item in choices if item.get("index") != index]
+    listed = [item for item in event.payload.get("choices", ()) if isinstance(item, dict)]
+    own = [_index(item, at) == index for at, item in enumerate(listed)]
+    changed = [cut(item) if mine else item for item, mine in zip(listed, own, strict=True)]
+    choices = [item for item in changed if item is not None]
     if not choices and not event.payload.get("usage"):
         return _Event(b"")
     payload = {**event.payload, "choices": choices}
-    starts = {
-        key: value for key, value in event.starts.items() if key != index or choices != others
-    }
+    left = {_index(item, at) for at, item in enumerate(choices)}
     return _Event(
         chat.event(payload),
         payload,
-        starts=starts,
-        ends={key: event.ends[key] if key != index else event.starts[key] + kept for key in starts},
-        tools=event.tools and bool(others),
-        last=any(item.get("finish_reason") for item in choices) or not choices,
+        starts={key: start if key == index else event.starts[key] for key in left},
+        ends={key: end if key == index else event.ends[key] for key in left},
+        tools=any((item.get("delta") or {}).get("tool_calls") for item in choices),
+        last=any(item.get("finish_reason") for item in choices),
     )
+
+
+def _index(choice: dict[str, Any], at: int) -> int:
+    index = choice.get("index")
+    return index if isinstance(index, int) else at
+
+
+def _text(choice: dict[str, Any]) -> str:
+    return "".join(delta.text for delta in chat.deltas({"choices": [choice]}))
 
 
 def snippets_of(calls: Any) -> tuple[list[Snippet], tuple[str, ...]]:
