@@ -86,8 +86,39 @@ configure() {
         LIBSQLITE3_CFLAGS="-I$work/prefix/include" \
         LIBSQLITE3_LIBS="-L$work/prefix/lib -lsqlite3" \
         ../cpython/configure -q -C --host=wasm32-wasi --build="$(../cpython/config.guess)" \
-        --with-build-python=../native/python --prefix=/usr --with-pymalloc \
+        --with-build-python=../native/python --prefix=/usr --with-pymalloc --without-mimalloc \
         --disable-test-modules --with-ensurepip=no --without-doc-strings > configure.log
+}
+
+interpreter() { # objects and libraries only: CPython's own command-line program is not wanted
+    cd "$work/wasi"
+    printf 'include Makefile\nneeds:\n\t@echo $(LIBRARY) $(filter %%.a,$(MODLIBS))\n' > needs.mk
+    # `filter` also lists libz.a and the like when they stand there as paths; keep what make builds.
+    needs=$(make -s -f needs.mk needs | tr ' ' '\n' | grep -v "^/")
+    make -j"$jobs" $needs > make.log 2>&1 || { tail -20 make.log; return 1; }
+}
+
+reactor() {
+    cd "$work/wasi"
+    printf 'include Makefile\nlink:\n\t@echo $(MODLIBS) $(LIBS) $(LIBM)\n' > link.mk
+    wasm-cc $flags -Wall -I. -I../cpython/Include -c "$here/reactor.c" -o reactor.o
+    wasm-cc $flags -Wall -c "$here/stubs.c" -o stubs.o
+    wasm-cc -L"$work/prefix/lib" -mexec-model=reactor -Wl,-z,stack-size=8388608 -s \
+        -o python.wasm reactor.o stubs.o libpython3.13.a $(make -s -f link.mk link) $emulated \
+        -Wl,--export=g_init -Wl,--export=g_run -Wl,--export=g_alloc
+}
+
+library() { # byte code of the standard library, in a process without a random hash seed
+    cd "$work"
+    PYTHONHASHSEED=0 native/python -S "$here/library.py" cpython/Lib python_library.zip
+}
+
+pack() {
+    cp "$work/wasi/python.wasm" "$work/python.wasm"
+    for part in python.wasm python_library.zip; do
+        xz --format=xz -9e --threads=1 --keep --stdout "$work/$part" > "$out/$part.xz"
+        (cd "$work" && sha256sum "$part") && (cd "$out" && sha256sum "$part.xz")
+    done
 }
 
 step unpack unpack
@@ -96,3 +127,7 @@ step native native
 step zlib zlib
 step sqlite sqlite
 step configure configure
+step interpreter interpreter
+step reactor reactor
+step library library
+step pack pack

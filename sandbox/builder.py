@@ -1,0 +1,46 @@
+"""Makes a guest ready on this machine, once: initialise it, snapshot it, compile the snapshot.
+
+Run as `python -m bluecode.sandbox.builder CACHE LANGUAGE [HARNESS]` in a process of its own, since
+compiling takes hundreds of megabytes for some seconds. Prints a line for each step.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bluecode.sandbox.cache import Cache
+from bluecode.sandbox.files import MemoryFiles
+from bluecode.sandbox.guest import GuestSource
+from bluecode.sandbox.languages import LANGUAGES
+from bluecode.sandbox.outcome import SandboxUnavailable
+from bluecode.sandbox.snapshot import snapshot
+from bluecode.sandbox.wasm import compiled
+
+Report = Callable[[str], None]
+
+
+def build(source: GuestSource, cache: Cache, report: Report) -> Path:
+    """The compiled guest, made now unless the cache has it. Raises `SandboxUnavailable`."""
+    key = source.key()
+    with cache.building():
+        found = cache.find(key)
+        if found is not None:
+            return found
+        report("initialising the guest")
+        initialised = snapshot(source.wasm.content(), MemoryFiles(source.files()))
+        report("compiling the guest")
+        return cache.put(key, compiled(initialised))
+
+
+def main(cache: str, language: str, harness: str | None = None) -> None:
+    source = GuestSource.load(LANGUAGES[language], Path(harness) if harness else None)
+    build(source, Cache(Path(cache)), lambda step: print(step, flush=True))
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except SandboxUnavailable as unavailable:
+        sys.exit(str(unavailable))

@@ -1,0 +1,87 @@
+"""The private folder of compiled guests. Native code is loaded from it, so it belongs to this user
+alone: a folder or file that others could have written is refused, never repaired."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bluecode.sandbox.outcome import SandboxUnavailable
+
+SUFFIX = ".cwasm"
+KEPT = 4  # compiled guests of some 30 MB each; other versions may still be running
+
+
+def default_folder() -> Path:
+    """`$XDG_CACHE_HOME/bluecode`, or `~/.cache/bluecode`."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
+    return root / "bluecode"
+
+
+class Cache:
+    """Compiled guests by key. Raises `SandboxUnavailable` if its folder is not private."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check_private(folder)
+        except OSError as error:
+            raise SandboxUnavailable(
+                f"the cache folder `{folder}` cannot be used ({error.strerror}); name another."
+            ) from error
+
+    def path(self, key: str) -> Path:
+        return self.folder / f"{key}{SUFFIX}"
+
+    def find(self, key: str) -> Path | None:
+        path = self.path(key)
+        try:
+            check_private(path)
+        except FileNotFoundError:
+            return None
+        return path
+
+    def put(self, key: str, code: bytes) -> Path:
+        """Store the code whole or not at all, and drop the oldest beyond a few."""
+        path = self.path(key)
+        with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
+            file.write(code)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(file.name, path)
+        self._prune()
+        return path
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """Only one process builds; the others wait and then find the result."""
+        with (self.folder / "build.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for leftover in self.folder.glob("*.part"):
+                leftover.unlink(missing_ok=True)
+            yield
+
+    def _prune(self) -> None:
+        compiled = sorted(self.folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
+        for old in compiled[:-KEPT]:
+            old.unlink(missing_ok=True)
+
+
+def check_private(path: Path) -> None:
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise SandboxUnavailable(f"`{path}` is a link; compiled guests are not loaded through one.")
+    if status.st_uid != os.geteuid():
+        raise SandboxUnavailable(f"`{path}` belongs to another user; name another cache folder.")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise SandboxUnavailable(
+            f"`{path}` can be written by others (mode {stat.S_IMODE(status.st_mode):o}); "
+            f"run `chmod go-w` on it or name another cache folder."
+        )

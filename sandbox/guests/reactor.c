@@ -1,0 +1,338 @@
+/* The Python guest: an interpreter that is initialised once, snapshotted, and then given one job.
+ *
+ * The host calls g_init before the snapshot, and in each fresh copy g_alloc and g_run once.
+ * What happens inside reaches the host by guard.event(channel, pointer, length):
+ *   channel 0  JSON written by the harness, through the `emit` function handed to it at g_init
+ *   channel 1  JSON written here, from CPython's audit hook; guest code cannot suppress it
+ *   channel 2  an allocation was refused (length is the size); the run ends
+ * `emit` is no module's attribute and works only for code compiled from /guest, a name that code
+ * of a running job may not take. Guest code that finds a harness function can still call it: see
+ * "What is not promised" in sandbox/README.md.
+ */
+#include <Python.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HARNESS "/guest/"
+#define FROZEN "<frozen " /* importlib, zipimport */
+enum { FROM_HARNESS = 0, FROM_HOOK = 1, REFUSED_MEMORY = 2 };
+
+__attribute__((import_module("guard"), import_name("event"))) void
+guard_event(int channel, const char *text, int length);
+
+static PyObject *run_function;
+static int active; /* a job is running: events count, and the harness's name is protected */
+
+/* --- JSON of audit arguments -----------------------------------------------------------------
+ * Only exact built-in types are read, so that no guest code (a __repr__, a __str__) ever runs
+ * inside the hook. Anything else is told by the name of its type. */
+
+#define EVENT_BYTES 16384
+#define STRING_BYTES 4096
+#define ITEMS 64
+
+typedef struct {
+    char text[EVENT_BYTES + 64]; /* the slack closes what is open when the text is full */
+    int length;
+} Event;
+
+static int full(const Event *event) { return event->length >= EVENT_BYTES; }
+
+static void put(Event *event, char c) {
+    if (event->length < (int)sizeof event->text) event->text[event->length++] = c;
+}
+
+static void put_raw(Event *event, const char *text) {
+    while (*text) put(event, *text++);
+}
+
+static void put_bytes(Event *event, const char *text, Py_ssize_t length) {
+    static const char hex[] = "0123456789abcdef";
+    if (length > STRING_BYTES) { /* cut between characters, not inside one */
+        length = STRING_BYTES;
+        while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80) length--;
+    }
+    put(event, '"');
+    for (Py_ssize_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x80 && event->length > EVENT_BYTES - 8) break;
+        if (c == '"' || c == '\\') { put(event, '\\'); put(event, (char)c); }
+        else if (c < 0x20 || c == 0x7f) {
+            put_raw(event, "\\u00"); put(event, hex[c >> 4]); put(event, hex[c & 15]);
+        } else put(event, (char)c);
+    }
+    put(event, '"');
+}
+
+static void put_encoded(Event *event, PyObject *encoded) {
+    if (encoded == NULL) { PyErr_Clear(); put_raw(event, "null"); return; }
+    put_bytes(event, PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded));
+    Py_DECREF(encoded);
+}
+
+static void put_text(Event *event, PyObject *text) { /* lone surrogates become \udcXX in words */
+    put_encoded(event, PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace"));
+}
+
+static void put_octets(Event *event, PyObject *octets) {
+    PyObject *text = PyUnicode_DecodeUTF8(
+        PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets), "backslashreplace");
+    if (text == NULL) { PyErr_Clear(); put_raw(event, "null"); return; }
+    put_text(event, text);
+    Py_DECREF(text);
+}
+
+static void put_integer(Event *event, PyObject *integer) {
+    int overflow;
+    long long value = PyLong_AsLongLongAndOverflow(integer, &overflow);
+    char digits[32];
+    snprintf(digits, sizeof digits, "%lld", value);
+    put_raw(event, overflow ? "\"<large int>\"" : digits);
+}
+
+static void put_value(Event *event, PyObject *value, int depth);
+
+static void put_items(Event *event, PyObject *items, int depth) {
+    Py_ssize_t count = PyList_CheckExact(items) ? PyList_GET_SIZE(items) : PyTuple_GET_SIZE(items);
+    put(event, '[');
+    for (Py_ssize_t i = 0; i < count && i < ITEMS && !full(event); i++) {
+        if (i) put(event, ',');
+        put_value(event, PyList_CheckExact(items) ? PyList_GET_ITEM(items, i)
+                                                  : PyTuple_GET_ITEM(items, i), depth - 1);
+    }
+    put(event, ']');
+}
+
+static void put_value(Event *event, PyObject *value, int depth) {
+    if (value == Py_None) put_raw(event, "null");
+    else if (value == Py_True) put_raw(event, "true");
+    else if (value == Py_False) put_raw(event, "false");
+    else if (PyUnicode_CheckExact(value)) put_text(event, value);
+    else if (PyBytes_CheckExact(value)) put_octets(event, value);
+    else if (PyLong_CheckExact(value)) put_integer(event, value);
+    else if (PyCode_Check(value)) put_text(event, ((PyCodeObject *)value)->co_filename);
+    else if (depth > 0 && (PyList_CheckExact(value) || PyTuple_CheckExact(value)))
+        put_items(event, value, depth);
+    else { put(event, '"'); put(event, '<'); put_raw(event, "object"); put_raw(event, ">\""); }
+}
+
+/* --- What the hook tells and forbids --------------------------------------------------------- */
+
+/* Names end in '.' where a whole family is told. `sys._getframe`, `object.__getattr__` and the
+ * like are left out: the standard library raises them all the time. */
+static const char *const TOLD[] = {
+    "open", "exec", "compile", "import", "os.", "subprocess.", "socket.", "sqlite3.", "pickle.",
+    "shutil.", "tempfile.", "glob.", "urllib.", "http.", "ftplib.", "smtplib.",
+    "poplib.", "imaplib.", "webbrowser.", "ctypes.", "mmap.", "pty.", "builtins.input", "gc.",
+    "sys.addaudithook", "sys.settrace", "sys.setprofile", "code.__new__", "cpython.run_", NULL};
+
+static int told(const char *name) {
+    for (const char *const *entry = TOLD; *entry; entry++) {
+        size_t length = strlen(*entry);
+        char last = (*entry)[length - 1];
+        if (last == '.' || last == '_' ? strncmp(name, *entry, length) == 0
+                                       : strcmp(name, *entry) == 0) return 1;
+    }
+    return 0;
+}
+
+static int starts_with(PyObject *name, const char *start) {
+    if (name == NULL || !PyUnicode_Check(name)) return 0;
+    PyObject *prefix = PyUnicode_FromString(start);
+    int found = prefix ? (int)PyUnicode_Tailmatch(name, prefix, 0, PY_SSIZE_T_MAX, -1) : 1;
+    Py_XDECREF(prefix);
+    PyErr_Clear();
+    return found != 0;
+}
+
+static int is_reserved(PyObject *name) { /* as the file name of a code object */
+    return starts_with(name, HARNESS) || starts_with(name, FROZEN);
+}
+
+/* Whether the Python function that runs now was compiled from such a file. */
+static int called_from(const char *start) {
+    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    if (frame == NULL) return 0;
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    int ours = starts_with(code->co_filename, start);
+    Py_DECREF(code);
+    Py_DECREF(frame);
+    return ours;
+}
+
+static PyObject *argument(PyObject *arguments, Py_ssize_t index) {
+    return PyTuple_Check(arguments) && PyTuple_GET_SIZE(arguments) > index
+               ? PyTuple_GET_ITEM(arguments, index) : NULL;
+}
+
+/* Ways to reach `emit`: walking all objects, or making code that bears the harness's name. */
+static int forgery(const char *name, PyObject *arguments) {
+    if (strcmp(name, "compile") == 0 || strcmp(name, "code.__new__") == 0)
+        return is_reserved(argument(arguments, 1));
+    return strcmp(name, "gc.get_objects") == 0 || strcmp(name, "gc.get_referrers") == 0
+        || strcmp(name, "gc.get_referents") == 0;
+}
+
+/* Code objects from bytes could bear any name; only the import system needs them. */
+static int is_foreign_marshal(const char *name) {
+    return strcmp(name, "marshal.loads") == 0 && !called_from(HARNESS) && !called_from(FROZEN);
+}
+
+static int refuse(const char *name) {
+    PyErr_Format(PyExc_RuntimeError, "%s is not available here", name);
+    return -1;
+}
+
+static void tell_forgery(const char *what) {
+    Event event = {.length = 0};
+    put_raw(&event, "[\"guard.forgery\",");
+    put_bytes(&event, what, (Py_ssize_t)strlen(what));
+    put(&event, ']');
+    guard_event(FROM_HOOK, event.text, event.length);
+}
+
+static void tell(const char *name, PyObject *arguments) {
+    static Event event;
+    event.length = 0;
+    put(&event, '[');
+    put_bytes(&event, name, (Py_ssize_t)strlen(name));
+    Py_ssize_t count = PyTuple_Check(arguments) ? PyTuple_GET_SIZE(arguments) : 0;
+    if (strcmp(name, "import") == 0 && count > 1) count = 1; /* the rest is the search path */
+    for (Py_ssize_t i = 0; i < count && i < ITEMS && !full(&event); i++) {
+        put(&event, ',');
+        put_value(&event, PyTuple_GET_ITEM(arguments, i), 2);
+    }
+    put(&event, ']');
+    guard_event(FROM_HOOK, event.text, event.length);
+}
+
+static int hook(const char *name, PyObject *arguments, void *unused) {
+    (void)unused;
+    if (!active) return 0;
+    if (forgery(name, arguments)) {
+        tell_forgery(name);
+        return refuse(name);
+    }
+    if (is_foreign_marshal(name)) {
+        tell(name, arguments);
+        return refuse(name);
+    }
+    if (told(name)) tell(name, arguments);
+    return 0;
+}
+
+/* --- emit ------------------------------------------------------------------------------------ */
+
+static PyObject *emit(PyObject *self, PyObject *event) {
+    (void)self;
+    char *text;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(event, &text, &length) < 0) return NULL;
+    if (active && !called_from(HARNESS)) {
+        tell_forgery("emit");
+        refuse("emit");
+        return NULL;
+    }
+    if (active) guard_event(FROM_HARNESS, text, (int)length);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef emit_definition = {"emit", emit, METH_O, NULL};
+
+/* --- Memory ---------------------------------------------------------------------------------- */
+
+static PyMemAllocatorEx raw;
+
+static void *or_end(void *memory, size_t size) { /* a refusal ends the run: see Limits.memory */
+    if (memory == NULL && size > 0 && active) {
+        guard_event(REFUSED_MEMORY, NULL, size > INT_MAX ? INT_MAX : (int)size);
+        __builtin_trap();
+    }
+    return memory;
+}
+
+static void *raw_malloc(void *c, size_t n) { return or_end(raw.malloc(c, n), n); }
+static void *raw_calloc(void *c, size_t n, size_t m) { return or_end(raw.calloc(c, n, m), n); }
+static void *raw_realloc(void *c, void *p, size_t n) { return or_end(raw.realloc(c, p, n), n); }
+static void raw_free(void *c, void *p) { raw.free(c, p); }
+
+static void watch_memory(void) {
+    PyMem_GetAllocator(PYMEM_DOMAIN_RAW, &raw);
+    PyMemAllocatorEx watched = {raw.ctx, raw_malloc, raw_calloc, raw_realloc, raw_free};
+    PyMem_SetAllocator(PYMEM_DOMAIN_RAW, &watched);
+}
+
+/* --- Exports --------------------------------------------------------------------------------- */
+
+static void configure(PyConfig *config) {
+    PyConfig_InitIsolatedConfig(config);
+    config->site_import = 0;
+    config->write_bytecode = 0;
+    config->use_hash_seed = 1; /* seed 0: the same program does the same on every run */
+    config->install_signal_handlers = 0;
+    config->pathconfig_warnings = 0;
+    config->buffered_stdio = 0;
+    config->module_search_paths_set = 1;
+    PyConfig_SetString(config, &config->program_name, L"python");
+    PyConfig_SetString(config, &config->executable, L"/usr/bin/python3");
+    PyConfig_SetString(config, &config->base_executable, L"/usr/bin/python3");
+    PyConfig_SetString(config, &config->prefix, L"/usr");
+    PyConfig_SetString(config, &config->exec_prefix, L"/usr");
+    PyConfig_SetString(config, &config->base_prefix, L"/usr");
+    PyConfig_SetString(config, &config->base_exec_prefix, L"/usr");
+    PyWideStringList_Append(&config->module_search_paths, L"/guest");
+    PyWideStringList_Append(&config->module_search_paths, L"/lib/python.zip");
+}
+
+static void must(int fine, const char *what) {
+    if (fine) return;
+    fprintf(stderr, "guest: %s failed\n", what);
+    if (PyErr_Occurred()) PyErr_Print();
+    abort();
+}
+
+static void load_harness(void) {
+    PyObject *harness = PyImport_ImportModule("harness");
+    must(harness != NULL, "import of the harness");
+    PyObject *function = PyCFunction_New(&emit_definition, NULL);
+    must(function != NULL, "making emit");
+    PyObject *installed = PyObject_CallMethod(harness, "install", "O", function);
+    must(installed != NULL, "harness.install");
+    run_function = PyObject_GetAttrString(harness, "run");
+    must(run_function != NULL, "finding harness.run");
+    Py_DECREF(installed);
+    Py_DECREF(function);
+    Py_DECREF(harness);
+}
+
+__attribute__((export_name("g_init"))) void g_init(void) {
+    PyPreConfig preconfig;
+    PyPreConfig_InitIsolatedConfig(&preconfig);
+    preconfig.utf8_mode = 1;
+    must(!PyStatus_Exception(Py_PreInitialize(&preconfig)), "pre-initialisation");
+    watch_memory();
+    PySys_AddAuditHook(hook, NULL);
+    PyConfig config;
+    configure(&config);
+    must(!PyStatus_Exception(Py_InitializeFromConfig(&config)), "initialisation");
+    PyConfig_Clear(&config);
+    load_harness();
+    PyGC_Collect();
+}
+
+__attribute__((export_name("g_alloc"))) void *g_alloc(int size) { return malloc((size_t)size); }
+
+/* 0: the harness returned; 1: it raised. */
+__attribute__((export_name("g_run"))) int g_run(char *job, int length) {
+    PyObject *bytes = PyBytes_FromStringAndSize(job, length);
+    must(bytes != NULL, "reading the job");
+    free(job);
+    active = 1;
+    PyObject *result = PyObject_CallOneArg(run_function, bytes);
+    active = 0;
+    if (result == NULL) { /* not PyErr_Print, which would carry out a SystemExit */
+        PyErr_DisplayException(PyErr_GetRaisedException());
+        return 1;
+    }
+    return 0;
+}

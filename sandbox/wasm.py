@@ -1,0 +1,402 @@
+"""The wasmtime engine: compiles a guest, initialises it once, and runs jobs in fresh copies of it.
+
+The only module that imports wasmtime or its private FFI. A guest gets no wasmtime-wasi: its imports
+are answered by a `World`. Promised: fuel, seconds, memory, events and output are bounded, and no
+run sees what another did. Not promised: that wasmtime itself has no hole; `workers.py` puts a
+process around it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import wasmtime
+from wasmtime import _ffi as ffi
+
+from bluecode.sandbox.limits import WASM_STACK, Limits
+from bluecode.sandbox.outcome import Ended, Recording, SandboxUnavailable
+from bluecode.sandbox.wasi import BAD_ADDRESS, U32, World
+
+PRIVATE = (
+    "wasmtime_config_async_stack_size_set",
+    "wasmtime_context_get_fuel",
+    "wasmtime_context_set_fuel",
+)
+
+THREAD_STACK = 4 * WASM_STACK  # the guest's, the host's own frames, and room to spare
+
+FROM_HARNESS, FROM_HOOK, REFUSED_MEMORY = 0, 1, 2  # the channels of reactor.c
+TICK = 0.002
+IDLE_TICKS = 500
+
+
+def check_binding() -> None:
+    missing = [name for name in PRIVATE if not hasattr(ffi, name)]
+    if missing:
+        raise ImportError(
+            f"This `wasmtime` lacks {missing}; the sandbox is made for the version that "
+            "`guest.py` pins: see the bump procedure in sandbox/README.md."
+        )
+
+
+check_binding()
+
+
+def runtime_engine() -> wasmtime.Engine:
+    config = wasmtime.Config()
+    # Its setter refuses a wasm stack larger than the async stack, which this engine never uses.
+    ffi.wasmtime_config_async_stack_size_set(config.ptr(), 2 * WASM_STACK)
+    config.max_wasm_stack = WASM_STACK
+    config.wasm_threads = False
+    config.consume_fuel = True
+    config.epoch_interruption = True
+    config.cranelift_opt_level = "speed"
+    return wasmtime.Engine(config)
+
+
+def quick_engine() -> wasmtime.Engine:
+    """For the one run of an initialisation, where compiling costs more than running."""
+    config = wasmtime.Config()
+    config.wasm_threads = False
+    config.cranelift_opt_level = "none"
+    return wasmtime.Engine(config)
+
+
+class Window:
+    """A guest's memory during one call from it."""
+
+    __slots__ = ("_base", "_size")
+
+    def __init__(self, memory: wasmtime.Memory, store: wasmtime.Store | wasmtime.Caller) -> None:
+        self._base = ctypes.addressof(memory.data_ptr(store).contents)
+        self._size = memory.data_len(store)
+
+    def read(self, address: int, length: int) -> bytes:
+        return ctypes.string_at(self._at(address, length), length)
+
+    def write(self, address: int, data: bytes) -> None:
+        ctypes.memmove(self._at(address, len(data)), data, len(data))
+
+    def _at(self, address: int, length: int) -> int:
+        address &= U32  # wasmtime hands out i32 as signed
+        if length < 0 or address + length > self._size:
+            raise IndexError(address)
+        return self._base + address
+
+
+def exported_memory(caller: wasmtime.Caller) -> Window:
+    memory = caller["memory"]
+    assert isinstance(memory, wasmtime.Memory)
+    return Window(memory, caller)
+
+
+class Run:
+    """What one run does, as the host's callbacks see it. They never raise: wasmtime-py would keep
+    the exception in a module global; `broken` keeps it here instead."""
+
+    def __init__(self, world: World, limits: Limits) -> None:
+        self.world = world
+        self.events: list[tuple[bool, bytes]] = []
+        self.refused_memory = False
+        self.flooded = False
+        self.fuel_left: int | None = None
+        self.broken: Exception | None = None
+        self._event_bytes = limits.event_bytes
+        self._event_count = limits.events
+
+    def event(self, caller: wasmtime.Caller, channel: int, address: int, length: int) -> None:
+        if channel == REFUSED_MEMORY:
+            self.refused_memory = True
+            return
+        self._event_bytes -= max(length, 0)
+        self._event_count -= 1
+        if self._event_bytes < 0 or self._event_count < 0:
+            self.flooded = True
+            return
+        text = exported_memory(caller).read(address, length)
+        self.events.append((channel == FROM_HOOK, text))
+
+    def wasi(self, caller: wasmtime.Caller, name: str, arguments: tuple[int, ...]) -> int:
+        answer = self.world.call(name, exported_memory(caller), arguments)
+        self.flooded = self.flooded or self.world.flooded
+        return answer
+
+
+def exhaust(caller: wasmtime.Caller) -> int:
+    """End the guest at its next step, without raising in a callback; the fuel it had left."""
+    left = ctypes.c_uint64(0)
+    for error in (
+        ffi.wasmtime_context_get_fuel(caller._context(), ctypes.byref(left)),
+        ffi.wasmtime_context_set_fuel(caller._context(), 0),
+    ):
+        if error:
+            raise wasmtime.WasmtimeError._from_ptr(error)
+    return left.value
+
+
+class Imports:
+    """The functions that a guest may call, all answered by the run that is going on."""
+
+    def __init__(self, engine: wasmtime.Engine, module: wasmtime.Module, fueled: bool) -> None:
+        self.run: Run | None = None
+        self.linker = wasmtime.Linker(engine)
+        self._fueled = fueled
+        for wanted in module.imports:
+            if not isinstance(wanted.type, wasmtime.FuncType) or wanted.name is None:
+                raise SandboxUnavailable(f"the guest wants `{wanted.name}`, which is no function")
+            function = self._event if wanted.module == "guard" else self._wasi(wanted.name)
+            self.linker.define_func(wanted.module, wanted.name, wanted.type, function, True)
+
+    def _event(self, caller: wasmtime.Caller, channel: int, address: int, length: int) -> None:
+        self._answer(caller, lambda run: run.event(caller, channel, address, length))
+
+    def _wasi(self, name: str) -> Callable[..., int | None]:
+        def answer(caller: wasmtime.Caller, *arguments: int) -> int | None:
+            number = self._answer(caller, lambda run: run.wasi(caller, name, arguments))
+            return None if name == "proc_exit" else BAD_ADDRESS if number is None else number
+
+        return answer
+
+    def _answer(self, caller: wasmtime.Caller, ask: Callable[[Run], int | None]) -> int | None:
+        run = self.run
+        if run is None:
+            return None
+        try:
+            answer = ask(run)
+            if run.flooded and run.fuel_left is None and self._fueled:
+                run.fuel_left = exhaust(caller)
+            return answer
+        # The edge to wasm: an exception here would cross native frames. `broken` is raised later.
+        except Exception as error:
+            run.broken = error
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A guest's state after its initialisation."""
+
+    memory: bytes
+    globals: dict[str, int]
+
+
+def initialise(wasm: bytes, world: World) -> Image:
+    """Run a guest's `g_init` in the world. Raises `SandboxUnavailable` with what it said."""
+    engine = quick_engine()
+    module = wasmtime.Module(engine, wasm)
+    imports = Imports(engine, module, fueled=False)
+    imports.run = run = Run(world, Limits())
+    with wasmtime.Store(engine) as store:
+        exports = imports.linker.instantiate(store, module).exports(store)
+        try:
+            for name in ("_initialize", "g_init"):
+                function = exports[name]
+                assert isinstance(function, wasmtime.Func)
+                function(store)
+        except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+            said = run.world.output.decode("utf-8", "replace").strip()
+            raise SandboxUnavailable(f"the guest failed to initialise: {said}") from error
+        if run.broken is not None:
+            raise SandboxUnavailable("the guest's initialisation broke the host") from run.broken
+        memory = exports["memory"]
+        assert isinstance(memory, wasmtime.Memory)
+        window = Window(memory, store)
+        values = {
+            item.name: int(value.value(store))
+            for item in module.exports
+            if isinstance(value := exports[item.name], wasmtime.Global)
+        }
+        return Image(window.read(0, memory.data_len(store)), values)
+
+
+def compiled(wasm: bytes) -> bytes:
+    """Native code for a guest, to be kept and given to `Guest`; takes seconds."""
+    return bytes(wasmtime.Module(runtime_engine(), wasm).serialize())
+
+
+class Deadline:
+    """Rings once a time has passed. A thread that looks every 2 ms, and sleeps between bursts:
+    waking it for each of many short runs would cost more than the runs' own supervision."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._at: float | None = None
+        self._wake = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
+        self._thread.start()
+
+    def set(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def clear(self) -> None:
+        self._at = None
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        idle = 0
+        while not self._closed:
+            at = self._at
+            idle = idle + 1 if at is None else 0
+            if at is not None and time.monotonic() >= at:
+                self._ring()  # again each tick until cleared: one ring may fall before the run
+            if idle > IDLE_TICKS:
+                self._wake.clear()
+                self._wake.wait(None if self._at is None else 0)
+                idle = 0
+            time.sleep(TICK)
+
+
+class Guest:
+    """A compiled guest, ready to run jobs, one at a time and each in a fresh copy."""
+
+    def __init__(self, path: Path) -> None:
+        """Load native code made by `compiled`. The file is trusted like this program itself."""
+        self._engine = runtime_engine()
+        try:
+            self._module = wasmtime.Module.deserialize_file(self._engine, str(path))
+        except wasmtime.WasmtimeError as error:
+            raise SandboxUnavailable(f"the compiled guest does not load: {error}") from error
+        self._imports = Imports(self._engine, self._module, fueled=True)
+        self._ready = self._imports.linker.instantiate_pre(self._module)
+        self._deadline = Deadline(self._engine.increment_epoch)
+        self._stopped = False
+        self._thread = own_thread()
+
+    def __enter__(self) -> Guest:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._deadline.close()
+
+    def run(self, job: bytes, limits: Limits) -> Recording:
+        """Run one job to its end. Raises `SandboxUnavailable` if the engine cannot."""
+        return self.start(job, limits).result()
+
+    def start(self, job: bytes, limits: Limits) -> Future[Recording]:
+        """Like `run`, on the guest's own thread; a second job waits for the first."""
+        self._stopped = False
+        return self._thread.submit(self._run, job, limits)
+
+    def stop(self) -> None:
+        """End the job that runs now, within a millisecond or so."""
+        self._stopped = True
+        self._deadline.set(0)
+        self._engine.increment_epoch()
+
+    def _run(self, job: bytes, limits: Limits) -> Recording:
+        run = self._imports.run = Run(World(limits.output), limits)
+        began = time.perf_counter()
+        with wasmtime.Store(self._engine) as store:
+            store.set_limits(memory_size=limits.memory)
+            store.set_fuel(limits.fuel)
+            store.set_epoch_deadline(1)
+            self._deadline.set(0 if self._stopped else limits.seconds)
+            try:
+                instance = self._ready.instantiate(store)
+            except wasmtime.WasmtimeError as error:
+                self._deadline.clear()
+                raise SandboxUnavailable(f"no copy of the guest could be made: {error}") from error
+            try:
+                return self._watched(run, store, instance, job, began, limits)
+            finally:
+                self._deadline.clear()
+                self._imports.run = None
+
+    def _watched(
+        self,
+        run: Run,
+        store: wasmtime.Store,
+        instance: wasmtime.Instance,
+        job: bytes,
+        began: float,
+        limits: Limits,
+    ) -> Recording:
+        exports = instance.exports(store)
+        memory = exports["memory"]
+        assert isinstance(memory, wasmtime.Memory)
+        ended, finished, detail = attempt(run, store, exports, memory, job)
+        if run.broken is not None:
+            raise SandboxUnavailable("a host function failed") from run.broken
+        return Recording(
+            ended=ended,
+            finished=finished,
+            events=tuple(run.events),
+            fuel_used=limits.fuel - (run.fuel_left or store.get_fuel()),
+            seconds=time.perf_counter() - began,
+            memory_peak=memory.data_len(store),
+            output=run.world.output,
+            detail=detail,
+        )
+
+
+def attempt(
+    run: Run,
+    store: wasmtime.Store,
+    exports: wasmtime._instance.InstanceExports,
+    memory: wasmtime.Memory,
+    job: bytes,
+) -> tuple[Ended, bool, str]:
+    allocate, execute = exports["g_alloc"], exports["g_run"]
+    assert isinstance(allocate, wasmtime.Func) and isinstance(execute, wasmtime.Func)
+    try:
+        address = allocate(store, len(job))
+        if address == 0:
+            return "out_of_memory", False, "the job does not fit"
+        Window(memory, store).write(address, job)
+        status = execute(store, address, len(job))
+    except wasmtime.Trap as trap:
+        return judged(run, trap)
+    return "exited", status == 0, "" if status == 0 else "the harness raised"
+
+
+ENDINGS: dict[wasmtime.TrapCode, Ended] = {
+    wasmtime.TrapCode.INTERRUPT: "timed_out",
+    wasmtime.TrapCode.OUT_OF_FUEL: "out_of_fuel",
+}
+
+
+def judged(run: Run, trap: wasmtime.Trap) -> tuple[Ended, bool, str]:
+    """Why a guest trapped: our own reasons first, since they are carried out by a trap."""
+    code = trap.trap_code
+    detail = "unknown" if code is None else code.name.lower()
+    if run.flooded:
+        return "flooded", False, detail
+    if run.refused_memory:
+        return "out_of_memory", False, detail
+    if run.world.exit_status is not None:
+        return "exited", False, f"exit status {run.world.exit_status}"
+    return (ENDINGS.get(code, "trapped") if code else "trapped"), False, detail
+
+
+def own_thread() -> ThreadPoolExecutor:
+    """One thread whose stack holds the guest's, whatever stack its creator has."""
+    executor = ThreadPoolExecutor(1, thread_name_prefix="guest")
+    before = threading.stack_size(THREAD_STACK)
+    try:
+        executor.submit(int).result()
+    finally:
+        threading.stack_size(before)
+    return executor
