@@ -1,0 +1,356 @@
+"""Where BlueCode listens, what it stands in front of, and which keys it knows.
+
+Settings come from one TOML file, then from `BLUECODE_*` in the environment, then from flags; the
+later source wins, key by key. An unknown key stops the start, so that a typo never leaves a guard
+half configured in silence. What is too risky is not said here but in the policy.
+"""
+
+import difflib
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+PREFIX: Final = "BLUECODE_"
+_ASIDE = re.compile(r"BLUECODE_(?:CONFIG=.*|SERVICE_\w+=.*|PORT=\w+://.*|PORT_\w+=.*)", re.DOTALL)
+"""Read elsewhere, or set by Kubernetes for a Service that is named `bluecode`."""
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the message says what, what was given, and the way out."""
+
+
+class Secret:
+    """A key that shows itself only when asked by `get()`: never in a repr, a log or an error."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def get(self) -> str:
+        return self._value
+
+    def matches(self, presented: str) -> bool:
+        """Compare in constant time."""
+        return secrets.compare_digest(_raw(presented), _raw(self._value))
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.matches(other._value)
+
+    __hash__ = None  # type: ignore[assignment]  # a key has no place in a set or a mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings of one BlueCode. Every field is a key of the file and, upper-cased behind
+    `BLUECODE_`, a variable of the environment."""
+
+    listen: str = "127.0.0.1:8787"
+    """Address and port to serve on; a port alone means loopback."""
+    upstream: str = ""
+    """The provider: an OpenAI-compatible API root, `demo`, or a litellm model name."""
+    upstream_key: Secret | None = None
+    """Sent to the provider in place of the client's own key."""
+    proxy_keys: Mapping[str, Secret] = field(default_factory=dict)
+    """Keys that clients must present, by the name under which the audit knows them."""
+    policy: Path | None = None
+    """Policy file; the built-in policy where there is none."""
+    audit: str = "stdout"
+    """Where decisions are written: `stdout`, `none`, or a file's path."""
+    audit_max_bytes: int = 50 * 1024**2
+    """Size at which the audit file is put aside and a new one begun."""
+    audit_backups: int = 5
+    """Files put aside that are kept."""
+    cache_dir: Path = field(default_factory=lambda: _default_cache_dir())
+    """Where the compiled guest is kept between starts."""
+    cache_entries: int = 20_000
+    """Verdicts that are remembered."""
+    workers: int = field(default_factory=lambda: max(1, min(4, os.cpu_count() or 1)))
+    """Processes that run untrusted code."""
+    body_limit: int = 32 * 1024**2
+    """Bytes of the largest request, and of the largest answer that is not streamed."""
+    held_limit: int = 2 * 1024**2
+    """Bytes of code held back in one answer; the policy says what happens beyond."""
+    connect_timeout: float = 10.0
+    """Seconds to reach the provider."""
+    read_timeout: float = 600.0
+    """Seconds that the provider may be silent."""
+    keep_alive: float = 10.0
+    """Seconds after which a client that waits for held code gets a sign of life."""
+    log_level: str = "info"
+    """`debug`, `info`, `warning` or `error`."""
+    log_format: str = "text"
+    """`text` or `json`, on standard error."""
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        flags: Mapping[str, Any] | None = None,
+    ) -> "Config":
+        """Read all sources; None among the flags means not given. Raises `ConfigError`."""
+        given = os.environ if environ is None else environ
+        if path is None and given.get(PREFIX + "CONFIG"):
+            path = Path(given[PREFIX + "CONFIG"])
+        settings = {} if path is None else _from_file(path)
+        settings |= _from_environment(given)
+        settings |= _from_flags(flags or {})
+        return cls(**settings)
+
+    @property
+    def host(self) -> str:
+        return _split_listen(self.listen)[0]
+
+    @property
+    def port(self) -> int:
+        return _split_listen(self.listen)[1]
+
+    def name_of(self, presented: str) -> str | None:
+        """The name of a proxy key; every key is compared, so that time tells nothing."""
+        found = None
+        for name, key in self.proxy_keys.items():
+            if key.matches(presented):
+                found = name
+        return found
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _default_cache_dir() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "bluecode"
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The config file cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The config file `{path}` is not valid TOML: {error}.") from error
+    for key in table:
+        if key not in _READERS:
+            raise ConfigError(f"`{key}` in `{path}` is no setting{_near(key, _READERS)}.")
+    return _read(table, base=path.parent, named=lambda key: f"`{key}` in `{path}`")
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    known = {PREFIX + key.upper(): key for key in _READERS}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name in known:
+            table[known[name]] = value
+        elif not _ASIDE.fullmatch(f"{name}={value}"):
+            raise ConfigError(f"`{name}` in the environment is no setting{_near(name, known)}.")
+    return _read(table, base=Path(), named=lambda key: f"`{PREFIX}{key.upper()}`")
+
+
+def _from_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
+    table = {key: value for key, value in flags.items() if value is not None}
+    return _read(table, base=Path(), named=lambda key: f"`--{key.replace('_', '-')}`")
+
+
+def _read(table: Mapping[str, Any], *, base: Path, named: Callable[[str], str]) -> dict[str, Any]:
+    """One source's settings. A key and the file that holds it are one setting, given once."""
+    settings: dict[str, Any] = {}
+    for key, value in table.items():
+        target = key.removesuffix("_file")
+        if target in settings:
+            raise ConfigError(
+                f"{named(target)} and {named(target + '_file')} are both set; keep one."
+            )
+        settings[target] = _READERS[key](named(key), value, base)
+    return settings
+
+
+def _near(key: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"; the nearest is `{close[0]}`" if close else f"; known are {', '.join(known)}"
+
+
+def _text(name: str, value: Any, _: Path) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"{name} is {_shown(value)}; it must be a text that is not empty.")
+    return value.strip()
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+
+
+def _listen(name: str, value: Any, base: Path) -> str:
+    text = _text(name, str(value) if isinstance(value, int) else value, base)
+    try:
+        host, port = _split_listen(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"{name} is {text!r}; it must look like 127.0.0.1:8787, or be a port.")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _split_listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+
+
+def _upstream(name: str, value: Any, base: Path) -> str:
+    text = _text(name, value, base)
+    if "://" in text:
+        return _root(name, text)
+    first, slash, rest = text.partition("/")
+    if text == "demo" or (slash and rest and re.fullmatch(r"[\w-]+", first)):
+        return text
+    raise ConfigError(
+        f"{name} is {text!r}; it must be a URL such as https://api.openai.com/v1, `demo`, or a"
+        " litellm model name such as anthropic/claude-sonnet-4-5."
+    )
+
+
+def _root(name: str, text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        bare = not (parts.username or parts.password or parts.query or parts.fragment)
+    except ValueError:
+        usable, bare = False, True
+    if not bare:
+        raise ConfigError(
+            f"{name} carries a user, a password or a query; give the bare API root, and the key"
+            " in `upstream_key`."
+        )
+    if not usable:
+        raise ConfigError(f"{name} is {text!r}; it must begin with http:// or https:// and a host.")
+    root = text.rstrip("/")
+    if root.endswith("/chat/completions"):
+        way_out = root.removesuffix("/chat/completions")
+        raise ConfigError(f"{name} is {text!r}; give the API root alone: {way_out}.")
+    return root
+
+
+def _secret(name: str, value: Any, _: Path) -> Secret:
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"{name} must be a key, as a text that is not empty.")
+    if not value.strip().isprintable() or not value.strip().isascii():
+        raise ConfigError(f"{name} holds characters that no HTTP header can carry.")
+    return Secret(value.strip())
+
+
+def _secret_file(name: str, value: Any, base: Path) -> Secret:
+    return _secret(f"The file of {name}", _contents(name, value, base), base)
+
+
+def _contents(name: str, value: Any, base: Path) -> str:
+    try:
+        return _path(name, value, base).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The file of {name} cannot be read: {error}.") from error
+
+
+def _keys(name: str, value: Any, base: Path) -> Mapping[str, Secret]:
+    """A table in the file; `name:key` by lines or commas in the environment."""
+    if isinstance(value, str):
+        pairs = [item.partition(":") for item in re.split(r"[,\n]", value) if item.strip()]
+        if not all(colon for _, colon, _ in pairs):
+            raise ConfigError(f"{name} must hold `name:key`, one a line or with commas between.")
+        value = {owner.strip(): key for owner, _, key in pairs}
+    if not isinstance(value, dict) or not value:
+        raise ConfigError(f'{name} must name at least one key, as in `proxy_keys.alice = "…"`.')
+    for owner in value:
+        if not re.fullmatch(r"[\w.@-]{1,64}", owner):
+            raise ConfigError(f"{name} has a name that is not 1-64 letters, digits or . _ @ -.")
+    return {owner: _secret(f"{name}, {owner},", key, base) for owner, key in value.items()}
+
+
+def _keys_file(name: str, value: Any, base: Path) -> Mapping[str, Secret]:
+    return _keys(f"The file of {name}", _contents(name, value, base), base)
+
+
+def _path(name: str, value: Any, base: Path) -> Path:
+    """Paths in a file are meant from where that file lies."""
+    return (
+        base
+        / Path(_text(name, str(value) if isinstance(value, Path) else value, base)).expanduser()
+    )
+
+
+def _audit(name: str, value: Any, base: Path) -> str:
+    text = _text(name, value, base)
+    return text if text in ("stdout", "none") else str(_path(name, text, base))
+
+
+def _whole(least: int, most: int) -> Callable[[str, Any, Path], int]:
+    def read(name: str, value: Any, _: Path) -> int:
+        try:
+            number = int(value) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+            raise ConfigError(
+                f"{name} is {_shown(value)}; it must be a whole number from {least} to {most}."
+            )
+        return number
+
+    return read
+
+
+def _seconds(name: str, value: Any, _: Path) -> float:
+    try:
+        number = float(value) if isinstance(value, str) else value
+    except ValueError:
+        number = None
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number <= 86_400:
+        raise ConfigError(f"{name} is {_shown(value)}; it must be seconds, over 0, at most 86400.")
+    return float(number)
+
+
+def _one_of(*choices: str) -> Callable[[str, Any, Path], str]:
+    def read(name: str, value: Any, base: Path) -> str:
+        text = _text(name, value, base).lower()
+        if text not in choices:
+            raise ConfigError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
+        return text
+
+    return read
+
+
+_GIB = 1024**3
+_READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
+    "listen": _listen,
+    "upstream": _upstream,
+    "upstream_key": _secret,
+    "upstream_key_file": _secret_file,
+    "proxy_keys": _keys,
+    "proxy_keys_file": _keys_file,
+    "policy": _path,
+    "audit": _audit,
+    "audit_max_bytes": _whole(1024, 1024 * _GIB),
+    "audit_backups": _whole(1, 1000),
+    "cache_dir": _path,
+    "cache_entries": _whole(1, 10_000_000),
+    "workers": _whole(1, 256),
+    "body_limit": _whole(1024, 4 * _GIB),
+    "held_limit": _whole(1024, 4 * _GIB),
+    "connect_timeout": _seconds,
+    "read_timeout": _seconds,
+    "keep_alive": _seconds,
+    "log_level": _one_of("debug", "info", "warning", "error"),
+    "log_format": _one_of("text", "json"),
+}
+SETTINGS: Final = tuple(_READERS)
+"""Every key that a config file may hold."""

@@ -1,0 +1,172 @@
+"""One file, the environment, flags: who wins, what stops the start, what never shows."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from bluecode.proxy.config import SETTINGS, Config, ConfigError, Secret
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "bluecode.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def load(path: Path | None = None, **environ: str) -> Config:
+    return Config.load(path, environ=environ)
+
+
+def test_without_any_source_the_proxy_listens_on_loopback_only() -> None:
+    config = load()
+
+    assert (config.host, config.port) == ("127.0.0.1", 8787)
+    assert config.upstream == ""
+    assert config.upstream_key is None
+
+
+def test_every_field_is_a_key_of_the_file() -> None:
+    assert {item.name for item in fields(Config)} <= set(SETTINGS)
+
+
+def test_flags_win_over_environment_which_wins_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, 'log_level = "error"\nlisten = "127.0.0.1:1"\nheld_limit = 5000\n')
+    environ = {"BLUECODE_LISTEN": "127.0.0.1:2", "BLUECODE_HELD_LIMIT": "6000"}
+
+    config = Config.load(path, environ=environ, flags={"listen": "127.0.0.1:3", "audit": None})
+
+    assert (config.port, config.held_limit, config.log_level) == (3, 6000, "error")
+
+
+def test_the_file_may_be_named_in_the_environment(tmp_path: Path) -> None:
+    path = write(tmp_path, "workers = 3")
+
+    assert load(BLUECODE_CONFIG=str(path)).workers == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [
+        ("9000", "127.0.0.1", 9000),
+        (":9000", "127.0.0.1", 9000),
+        ("0.0.0.0:80", "0.0.0.0", 80),
+        ("[::1]:8787", "::1", 8787),
+        ("localhost:0", "localhost", 0),
+    ],
+)
+def test_an_address_may_be_written_in_several_ways(given: str, host: str, port: int) -> None:
+    config = load(BLUECODE_LISTEN=given)
+
+    assert (config.host, config.port) == (host, port)
+
+
+def test_paths_in_a_file_are_meant_from_where_the_file_lies(tmp_path: Path) -> None:
+    config = load(write(tmp_path, 'policy = "strict.toml"\naudit = "audit.jsonl"\n'))
+
+    assert config.policy == tmp_path / "strict.toml"
+    assert config.audit == str(tmp_path / "audit.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("upstraem = 'demo'", "`upstraem` in .* is no setting; the nearest is `upstream`"),
+        ("[listen]\nport = 1", "`listen` in .* is a dict; it must be a text"),
+        ("workers = true", "whole number from 1 to 256"),
+        ("workers = 0", "`workers` in .* is 0"),
+        ("workers = 1.5", "is 1.5"),
+        ("keep_alive = -1", "seconds"),
+        ("log_level = 'loud'", "'loud'; it must be one of debug, info, warning, error"),
+        ("listen = 'here'", "127.0.0.1:8787"),
+        ("listen = '127.0.0.1:70000'", "127.0.0.1:8787"),
+        ("upstream = 'api.example.com/v1'", "must be a URL"),
+        ("upstream = 'localhost:11434/v1'", "must be a URL"),
+        ("upstream = 'ftp://example.com'", "begin with http"),
+        ("upstream = 'https://a.example/v1/chat/completions'", "alone: https://a.example/v1"),
+        ("upstream = 'https://a.example/v1?key=1'", "bare API root"),
+        ("proxy_keys = {}", "at least one key"),
+        ("[proxy_keys]\n'a b' = 'k'", "a name that is not"),
+        ("upstream_key = 'a'\nupstream_key_file = 'b'", "cannot be read|keep one"),
+        ('upstream_key = "a\\nb"', "no HTTP header can carry"),
+        ("not toml", "not valid TOML"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_stops_the_start_and_says_why(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("BLUECODE_UPSTRAEM", "the nearest is `BLUECODE_UPSTREAM`"), ("BLUECODE_PORT", "no setting")],
+)
+def test_an_unknown_variable_stops_the_start(name: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load(**{name: "9000"})
+
+
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_left_aside() -> None:
+    config = load(
+        BLUECODE_PORT="tcp://10.0.0.1:8787",
+        BLUECODE_PORT_8787_TCP_ADDR="10.0.0.1",
+        BLUECODE_SERVICE_HOST="10.0.0.1",
+    )
+
+    assert config.port == 8787
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["demo", "https://api.example.com/v1", "http://127.0.0.1:1234/v1", "anthropic/claude-x"],
+)
+def test_every_kind_of_upstream_is_accepted(given: str) -> None:
+    assert load(BLUECODE_UPSTREAM=given).upstream == given
+
+
+def test_keys_may_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-upstream\n", encoding="utf-8")
+    (tmp_path / "keys").write_text("alice:one\nbob:two\n", encoding="utf-8")
+    path = write(tmp_path, 'upstream_key_file = "key"\nproxy_keys_file = "keys"\n')
+
+    config = load(path)
+
+    assert config.upstream_key == Secret("sk-upstream")
+    assert config.name_of("two") == "bob"
+
+
+def test_a_key_and_the_file_that_holds_it_are_not_both_accepted(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-1", encoding="utf-8")
+    path = write(tmp_path, 'upstream_key = "sk-2"\nupstream_key_file = "key"\n')
+
+    with pytest.raises(ConfigError, match="keep one"):
+        load(path)
+
+
+def test_a_key_in_the_environment_wins_over_one_in_a_file_of_the_config(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-file", encoding="utf-8")
+    path = write(tmp_path, 'upstream_key_file = "key"')
+
+    config = load(path, BLUECODE_UPSTREAM_KEY="sk-environment")
+
+    assert config.upstream_key == Secret("sk-environment")
+
+
+def test_a_client_is_known_by_its_key_alone() -> None:
+    config = load(BLUECODE_PROXY_KEYS="alice:one,bob:two")
+
+    assert config.name_of("one") == "alice"
+    assert config.name_of("three") is None
+    assert config.name_of("") is None
+    assert config.name_of("ключ\udc80") is None
+
+
+def test_keys_never_show_in_a_repr_or_an_error(tmp_path: Path) -> None:
+    config = load(BLUECODE_UPSTREAM_KEY="sk-hidden", BLUECODE_PROXY_KEYS="alice:also-hidden")
+
+    assert "hidden" not in repr(config) + str(config.proxy_keys)
+    with pytest.raises(ConfigError) as raised:
+        load(write(tmp_path, 'upstream_key = "hidden\\u0001"'))
+    assert "hidden" not in str(raised.value)
