@@ -11,17 +11,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Generic, TypeVar
 
-from bluecode.defenses.checkers import CHECKERS
-from bluecode.defenses.checkers.dynamic import DynamicChecker
-from bluecode.defenses.checking import Checker, check
+from bluecode.defenses.checking import Checker, Prover, check
 from bluecode.defenses.conversation import Message, Snippet
-from bluecode.defenses.detectors import DETECTORS
 from bluecode.defenses.policy import Policy
 from bluecode.defenses.screening import screen
 from bluecode.defenses.verdict import Detector, Verdict
 from bluecode.proxy.config import Config
-from bluecode.sandbox.outcome import SandboxUnavailable
-from bluecode.sandbox.workers import Sandbox
 
 Kept = TypeVar("Kept")
 Progress = Callable[[str], None]
@@ -68,7 +63,7 @@ class Engine:
         policy: Policy,
         detectors: Sequence[Detector[Message]],
         checkers: Sequence[Checker],
-        prover: DynamicChecker | None,
+        prover: Prover | None,
         *,
         entries: int = 20_000,
         timer: Timer = _silent,
@@ -86,12 +81,21 @@ class Engine:
     async def open(
         cls, config: Config, policy: Policy, *, on_progress: Progress | None = None
     ) -> AsyncIterator["Engine"]:
-        """Load the detectors and warm the sandbox. Raises `SandboxUnavailable` where it is needed
-        and cannot be had; disable the `dynamic` checker in the policy to go without."""
+        """Load the detectors and warm the sandbox.
+
+        Raises `bluecode.sandbox.outcome.SandboxUnavailable` where it cannot be had; disable the
+        `dynamic` checker in the policy to go without.
+        """
+        # Knowledge, numpy and wasmtime are loaded only where an engine is opened, not on import.
+        from bluecode.defenses.checkers import CHECKERS
+        from bluecode.defenses.checkers.dynamic import DynamicChecker
+        from bluecode.defenses.detectors import DETECTORS
+        from bluecode.sandbox.workers import Sandbox
+
         wanted = [make for name, make in DETECTORS.items() if name not in policy.disabled]
         checkers = [make for name, make in CHECKERS.items() if name not in policy.disabled]
         async with AsyncExitStack() as stack:
-            prover = None
+            prover: Prover | None = None
             if "dynamic" not in policy.disabled:
                 sandbox = await stack.enter_async_context(
                     Sandbox.open(
@@ -111,7 +115,7 @@ class Engine:
     def ready(self) -> dict[str, bool]:
         """What is loaded, by name."""
         names = [item.name for item in (*self._detectors, *self._checkers)]
-        sandbox = {} if self._prover is None else {"sandbox": self._prover.sandbox.ready}
+        sandbox = {} if self._prover is None else {self._prover.name: self._prover.ready}
         return {**dict.fromkeys(names, True), **sandbox}
 
     async def screen(self, message: Message) -> Verdict:
@@ -142,6 +146,3 @@ class Engine:
         if not verdict.failed:
             self._verdicts.put(key, verdict)
         return Decided(verdict, False)
-
-
-__all__ = ["Cache", "Decided", "Engine", "SandboxUnavailable"]

@@ -5,8 +5,10 @@ provider's connection is closed, and one audit line says what happened.
 """
 
 import json
+import logging
 import secrets
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +31,8 @@ from bluecode.proxy.sse import BrokenStream, EventSplitter
 from bluecode.proxy.stream import HeldStream, snippets_of
 from bluecode.proxy.upstream import Call, Reply, Upstream, UpstreamError
 from bluecode.proxy.wire import openai_chat as chat
+
+log = logging.getLogger("bluecode.guard")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +65,6 @@ class ChatGuard:
             await self._serve(scope, receive, sent, headers, exchange)
         except chat.WireError as error:
             await sent.error(error.status, chat.error(str(error), code=error.code))
-        except UpstreamError as error:
-            self._s.metrics.upstream_errors.labels(error.kind).inc()
-            told = chat.error(str(error), code=f"upstream_{error.kind}", kind="upstream_error")
-            await sent.error(error.status, told)
         except gate.ClientGone:
             exchange.decision = "disconnect"
         finally:
@@ -81,9 +81,31 @@ class ChatGuard:
         request = chat.parse(body)
         exchange.model, exchange.streamed = request.conversation.model, request.stream
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_leave_with_client, receive, tasks.cancel_scope, exchange)
-            await self._answer(scope, sent, headers, body, request, exchange)
+            tasks.start_soon(_leave_with_client, receive, tasks.cancel_scope, sent, exchange)
+            await self._answer_or_tell(scope, sent, headers, body, request, exchange)
             tasks.cancel_scope.cancel()
+
+    async def _answer_or_tell(
+        self,
+        scope: Scope,
+        sent: "_Sent",
+        headers: Headers,
+        body: bytes,
+        request: chat.ChatRequest,
+        exchange: Exchange,
+    ) -> None:
+        try:
+            await self._answer(scope, sent, headers, body, request, exchange)
+        except UpstreamError as error:
+            exchange.decision = "error"
+            self._s.metrics.upstream_errors.labels(error.kind).inc()
+            told = chat.error(str(error), code=f"upstream_{error.kind}", kind="upstream_error")
+            await sent.error(error.status, told)
+        except Exception as error:  # the edge: a fault of ours ends this request and no other
+            exchange.decision = "error"
+            log.error("fault", extra={"type": type(error).__name__, "at": _where(error)})
+            told = chat.error("BlueCode failed.", code="internal_error", kind="server_error")
+            await sent.error(500, told)
 
     async def _answer(
         self,
@@ -329,6 +351,8 @@ class _Sent:
         self._send = send
         self._id = (b"x-bluecode-request-id", request_id.encode())
         self._opened = False
+        self.closed = False
+        """Was the last byte handed over?"""
         self._last = time.monotonic()
 
     def due(self, interval: float) -> float:
@@ -351,10 +375,11 @@ class _Sent:
             await self.data(b"".join(events))
 
     async def close(self) -> None:
+        self.closed = True
         await self._send(gate.piece(b"", more=False))
 
     async def whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        self._opened = True
+        self._opened = self.closed = True
         length = (b"content-length", str(len(body)).encode())
         await gate.send_body(self._send, status, [*headers, self._id, length], body)
 
@@ -381,6 +406,12 @@ def _blocked_error(text: str) -> dict[str, Any]:
     return chat.error(text, code="bluecode_blocked", kind="content_policy_violation")
 
 
+def _where(error: Exception) -> str:
+    """File and line of a fault; its message may quote what a user wrote and stays out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "?"
+
+
 async def _read_all(reply: Reply, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
@@ -393,10 +424,12 @@ async def _read_all(reply: Reply, limit: int) -> bytes:
 
 
 async def _leave_with_client(
-    receive: Receive, scope: anyio.CancelScope, exchange: Exchange
+    receive: Receive, scope: anyio.CancelScope, sent: "_Sent", exchange: Exchange
 ) -> None:
     """When the client leaves, everything done for it ends."""
     while (await receive())["type"] != "http.disconnect":
         pass
+    if sent.closed:  # servers also say so once the answer is whole
+        return
     exchange.decision = "disconnect"
     scope.cancel()

@@ -8,7 +8,7 @@ only when such an upstream is opened.
 import json
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -100,23 +100,25 @@ class HttpUpstream:
 
     @asynccontextmanager
     async def send(self, call: Call) -> AsyncIterator[Reply]:
+        async with AsyncExitStack() as stack:
+            reply = _HttpReply(await stack.enter_async_context(await self._connect(call)))
+            self.state = "reachable"
+            yield reply
+
+    async def _connect(self, call: Call) -> aiohttp.ClientResponse:
         url = f"{self._root}{call.path}" + (f"?{call.query}" if call.query else "")
         try:
-            async with self._open().request(
+            return await self._open().request(
                 call.method, url, headers=call.headers, data=call.body, allow_redirects=False
-            ) as response:
-                self.state = "reachable"
-                yield _HttpReply(response)
+            )
         except TimeoutError as error:
             self.state = "unreachable"
-            raise UpstreamError(
-                504, "The model provider did not answer in time.", kind="timeout"
-            ) from error
+            message = "The model provider did not answer in time."
+            raise UpstreamError(504, message, kind="timeout") from error
         except (aiohttp.ClientError, ValueError) as error:
             self.state = "unreachable"
-            raise UpstreamError(
-                502, "The model provider cannot be reached.", kind="connect"
-            ) from error
+            message = "The model provider cannot be reached."
+            raise UpstreamError(502, message, kind="connect") from error
 
     async def close(self) -> None:
         if self._session is not None:

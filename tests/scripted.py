@@ -26,8 +26,8 @@ class ScriptedReply:
 
     async def chunk(self) -> bytes:
         while self._chunks and self._chunks[0] is None:
-            await anyio.sleep(self._pause)
             self._chunks.pop(0)
+            await anyio.sleep(self._pause)
         if not self._chunks:
             return b""
         item = self._chunks.pop(0)

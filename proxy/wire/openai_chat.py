@@ -97,7 +97,7 @@ def parse(body: bytes) -> ChatRequest:
 
 def _load(body: bytes) -> dict[str, Any]:
     try:
-        payload = json.loads(body)
+        payload = json.loads(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise WireError(400, "The request body is not valid UTF-8.") from None
     except (ValueError, RecursionError):
