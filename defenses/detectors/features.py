@@ -1,0 +1,145 @@
+"""Windows of a text as numbers: concepts, products of concepts, hashed words and word pairs.
+
+Everything is laid out over the whole text once and summed by window, so that a long text costs
+little more for each window than the reading of it. The same code serves training and screening.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from bluecode.defenses.detectors.lexicon import Array, Hits, Lexicon
+from bluecode.defenses.terms import BOUNDARY, BUCKETS, Terms, grams, read
+
+_SHORTEST = 4
+"""Terms; a shorter sentence goes with the one before."""
+
+Floats = npt.NDArray[np.float32]
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A text, read: terms, concepts, and the buckets of its words."""
+
+    terms: Terms
+    hits: Hits
+    buckets: Array
+    """Bucket of each word, pair and sentence opening."""
+    places: Array
+    """Index of the term at which each bucket stands."""
+
+    @property
+    def length(self) -> int:
+        return len(self.terms.stems)
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Stretches of terms, in layers; those of one layer follow each other without overlap."""
+
+    layers: tuple[Array, ...]
+    """For each layer: where its stretches start, ascending."""
+    length: int
+
+    @property
+    def count(self) -> int:
+        return sum(len(layer) for layer in self.layers)
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """First term, and the one after the last, of a window."""
+        for layer in self.layers:
+            if number < len(layer):
+                ends = [*layer[1:], self.length]
+                return int(layer[number]), int(ends[number])
+            number -= len(layer)
+        raise IndexError(number)
+
+
+@lru_cache(maxsize=8)
+def survey(text: str, lexicon: Lexicon) -> Survey:
+    """Read a text. The last few are kept, since several detectors read the same message."""
+    terms = read(text)
+    buckets, places = grams(terms)
+    return Survey(terms, lexicon.find(terms), buckets, places)
+
+
+def stretches(found: Survey, size: int) -> Windows:
+    """Windows of `size` terms, twice over: the second layer stands half a window further on."""
+    length = found.length
+    layers = [np.arange(0, max(length, 1), size)]
+    if length > size:
+        layers.append(np.arange(size // 2, length, size))
+    return Windows(tuple(layers), length)
+
+
+def sentences(found: Survey, size: int) -> Windows:
+    """Windows of one sentence or line each, then of two; none much longer than `size` terms."""
+    ends = np.flatnonzero([stem in BOUNDARY for stem in found.terms.stems]) + 1
+    starts = _spaced(np.concatenate(([0], ends)), found.length, size)
+    layers = [starts]
+    if len(starts) > 1:
+        layers += [starts[::2], starts[1::2]]
+    return Windows(tuple(layers), found.length)
+
+
+def _spaced(starts: Array, length: int, size: int) -> Array:
+    """Drop starts that would leave fewer than four terms, add some where a stretch is too long."""
+    kept = [0]
+    for start in starts.tolist():
+        while start - kept[-1] > size:
+            kept.append(kept[-1] + size)
+        if start - kept[-1] >= _SHORTEST and length - start >= _SHORTEST:
+            kept.append(start)
+    while length - kept[-1] > size:
+        kept.append(kept[-1] + size)
+    return np.array(kept, dtype=np.int64)
+
+
+def concepts(found: Survey, at: Windows, lexicon: Lexicon) -> Floats:
+    """How much of each concept, sign and group stands in each window: 0, 1, or up to 2 if often."""
+    count = np.zeros((at.count, len(lexicon.names)), dtype=np.float32)
+    window, place = _memberships(found.hits.places, at)
+    np.add.at(count, (window, found.hits.concepts[place]), 1)
+    value = np.log2(1 + np.minimum(count, 3))
+    groups = [value[:, list(row)].max(axis=1) for row in lexicon.groups]
+    stacked: Floats = np.concatenate((value, np.stack(groups, axis=1)), axis=1)
+    return stacked
+
+
+def products(value: Floats, rows: Array) -> Floats:
+    """Where all concepts of a row stand in the same window."""
+    present = (value > 0).astype(np.float32)
+    product: Floats = present[:, rows[:, 0]] * present[:, rows[:, 1]] * present[:, rows[:, 2]]
+    return product
+
+
+def words(found: Survey, at: Windows, weights: Floats) -> Floats:
+    """The sum of the weights of each window's words, by the root of their number."""
+    window, place = _memberships(found.places, at)
+    total = np.bincount(window, weights[found.buckets[place]], minlength=at.count)
+    number = np.bincount(window, minlength=at.count)
+    mean: Floats = (total / np.sqrt(np.maximum(number, 1))).astype(np.float32)
+    return mean
+
+
+def bag(found: Survey, at: Windows) -> Floats:
+    """The same as rows of a matrix, one column a bucket; for training."""
+    window, place = _memberships(found.places, at)
+    rows = np.zeros((at.count, BUCKETS), dtype=np.float32)
+    np.add.at(rows, (window, found.buckets[place]), 1)
+    scaled: Floats = rows / np.sqrt(np.maximum(rows.sum(axis=1, keepdims=True), 1))
+    return scaled
+
+
+def _memberships(places: Array, at: Windows) -> tuple[Array, Array]:
+    """Pairs of a window and the index of a place that lies in it."""
+    every = np.arange(len(places))
+    windows, inside = [], []
+    first = 0
+    for layer in at.layers:
+        window = np.searchsorted(layer, places, "right") - 1
+        windows.append(window[window >= 0] + first)
+        inside.append(every[window >= 0])
+        first += len(layer)
+    return np.concatenate(windows), np.concatenate(inside)
