@@ -1,0 +1,202 @@
+"""The command line: `bluecode serve`, `demo`, `check`, `screen`, `version`.
+
+Exit status: 0 fine, 1 the policy blocks or the demo went wrong, 2 a setting, a file or the command
+line cannot be used, 3 something could not be checked and the policy does not let that pass.
+Each command imports what it needs when it is called, so that help comes at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from bluecode.proxy.config import PREFIX, Config, ConfigError
+from bluecode.sandbox.outcome import SandboxUnavailable
+
+FLAGS: Final[Mapping[str, tuple[str, str]]] = {
+    "listen": ("ADDRESS", "address and port to serve on; a port alone means loopback"),
+    "upstream": ("URL", "API root of the provider, `demo`, or a litellm model name"),
+    "upstream_key_file": ("FILE", "file with the key that is sent upstream in the client's place"),
+    "proxy_keys_file": ("FILE", "file of `name:key` lines; clients must present one of the keys"),
+    "policy": ("FILE", "policy file: thresholds, modes, rules"),
+    "audit": ("TARGET", "where decisions are written: stdout, none, or a file"),
+    "audit_max_bytes": ("N", "size at which a new audit file is begun"),
+    "audit_backups": ("N", "audit files put aside that are kept"),
+    "cache_dir": ("FOLDER", "where the compiled guest is kept between starts"),
+    "cache_entries": ("N", "verdicts that are remembered"),
+    "workers": ("N", "processes that run untrusted code"),
+    "body_limit": ("BYTES", "largest request, and largest answer that is not streamed"),
+    "held_limit": ("BYTES", "most code held back in one answer"),
+    "connect_timeout": ("SECONDS", "to reach the provider"),
+    "read_timeout": ("SECONDS", "that the provider may be silent"),
+    "keep_alive": ("SECONDS", "after which a waiting client gets a sign of life"),
+    "log_level": ("LEVEL", "debug, info, warning or error"),
+    "log_format": ("FORMAT", "text or json, on standard error"),
+}
+"""Settings that have a flag; keys have none, for others could read them in the process list."""
+
+_SOURCES = f"""\
+Every flag is also a key of the file (`held_limit = 4000000`) and a variable of the environment
+({PREFIX}HELD_LIMIT). Flags win over the environment, which wins over the file. Only there:
+`upstream_key`, and `proxy_keys`, a table from name to key ("name:key,name:key" in the environment).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = given.command
+    try:
+        return command(given)
+    except ConfigError as error:
+        print(f"bluecode: {error}", file=sys.stderr)
+        return 2
+    except SandboxUnavailable as error:
+        print(
+            f"bluecode: the sandbox cannot be used ({error}); to go without it, add `dynamic` to"
+            " `disabled` in the policy.",
+            file=sys.stderr,
+        )
+        return 3
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bluecode",
+        description="A drop-in guard for coding assistants.",
+        epilog="`bluecode COMMAND --help` says more about a command.",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_serve(commands)
+    _add_demo(commands)
+    _add_check(commands)
+    _add_screen(commands)
+    version = commands.add_parser("version", help="print the version")
+    version.set_defaults(command=lambda given: print(_version()) or 0)
+    return parser
+
+
+def _version() -> str:
+    return f"bluecode {metadata.version('bluecode')}"
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="stand between assistants and a model",
+        description="Stand between coding assistants and a model: screen what goes in, check the"
+        " code that comes back. Stops on SIGINT and SIGTERM.",
+        epilog=_SOURCES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_config(serve)
+    defaults = Config()
+    for key, (shown, text) in FLAGS.items():
+        value = getattr(defaults, key, None)
+        told = "" if value in (None, "") else f" (default: {value})"
+        flag = "--" + key.replace("_", "-")
+        serve.add_argument(flag, dest=key, metavar=shown, help=(text + told).replace("%", "%%"))
+    serve.set_defaults(command=_serve)
+
+
+def _add_demo(commands: Any) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="see it work: no key, no network",
+        description="Start the real proxy in front of a scripted model, send it a dozen requests"
+        " and show what came of each. Exit status 1 where a verdict is not the expected one.",
+    )
+    _add_config(demo)
+    _add_policy(demo)
+    demo.add_argument("--json", action="store_true", help="print the results as JSON")
+    demo.set_defaults(command=_demo)
+
+
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        help="check code in files",
+        description="Check code. Markdown has its code blocks checked, a diff what it leaves"
+        " behind. Exit status 1 where the policy blocks, 3 where something could not be checked"
+        " and the policy does not let that pass.",
+    )
+    check.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
+    check.add_argument(
+        "--format", choices=("text", "json", "sarif"), default="text", help="default: text"
+    )
+    check.add_argument(
+        "--language", help="what the code is written in (default: by name and content)"
+    )
+    _add_config(check)
+    _add_policy(check)
+    check.set_defaults(command=_check)
+
+
+def _add_screen(commands: Any) -> None:
+    screen = commands.add_parser(
+        "screen",
+        help="screen a prompt",
+        description="Screen a text that a model is about to read. The same sentence is an order"
+        " from a user and an attack in what a tool brought back: say which by --role."
+        " Exit status as for check.",
+    )
+    screen.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
+    screen.add_argument(
+        "--role",
+        choices=("user", "tool", "system", "assistant"),
+        default="user",
+        help="who speaks (default: user)",
+    )
+    screen.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    _add_config(screen)
+    _add_policy(screen)
+    screen.set_defaults(command=_screen)
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"TOML file of settings (or {PREFIX}CONFIG)"
+    )
+
+
+def _add_policy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--policy", metavar="FILE", help="policy file: thresholds, modes, rules")
+
+
+def _serve(given: argparse.Namespace) -> int:
+    from bluecode.proxy import commands
+
+    flags = {key: getattr(given, key) for key in FLAGS}
+    return commands.serve(Config.load(given.config, flags=flags))
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from bluecode.proxy import commands
+
+    return commands.demo(_config(given), as_json=given.json)
+
+
+def _check(given: argparse.Namespace) -> int:
+    from bluecode.proxy import commands
+
+    return commands.check(_config(given), given.files, language=given.language, style=given.format)
+
+
+def _screen(given: argparse.Namespace) -> int:
+    from bluecode.proxy import commands
+
+    return commands.screen(_config(given), given.files, role=given.role, style=given.format)
+
+
+def _config(given: argparse.Namespace) -> Config:
+    return Config.load(given.config, flags={"policy": given.policy})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What each command does once its settings are read."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import anyio
+
+from bluecode.defenses.conversation import Role
+from bluecode.defenses.policy import Policy, PolicyError
+from bluecode.proxy import inspection, logs
+from bluecode.proxy.config import Config, ConfigError
+from bluecode.proxy.engine import Engine
+from bluecode.proxy.inspection import Inspected, Source
+
+Ended = TypeVar("Ended")
+Look = Callable[[Engine], AsyncIterator[Inspected]]
+
+
+def serve(config: Config) -> int:
+    """Serve until told to stop."""
+    from bluecode.proxy import serving
+
+    logs.set_up(config.log_level, config.log_format)
+    policy = _policy(config)
+    _run(serving.serve, config, policy)
+    return 0
+
+
+def demo(config: Config, *, as_json: bool) -> int:
+    """Show what BlueCode does."""
+    from bluecode.proxy.demo import run
+
+    logs.set_up("warning", "text")
+    return _run(run, config, _policy(config), as_json)
+
+
+def check(config: Config, files: Sequence[str], *, language: str | None, style: str) -> int:
+    """Check code in files and print what was found."""
+    spoken = inspection.canonical(language)
+    sources = [Source.read(name) for name in files]
+    return _inspect(config, lambda engine: inspection.check(engine, sources, spoken), style)
+
+
+def screen(config: Config, files: Sequence[str], *, role: str, style: str) -> int:
+    """Screen texts and print what was found."""
+    sources = [Source.read(name) for name in files]
+    return _inspect(config, lambda engine: inspection.screen(engine, sources, Role(role)), style)
+
+
+def _inspect(config: Config, look: Look, style: str) -> int:
+    policy = _policy(config)
+
+    async def run() -> list[Inspected]:
+        async with Engine.open(config, policy, on_progress=_progress) as engine:
+            return [item async for item in look(engine)]
+
+    inspected = _run(run)
+    _present(policy, inspected, style)
+    return inspection.status_of(policy, inspected)
+
+
+def _run(main: Callable[..., Coroutine[Any, Any, Ended]], *arguments: Any) -> Ended:
+    """Run to the end; an error that came alone out of task groups is raised as itself."""
+    try:
+        return anyio.run(main, *arguments)
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
+
+
+def _present(policy: Policy, inspected: Sequence[Inspected], style: str) -> None:
+    if style == "text":
+        from bluecode.proxy import report
+
+        report.print_inspected(policy, inspected)
+    elif style == "json":
+        from bluecode.proxy import report
+
+        _print_json(report.inspected_json(policy, inspected))
+    else:
+        from bluecode.proxy import sarif
+
+        _print_json(sarif.log_of(policy, inspected))
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _policy(config: Config) -> Policy:
+    try:
+        return Policy.load(config.policy)
+    except PolicyError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _progress(step: str) -> None:
+    if sys.stderr.isatty():
+        print(f"bluecode: {step}", file=sys.stderr)

@@ -1,0 +1,241 @@
+"""A model that needs no key and no network: an OpenAI-compatible service with scripted answers.
+
+It stands behind `--upstream demo` and the demo, so that BlueCode can be tried at once, and behind
+tests that want a real socket. It writes sound and unsound code by the wording of the last message;
+it understands nothing.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import struct
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import anyio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from bluecode.proxy.answers import ORDINARY, topic_of
+
+MODEL: Final = "demo"
+_TOKEN = re.compile(r"\s?\w{1,6}|\s+|[^\w\s]+")
+_CODING = re.compile(r"\b(?:code|function|python|script|program|slug\w*|class|implement)\b", re.I)
+_PATH_KEYS = ("path", "file_path", "filePath", "filename", "filepath")
+_CONTENT_KEYS = ("content", "contents", "file_text", "text")
+
+
+def scripted_model(*, pace: float = 0.0) -> Starlette:
+    """The service; `pace` is the pause in seconds before each streamed piece."""
+
+    async def chat(request: Request) -> Response:
+        try:
+            asked = json.loads(await request.body())
+            messages = [message for message in asked["messages"] if isinstance(message, dict)]
+        except (ValueError, KeyError, TypeError):
+            return _error(400, "The body is no chat request.")
+        answer = answer_to(messages, asked.get("tools") or ())
+        if asked.get("stream") is not True:
+            return JSONResponse(_whole(asked, messages, answer))
+        return StreamingResponse(_paced(asked, messages, answer, pace), media_type=_EVENTS)
+
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", chat, methods=["POST"]),
+            Route("/v1/models", _models),
+            Route("/v1/models/{model:path}", _one_model),
+            Route("/v1/embeddings", _embeddings, methods=["POST"]),
+        ],
+        exception_handlers={404: lambda request, error: _error(404, "No such path.")},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says: text, or one call of a tool."""
+
+    text: str
+    tool: str | None = None
+    arguments: str = ""
+
+    @property
+    def finish(self) -> str:
+        return "stop" if self.tool is None else "tool_calls"
+
+
+def answer_to(messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> Answer:
+    """The answer to the last message."""
+    last = messages[-1] if messages else {}
+    request = _text(last)
+    if last.get("role") == "tool":
+        lines = len(request.splitlines())
+        return Answer(f"Done. The tool brought back {lines} lines; nothing else is to do.")
+    topic = topic_of(request)
+    if topic is not None and (call := _file_call(tools, topic.path, topic.code(request))):
+        return call
+    if topic is not None:
+        return Answer(_told(topic.code(request), f"Here is a way to {topic.name}:"))
+    if _CODING.search(request):
+        return Answer(_told(ORDINARY, "This does it, accents included:"))
+    return Answer("I am BlueCode's scripted model. Ask me for a database lookup, or a ping.")
+
+
+def _told(code: str, lead: str) -> str:
+    return f"{lead}\n\n```python\n{code}```\n\nCall it with your own values, and add a test."
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        return "\n".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""
+
+
+def _file_call(tools: Sequence[Any], path: str, code: str) -> Answer | None:
+    """A call of the first tool that takes a path and a content."""
+    for tool in tools:
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if not isinstance(function, dict):
+            continue
+        known = (function.get("parameters") or {}).get("properties") or {}
+        path_key = next((key for key in _PATH_KEYS if key in known), None)
+        content_key = next((key for key in _CONTENT_KEYS if key in known), None)
+        if path_key and content_key:
+            arguments = json.dumps({path_key: path, content_key: code})
+            return Answer("", str(function.get("name")), arguments)
+    return None
+
+
+def _whole(
+    asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], answer: Answer
+) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
+    if answer.tool is not None:
+        message["tool_calls"] = [{**_call(answer, answer.arguments), "id": _id("call")}]
+    choices = [
+        {"index": at, "message": message, "logprobs": None, "finish_reason": answer.finish}
+        for at in range(_count(asked))
+    ]
+    usage = _usage(messages, answer)
+    return {**_identity(asked, "chat.completion"), "choices": choices, "usage": usage}
+
+
+async def _paced(
+    asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], answer: Answer, pace: float
+) -> AsyncIterator[bytes]:
+    for chunk in _chunks(asked, messages, answer):
+        if pace:
+            await anyio.sleep(pace)
+        yield f"data: {json.dumps(chunk, separators=(',', ':'))}\n\n".encode()
+    yield b"data: [DONE]\n\n"
+
+
+def _chunks(
+    asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], answer: Answer
+) -> Iterator[dict[str, Any]]:
+    identity = _identity(asked, "chat.completion.chunk")
+    every = range(_count(asked))
+    for delta in _deltas(answer):
+        for at in every:
+            yield {**identity, "choices": [_choice(at, delta, None)]}
+    for at in every:
+        yield {**identity, "choices": [_choice(at, {}, answer.finish)]}
+    if (asked.get("stream_options") or {}).get("include_usage"):
+        yield {**identity, "choices": [], "usage": _usage(messages, answer)}
+
+
+def _deltas(answer: Answer) -> Iterator[dict[str, Any]]:
+    yield {"role": "assistant", "content": "" if answer.tool is None else None}
+    for token in _TOKEN.findall(answer.text):
+        yield {"content": token}
+    if answer.tool is not None:
+        yield {"tool_calls": [{"index": 0, **_call(answer, ""), "id": _id("call")}]}
+        for token in _TOKEN.findall(answer.arguments):
+            yield {"tool_calls": [{"index": 0, "function": {"arguments": token}}]}
+
+
+def _call(answer: Answer, arguments: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": answer.tool, "arguments": arguments}}
+
+
+def _choice(index: int, delta: Mapping[str, Any], finish: str | None) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+
+
+def _count(asked: Mapping[str, Any]) -> int:
+    count = asked.get("n")
+    return count if isinstance(count, int) and 1 <= count <= 16 else 1
+
+
+def _identity(asked: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    model = asked.get("model")
+    return {
+        "id": _id("chatcmpl"),
+        "object": kind,
+        "created": int(time.time()),
+        "model": model if isinstance(model, str) else MODEL,
+    }
+
+
+def _id(prefix: str) -> str:
+    return f"{prefix}-{secrets.token_hex(8)}"
+
+
+def _usage(messages: Sequence[Mapping[str, Any]], answer: Answer) -> dict[str, int]:
+    read = sum(len(_TOKEN.findall(_text(message))) for message in messages)
+    said = len(_TOKEN.findall(answer.text + answer.arguments))
+    return {"prompt_tokens": read, "completion_tokens": said, "total_tokens": read + said}
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "bluecode"}
+
+
+async def _models(request: Request) -> Response:
+    return JSONResponse({"object": "list", "data": [_model(MODEL)]})
+
+
+async def _one_model(request: Request) -> Response:
+    name = request.path_params["model"]
+    if name != MODEL:
+        return _error(404, f"There is one model here: {MODEL}.")
+    return JSONResponse(_model(name))
+
+
+async def _embeddings(request: Request) -> Response:
+    try:
+        asked = json.loads(await request.body())
+        given = asked["input"]
+    except (ValueError, KeyError, TypeError):
+        return _error(400, "The body is no embeddings request.")
+    texts = given if isinstance(given, list) else [given]
+    coded = asked.get("encoding_format") == "base64"
+    data = [
+        {"object": "embedding", "index": at, "embedding": _vector(str(text), coded)}
+        for at, text in enumerate(texts)
+    ]
+    usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
+    return JSONResponse({"object": "list", "data": data, "model": MODEL, "usage": usage})
+
+
+def _vector(text: str, coded: bool) -> list[float] | str:
+    """Eight numbers that depend on the text and mean nothing."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    numbers = [byte / 255 - 0.5 for byte in digest[:8]]
+    return base64.b64encode(struct.pack("<8f", *numbers)).decode() if coded else numbers
+
+
+def _error(status: int, message: str) -> Response:
+    kind = "invalid_request_error"
+    told = {"message": message, "type": kind, "param": None, "code": None}
+    return JSONResponse({"error": told}, status)
+
+
+_EVENTS: Final = "text/event-stream"

@@ -1,0 +1,155 @@
+"""Applications on sockets: until a signal comes, or on loopback beside other work.
+
+uvicorn would answer SIGTERM by ending the process where it stands; here a signal only asks the
+server to stop, so that worker processes and connections are closed by those who opened them.
+"""
+
+import contextlib
+import importlib.util
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp
+
+from bluecode.defenses.policy import Policy
+from bluecode.proxy.app import create_app
+from bluecode.proxy.config import Config, ConfigError
+from bluecode.proxy.engine import Engine
+from bluecode.proxy.scripted import scripted_model
+
+log = logging.getLogger("bluecode")
+_DEMO_PACE = (
+    0.01  # seconds between pieces of the scripted model's answers: about as fast as a real one
+)
+_GRACE = 10  # seconds that running answers have to end after a signal
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to its owner, and tells when it has started or failed to."""
+
+    def __init__(self, settings: uvicorn.Config) -> None:
+        super().__init__(settings)
+        self.settled = anyio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # uvicorn's way to say that the lifespan failed
+            self.should_exit = True
+        finally:
+            self.settled.set()
+
+    async def up(self) -> None:
+        """Wait for the start. Raises `ConfigError` where it failed."""
+        await self.settled.wait()
+        if not self.started:
+            raise ConfigError("The service could not start; the log says why.")
+
+
+@asynccontextmanager
+async def on_loopback(app: ASGIApp) -> AsyncIterator[str]:
+    """The application on a free loopback port; its root URL."""
+    with _listen("127.0.0.1", 0) as listener:
+        server = _server(app, grace=1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            await server.up()
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            finally:
+                server.should_exit = True
+
+
+async def serve(config: Config, policy: Policy) -> None:
+    """Serve until SIGINT or SIGTERM. Raises `ConfigError` and `SandboxUnavailable` at the start."""
+    _look_ahead(config)
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_listen(config.host, config.port))
+        engine = await stack.enter_async_context(
+            Engine.open(config, policy, on_progress=lambda step: log.info("%s", step))
+        )
+        shown = config.upstream
+        if config.upstream == "demo":
+            root = await stack.enter_async_context(on_loopback(scripted_model(pace=_DEMO_PACE)))
+            config = replace(config, upstream=f"{root}/v1")
+        server = _server(create_app(config, policy=policy, engine=engine), grace=_GRACE)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_stop_on_signal, server)
+            tasks.start_soon(_announce, server, listener.getsockname()[:2], shown)
+            await server.serve([listener])
+            tasks.cancel_scope.cancel()
+
+
+def _look_ahead(config: Config) -> None:
+    """What would only fail later, in the middle of things, fails now and clearly."""
+    if not config.upstream:
+        raise ConfigError(
+            "No upstream is set; give `--upstream https://api.openai.com/v1`, any other"
+            " OpenAI-compatible URL, a litellm model name, or `--upstream demo` to look around."
+        )
+    by_litellm = config.upstream != "demo" and "://" not in config.upstream
+    if by_litellm and importlib.util.find_spec("litellm") is None:
+        raise ConfigError(
+            f"`upstream` is {config.upstream!r}, which litellm serves, and litellm is not"
+            " installed; install BlueCode with its `litellm` extra."
+        )
+    if config.audit not in ("stdout", "none"):
+        try:
+            Path(config.audit).open("a").close()
+        except OSError as error:
+            raise ConfigError(f"The audit file cannot be written: {error}.") from error
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigError(
+            f"`listen` is {host}:{port}, and that cannot be had ({error.strerror or error})."
+            " Choose another with `--listen`."
+        ) from error
+
+
+def _server(app: ASGIApp, *, grace: int) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=grace,
+        )
+    )
+
+
+async def _stop_on_signal(server: _Server) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            server.force_exit = server.should_exit  # asked twice: wait for nobody
+            server.should_exit = True
+
+
+async def _announce(server: _Server, address: tuple[str, int], upstream: str) -> None:
+    await server.up()
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    log.info(
+        "BlueCode %s serves http://%s:%d/v1 in front of %s",
+        metadata.version("bluecode"),
+        host,
+        address[1],
+        upstream,
+    )
