@@ -33,6 +33,7 @@ PRIVATE = (
 THREAD_STACK = 4 * WASM_STACK  # the guest's, the host's own frames, and room to spare
 
 FROM_HARNESS, FROM_HOOK, REFUSED_MEMORY = 0, 1, 2  # the channels of reactor.c
+CALL_FUEL = 100_000  # about what the host's part of a call costs in time
 TICK = 0.002
 IDLE_TICKS = 500
 
@@ -129,16 +130,20 @@ class Run:
         return answer
 
 
-def exhaust(caller: wasmtime.Caller) -> int:
-    """End the guest at its next step, without raising in a callback; the fuel it had left."""
+def charge(caller: wasmtime.Caller, run: Run) -> None:
+    """Take a call's price from the guest's fuel, or all of it: then the guest ends at its next
+    step, without an exception in a callback."""
     left = ctypes.c_uint64(0)
-    for error in (
-        ffi.wasmtime_context_get_fuel(caller._context(), ctypes.byref(left)),
-        ffi.wasmtime_context_set_fuel(caller._context(), 0),
-    ):
-        if error:
-            raise wasmtime.WasmtimeError._from_ptr(error)
-    return left.value
+    check(ffi.wasmtime_context_get_fuel(caller._context(), ctypes.byref(left)))
+    if run.flooded and run.fuel_left is None:
+        run.fuel_left = left.value
+    rest = 0 if run.flooded else max(0, left.value - CALL_FUEL)
+    check(ffi.wasmtime_context_set_fuel(caller._context(), rest))
+
+
+def check(error: ctypes._Pointer[ffi.wasmtime_error_t]) -> None:
+    if error:
+        raise wasmtime.WasmtimeError._from_ptr(error)
 
 
 class Imports:
@@ -170,8 +175,8 @@ class Imports:
             return None
         try:
             answer = ask(run)
-            if run.flooded and run.fuel_left is None and self._fueled:
-                run.fuel_left = exhaust(caller)
+            if self._fueled:
+                charge(caller, run)
             return answer
         # The edge to wasm: an exception here would cross native frames. `broken` is raised later.
         except Exception as error:

@@ -1,8 +1,13 @@
-"""The smallest harness: runs `code` of the job and reports what it says by `tell`."""
+"""The smallest harness: runs the `code` of the job, which reports by `tell(…)`."""
 
 import json
+import os
+import random
+import re
 import sys
+import time
 
+WARM = (os, random, re, time)
 _emit = None
 
 
@@ -10,17 +15,20 @@ def install(emit):
     global _emit
     _emit = emit
     sys.path[:] = []
-
-
-def tell(*event):
-    _emit(json.dumps(event).encode())
+    del sys.modules["harness"]
 
 
 def run(job):
-    space = {"__name__": "__snippet__"}
-    space["tell"] = lambda *event: tell(*event)
+    emit = _emit
+
+    def report(*event):
+        emit(json.dumps(event).encode())
+
+    def tell(*values):
+        report("told", *values)
+
     try:
-        exec(compile(json.loads(job)["code"], "<snippet>", "exec"), space)
+        exec(compile(json.loads(job)["code"], "<snippet>", "exec"), {"tell": tell})
     except Exception as error:
-        tell("raised", type(error).__name__, str(error))
-    tell("done")
+        report("raised", type(error).__name__, str(error))
+    report("done")

@@ -1,0 +1,44 @@
+"""What a worker process gives up before it runs anything: the walls behind WebAssembly's own.
+
+Linux has all of them, other systems only the resource limits. Not promised: a system-call filter,
+or other users' rights; run BlueCode in a container for those.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+DATA_BYTES = 1024**3
+OPEN_FILES = 64
+
+
+def confine(parent: int) -> None:
+    """Give up what a worker never needs. Raises `OSError` if the system refuses."""
+    if sys.platform == "linux":
+        follow_parent(parent)
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
+        prctl(PR_SET_DUMPABLE, 0)
+        resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES, DATA_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    os.closerange(3, OPEN_FILES)
+
+
+def follow_parent(parent: int) -> None:
+    """Die with the service, however it dies."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the request was made
+        os._exit(0)
+
+
+def prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
