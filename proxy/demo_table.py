@@ -25,6 +25,7 @@ _OUTCOMES = {
     "refuted": ("refuted", "green"),
     "not_testable": ("not testable", "dim"),
 }
+_STREAMED = "≈"
 _LONGEST = 160
 
 
@@ -42,27 +43,34 @@ def show(console: Console, answers: Sequence[Answered]) -> None:
 
 def _table(answers: Sequence[Answered], *, wide: bool) -> Table:
     table = Table(
-        box=box.SIMPLE_HEAD, expand=True, padding=(0, 1), pad_edge=False, header_style="bold"
+        box=box.SIMPLE_HEAD,
+        expand=True,
+        pad_edge=False,
+        header_style="bold",
+        caption=f"{_STREAMED} streamed",
+        caption_justify="left",
     )
-    table.add_column("Request", ratio=3 if wide else 4)
+    table.add_column("", width=1, style="dim")
+    table.add_column("Request", width=24 if wide else 22)
     if wide:
-        table.add_column("Found", ratio=3)
-        table.add_column("Evidence", ratio=5)
+        table.add_column("Found", width=34)
+        table.add_column("Evidence", ratio=1)
     else:
-        table.add_column("Found and evidence", ratio=6)
+        table.add_column("Found and evidence", ratio=1)
     table.add_column("Action", no_wrap=True, width=9)
     table.add_column("ms", justify="right", no_wrap=True, width=4)
     for answer in answers:
         found, seen = _found(answer), _evidence(answer)
         cells = [found, seen] if wide else [Group(found, seen) if seen.plain else found]
         time = Text(f"{answer.milliseconds:.0f}", style="dim")
-        table.add_row(_request(answer), *cells, _action(answer), time)
+        table.add_row(
+            _STREAMED if answer.asked.streamed else "",
+            answer.asked.title,
+            *cells,
+            _action(answer),
+            time,
+        )
     return table
-
-
-def _request(answer: Answered) -> Text:
-    way = "streamed" if answer.asked.streamed else "whole"
-    return Text.assemble(answer.asked.title, (f" {way}", "dim"))
 
 
 def _found(answer: Answered) -> Text:
@@ -87,7 +95,7 @@ def _evidence(answer: Answered) -> Text:
         return Text.assemble((word, style), told)
     if principle := evidence.get("principle"):
         case = (evidence.get("cases") or [None])[0]
-        return Text(f"principle {principle}" + (f", nearest case {case}" if case else ""))
+        return Text(f"against {principle}" + (f", as in case {case}" if case else ""))
     return Text(str(worst["reason"])) if worst else Text("")
 
 
