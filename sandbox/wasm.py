@@ -20,6 +20,7 @@ from types import TracebackType
 import wasmtime
 from wasmtime import _ffi as ffi
 
+from bluecode.sandbox.deadline import Deadline
 from bluecode.sandbox.limits import WASM_STACK, Limits
 from bluecode.sandbox.outcome import Ended, Recording, SandboxUnavailable
 from bluecode.sandbox.wasi import BAD_ADDRESS, U32, World
@@ -34,8 +35,6 @@ THREAD_STACK = 4 * WASM_STACK  # the guest's, the host's own frames, and room to
 
 FROM_HARNESS, FROM_HOOK, REFUSED_MEMORY = 0, 1, 2  # the channels of reactor.c
 CALL_FUEL = 100_000  # about what the host's part of a call costs in time
-TICK = 0.002
-IDLE_TICKS = 500
 
 
 def check_binding() -> None:
@@ -226,45 +225,6 @@ def compiled(wasm: bytes) -> bytes:
     return bytes(wasmtime.Module(runtime_engine(), wasm).serialize())
 
 
-class Deadline:
-    """Rings once a time has passed. A thread that looks every 2 ms, and sleeps between bursts:
-    waking it for each of many short runs would cost more than the runs' own supervision."""
-
-    def __init__(self, ring: Callable[[], None]) -> None:
-        self._ring = ring
-        self._at: float | None = None
-        self._wake = threading.Event()
-        self._closed = False
-        self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
-        self._thread.start()
-
-    def set(self, seconds: float) -> None:
-        self._at = time.monotonic() + seconds
-        if not self._wake.is_set():
-            self._wake.set()
-
-    def clear(self) -> None:
-        self._at = None
-
-    def close(self) -> None:
-        self._closed = True
-        self._wake.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        idle = 0
-        while not self._closed:
-            at = self._at
-            idle = idle + 1 if at is None else 0
-            if at is not None and time.monotonic() >= at:
-                self._ring()  # again each tick until cleared: one ring may fall before the run
-            if idle > IDLE_TICKS:
-                self._wake.clear()
-                self._wake.wait(None if self._at is None else 0)
-                idle = 0
-            time.sleep(TICK)
-
-
 class Guest:
     """A compiled guest, ready to run jobs, one at a time and each in a fresh copy."""
 
@@ -307,74 +267,77 @@ class Guest:
 
     def stop(self) -> None:
         """End the job that runs now, within a millisecond or so."""
-        self._stopped = True
-        self._deadline.set(0)
+        self._stopped = True  # first, for a job that has not set its epoch deadline yet
         self._engine.increment_epoch()
 
     def _run(self, job: bytes, limits: Limits) -> Recording:
-        run = self._imports.run = Run(World(limits.output), limits)
+        run = Run(World(limits.output), limits)
         began = time.perf_counter()
         with wasmtime.Store(self._engine) as store:
             store.set_limits(memory_size=limits.memory)
             store.set_fuel(limits.fuel)
             store.set_epoch_deadline(1)
             self._deadline.set(0 if self._stopped else limits.seconds)
+            self._imports.run = run
             try:
-                instance = self._ready.instantiate(store)
+                copy = Copy(store, self._ready.instantiate(store))
+                ended, finished, detail = attempt(run, copy, job)
             except wasmtime.WasmtimeError as error:
-                self._deadline.clear()
                 raise SandboxUnavailable(f"no copy of the guest could be made: {error}") from error
-            try:
-                return self._watched(run, store, instance, job, began, limits)
             finally:
                 self._deadline.clear()
                 self._imports.run = None
+            if run.broken is not None:
+                raise SandboxUnavailable("a host function failed") from run.broken
+            return Recording(
+                ended=ended,
+                finished=finished,
+                events=tuple(run.events),
+                fuel_used=limits.fuel - (run.fuel_left or store.get_fuel()),
+                seconds=time.perf_counter() - began,
+                memory_peak=copy.memory.data_len(store),
+                output=run.world.output,
+                detail=detail,
+            )
 
-    def _watched(
-        self,
-        run: Run,
-        store: wasmtime.Store,
-        instance: wasmtime.Instance,
-        job: bytes,
-        began: float,
-        limits: Limits,
-    ) -> Recording:
+
+class Copy:
+    """A fresh instance of the guest, for one job."""
+
+    def __init__(self, store: wasmtime.Store, instance: wasmtime.Instance) -> None:
         exports = instance.exports(store)
-        memory = exports["memory"]
+        memory, allocate, execute = exports["memory"], exports["g_alloc"], exports["g_run"]
         assert isinstance(memory, wasmtime.Memory)
-        ended, finished, detail = attempt(run, store, exports, memory, job)
-        if run.broken is not None:
-            raise SandboxUnavailable("a host function failed") from run.broken
-        return Recording(
-            ended=ended,
-            finished=finished,
-            events=tuple(run.events),
-            fuel_used=limits.fuel - (run.fuel_left or store.get_fuel()),
-            seconds=time.perf_counter() - began,
-            memory_peak=memory.data_len(store),
-            output=run.world.output,
-            detail=detail,
-        )
+        assert isinstance(allocate, wasmtime.Func) and isinstance(execute, wasmtime.Func)
+        self.memory = memory
+        self._store, self._allocate, self._execute = store, allocate, execute
+
+    def put(self, job: bytes) -> int:
+        """The address of the job in the guest; 0 if it has no room."""
+        address = self._allocate(self._store, len(job))
+        assert isinstance(address, int)
+        if address:
+            Window(self.memory, self._store).write(address, job)
+        return address
+
+    def execute(self, address: int, length: int) -> bool:
+        """Whether the harness returned, rather than raised."""
+        return bool(self._execute(self._store, address, length) == 0)
 
 
-def attempt(
-    run: Run,
-    store: wasmtime.Store,
-    exports: wasmtime._instance.InstanceExports,
-    memory: wasmtime.Memory,
-    job: bytes,
-) -> tuple[Ended, bool, str]:
-    allocate, execute = exports["g_alloc"], exports["g_run"]
-    assert isinstance(allocate, wasmtime.Func) and isinstance(execute, wasmtime.Func)
+Judgement = tuple[Ended, bool, str]
+"""How it ended, whether the harness returned, and the detail."""
+
+
+def attempt(run: Run, copy: Copy, job: bytes) -> Judgement:
     try:
-        address = allocate(store, len(job))
-        if address == 0:
+        address = copy.put(job)
+        if not address:
             return "out_of_memory", False, "the job does not fit"
-        Window(memory, store).write(address, job)
-        status = execute(store, address, len(job))
+        finished = copy.execute(address, len(job))
     except wasmtime.Trap as trap:
         return judged(run, trap)
-    return "exited", status == 0, "" if status == 0 else "the harness raised"
+    return "exited", finished, "" if finished else "the harness raised"
 
 
 ENDINGS: dict[wasmtime.TrapCode, Ended] = {
@@ -383,7 +346,7 @@ ENDINGS: dict[wasmtime.TrapCode, Ended] = {
 }
 
 
-def judged(run: Run, trap: wasmtime.Trap) -> tuple[Ended, bool, str]:
+def judged(run: Run, trap: wasmtime.Trap) -> Judgement:
     """Why a guest trapped: our own reasons first, since they are carried out by a trap."""
     code = trap.trap_code
     detail = "unknown" if code is None else code.name.lower()
