@@ -154,6 +154,18 @@ class _ModelReply:
         return item
 
 
+class _WholeReply:
+    status = 200
+    headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def chunk(self) -> bytes:
+        body, self._body = self._body, b""
+        return body
+
+
 class LiteLLMUpstream:
     """A model by its litellm name, for example `anthropic/claude-sonnet-4-5`."""
 
@@ -161,6 +173,7 @@ class LiteLLMUpstream:
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         import litellm
 
+        litellm.suppress_debug_info = True  # it prints advice to standard output otherwise
         self._litellm: Any = litellm
         self._model = model
         self._key = key
@@ -170,20 +183,17 @@ class LiteLLMUpstream:
     @asynccontextmanager
     async def send(self, call: Call) -> AsyncIterator[Reply]:
         if call.path == "/models" and call.method == "GET":
-            yield await _whole(json.dumps(self._models()).encode())
+            yield _WholeReply(json.dumps(self._models()).encode())
             return
         if call.path not in ("/chat/completions", "/embeddings"):
             raise UpstreamError(404, "This upstream serves no such path.", kind="provider")
         body = json.loads(call.body)
         answer = await self._ask(call, body)
         if not body.get("stream"):
-            yield await _whole(answer.model_dump_json(exclude_unset=True).encode())
+            yield _WholeReply(answer.model_dump_json(exclude_unset=True).encode())
             return
-        send, receive = anyio.create_memory_object_stream[bytes | Exception](16)
-        async with anyio.create_task_group() as tasks, receive:
-            tasks.start_soon(_pump, answer, send)
-            yield _ModelReply(200, "text/event-stream", receive)
-            tasks.cancel_scope.cancel()
+        async with _streamed(answer) as reply:
+            yield reply
 
     async def close(self) -> None:
         """litellm keeps its own clients and closes them itself."""
@@ -222,11 +232,17 @@ class LiteLLMUpstream:
         return answer
 
 
-async def _whole(body: bytes) -> _ModelReply:
-    send, receive = anyio.create_memory_object_stream[bytes | Exception](1)
-    async with send:
-        await send.send(body)
-    return _ModelReply(200, "application/json", receive)
+@asynccontextmanager
+async def _streamed(answer: Any) -> AsyncIterator[_ModelReply]:
+    """litellm's generator, read ahead by a task so that waiting for a chunk may be cancelled."""
+    send, receive = anyio.create_memory_object_stream[bytes | Exception](16)
+    try:
+        async with anyio.create_task_group() as tasks, receive:
+            tasks.start_soon(_pump, answer, send)
+            yield _ModelReply(200, "text/event-stream", receive)
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:  # what the reader of the reply raised, alone
+        raise group.exceptions[0] from group
 
 
 async def _pump(answer: Any, target: MemoryObjectSendStream[bytes | Exception]) -> None:
