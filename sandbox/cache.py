@@ -44,6 +44,7 @@ class Cache:
         path = self.path(key)
         try:
             check_private(path)
+            os.utime(path)  # used now: not among the oldest
         except FileNotFoundError:
             return None
         return path

@@ -64,7 +64,7 @@ class Sandbox:
         self._workers: set[WorkerProcess] = set()
         self._give, self._take = anyio.create_memory_object_stream[WorkerProcess](size)
         self._warm = anyio.Event()
-        self._failure: SandboxUnavailable | None = None
+        self._failure: SandboxUnavailable | None = None  # why the last worker did not come
 
     @classmethod
     @asynccontextmanager
@@ -108,9 +108,10 @@ class Sandbox:
         return self._waiting
 
     async def warm(self) -> None:
-        """Wait for the first worker. Raises `SandboxUnavailable` if none can be made."""
+        """Wait for the first worker. Raises `SandboxUnavailable` if it did not come; it may come
+        later, if the reason goes away."""
         await self._warm.wait()
-        if self._failure is not None:
+        if self._failure is not None and not self.ready:
             raise self._failure
 
     async def run(self, program: Program, limits: Limits | None = None) -> Outcome:
@@ -163,7 +164,7 @@ class Sandbox:
         return recording
 
     async def _worker(self) -> WorkerProcess:
-        if self._failure is not None:
+        if self._failure is not None and not self._guests:
             raise self._failure
         try:
             return self._take.receive_nowait()
@@ -180,6 +181,8 @@ class Sandbox:
             with anyio.fail_after(self._wait):
                 return await self._take.receive()
         except TimeoutError as error:
+            if self._failure is not None and not self.ready:
+                raise self._failure from error
             state = "free" if self.ready else "ready"
             raise SandboxUnavailable(f"no worker was {state} within {self._wait} s") from error
         except GONE as error:
@@ -192,34 +195,35 @@ class Sandbox:
     async def _start(self, folder: Path, harness: Path | None, report: Report) -> None:
         try:
             self._guests = await prepared(folder, harness, report)
-            await self._add()
         except SandboxUnavailable as unavailable:
             self._failure = unavailable
-            return
-        finally:
             self._warm.set()
-        for _ in range(self.size - 1):
-            self._tasks.start_soon(self._add_patiently)
+            return
+        for _ in range(self.size):
+            self._tasks.start_soon(self._add)
 
     async def _add(self) -> None:
-        worker = await WorkerProcess.start(self._guests)
-        self._workers.add(worker)
-        self._give.send_nowait(worker)
-
-    async def _add_patiently(self) -> None:
+        """Start a worker, however often it takes."""
         pause = FIRST_PAUSE
         while True:
             try:
-                return await self._add()
-            except SandboxUnavailable:  # counted where a request misses the worker
+                worker = await WorkerProcess.start(self._guests)
+            except SandboxUnavailable as unavailable:
+                self._failure = unavailable
+                self._warm.set()
                 await anyio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                self._workers.add(worker)
+                self._give.send_nowait(worker)
+                self._warm.set()
+                return
 
     async def _replace(self, worker: WorkerProcess) -> None:
         self.counters.replaced += 1
         self._workers.discard(worker)
         await worker.stop()
-        await self._add_patiently()
+        await self._add()
 
     async def _settle(self, worker: WorkerProcess) -> None:
         try:

@@ -76,6 +76,17 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     assert cache.find("newest") is not None
 
 
+def test_what_is_used_is_kept(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    for age in range(KEPT):
+        os.utime(cache.put(f"key{age}", b"code"), (age, age))
+    cache.find("key0")
+    cache.put("newest", b"code")
+
+    assert cache.find("key0") is not None
+    assert cache.find("key1") is None
+
+
 def test_leftovers_of_a_build_that_was_killed_are_removed(tmp_path: Path) -> None:
     (tmp_path / "x.part").touch()
 

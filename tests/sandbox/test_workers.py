@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from bluecode.sandbox.cache import Cache
+from bluecode.sandbox.guest import GuestSource
 from bluecode.sandbox.languages.language import Program
 from bluecode.sandbox.languages.python import program
 from bluecode.sandbox.limits import Limits
@@ -26,6 +29,7 @@ OpenSandbox = Callable[..., AbstractAsyncContextManager[Sandbox]]
 HELLO = program("tell('hello')")
 LOOP = program("while True: pass")
 LONG = Limits(fuel=10**13, seconds=30)
+HARNESS = Path(__file__).parent / "data" / "harness"
 LINUX = sys.platform == "linux"
 
 
@@ -208,6 +212,22 @@ async def test_a_harness_that_does_not_load_is_told_with_its_error(tmp_path: Pat
             await sandbox.warm()
 
 
+async def test_a_compiled_guest_that_does_not_load_is_told_until_it_does(
+    cache_folder: Path, source: GuestSource, guest: object, tmp_path: Path
+) -> None:
+    sound = Cache(cache_folder).find(source.key())
+    assert sound is not None
+    kept = Cache(tmp_path).put(source.key(), b"no code")
+
+    async with Sandbox.open(cache=tmp_path, harness=HARNESS, workers=1) as sandbox:
+        with pytest.raises(SandboxUnavailable, match="does not load"):
+            await sandbox.warm()
+        shutil.copyfile(sound, tmp_path / "sound")
+        os.replace(tmp_path / "sound", kept)
+
+        assert hello(await sandbox.run(HELLO))
+
+
 async def test_errors_of_the_block_come_out_as_they_are(open_sandbox: OpenSandbox) -> None:
     with pytest.raises(LookupError):
         async with open_sandbox():
@@ -268,7 +288,6 @@ def test_no_process_is_left_when_the_service_is_killed(cache_folder: Path, guest
         time.sleep(0.01)
 
 
-HARNESS = Path(__file__).parent / "data" / "harness"
 SERVICE = """
 import sys, anyio
 from pathlib import Path
