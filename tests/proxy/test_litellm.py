@@ -18,6 +18,7 @@ from bluecode.proxy.upstream import Call, LiteLLMUpstream, UpstreamError
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),  # litellm keeps its connections with their loop
+    pytest.mark.filterwarnings("default"),  # litellm's own models make pydantic warn
     pytest.mark.skipif(
         importlib.util.find_spec("litellm") is None, reason="the `litellm` extra is not installed"
     ),
