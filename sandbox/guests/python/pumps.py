@@ -1,0 +1,98 @@
+"""Texts on which a backtracking matcher would labour: made from the pattern itself."""
+
+import re._parser as parser
+from re._constants import (
+    ANY,
+    BRANCH,
+    CATEGORY,
+    IN,
+    LITERAL,
+    MAX_REPEAT,
+    MAXREPEAT,
+    MIN_REPEAT,
+    NEGATE,
+    NOT_LITERAL,
+    RANGE,
+    SUBPATTERN,
+)
+
+SHORT, LONG = 44, 24_000
+"""Repetitions that exponential and quadratic matching cannot get through within the fuel."""
+LIMIT = 4
+
+
+def pumps(pattern, polynomial):
+    """Texts that open like a match, go on for long, and then fail."""
+    try:
+        tree = parser.parse(pattern)
+    except (parser.error, OverflowError, RecursionError, TypeError):
+        return []
+    found = []
+    _walk(list(tree), "", found)
+    made = []
+    for prefix, piece, nested in found:
+        if nested:
+            made.append(prefix + piece * SHORT + "\n!")
+        elif polynomial:
+            made.append(prefix + piece * (LONG // max(1, len(piece))) + "\n!")
+    return list(dict.fromkeys(made))[:LIMIT]
+
+
+def _walk(items, prefix, found):
+    for operation, argument in items:
+        if operation in (MAX_REPEAT, MIN_REPEAT):
+            low, high, body = argument
+            if high is MAXREPEAT or high > 20:
+                piece = _sample(list(body)) or "a"
+                found.append((prefix, piece, _loops(list(body))))
+            _walk(list(body), prefix, found)
+        elif operation is SUBPATTERN:
+            _walk(list(argument[-1]), prefix, found)
+        elif operation is BRANCH:
+            for branch in argument[1]:
+                _walk(list(branch), prefix, found)
+        prefix += _sample([(operation, argument)])
+
+
+def _loops(items):
+    """Is there a choice inside that a repetition around it would multiply?"""
+    for operation, argument in items:
+        if operation in (MAX_REPEAT, MIN_REPEAT) and argument[1] is MAXREPEAT:
+            return True
+        if operation is BRANCH or (operation is SUBPATTERN and _loops(list(argument[-1]))):
+            return True
+    return False
+
+
+def _sample(items):
+    """The shortest text that the pattern's part matches, near enough."""
+    text = ""
+    for operation, argument in items:
+        if operation is LITERAL:
+            text += chr(argument)
+        elif operation is NOT_LITERAL:
+            text += "b" if argument == 97 else "a"
+        elif operation is ANY:
+            text += "a"
+        elif operation is IN:
+            text += _member(argument)
+        elif operation in (MAX_REPEAT, MIN_REPEAT):
+            low, _, body = argument
+            text += _sample(list(body)) * min(max(low, 1), 8)
+        elif operation is SUBPATTERN:
+            text += _sample(list(argument[-1]))
+        elif operation is BRANCH:
+            text += _sample(list(argument[1][0]))
+    return text
+
+
+def _member(choices):
+    operation, argument = choices[0]
+    if operation is NEGATE:
+        barred = {value for kind, value in choices[1:] if kind is LITERAL}
+        return next(letter for letter in "ab0_!" if ord(letter) not in barred)
+    if operation is RANGE:
+        return chr(argument[0])
+    if operation is CATEGORY:
+        return {"CATEGORY_DIGIT": "0", "CATEGORY_SPACE": " "}.get(str(argument), "a")
+    return chr(argument)

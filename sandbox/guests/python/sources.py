@@ -1,0 +1,226 @@
+"""Where outside data comes from: parameters, request fields, argv, input, the environment.
+
+Each source of a call has a name and an index. In a benign call every source carries a marker of
+its own (the run's token and a letter), so that a sink tells whose data it got. In an attack one
+source carries the payload and the rest stay benign.
+"""
+
+import base64
+import binascii
+import re
+
+from recording import NUMBER
+
+LETTERS = 26
+ALL = "*"
+
+
+def named(*words):
+    return re.compile(r"(?:^|_)(?:" + "|".join(words) + r")(?:$|_|\d)", re.IGNORECASE)
+
+
+NUMERIC = named("n", "num", "number", "count", "size", "limit", "length", "width", "height", "age",
+                "page", "port", "timeout", "offset", "year", "amount", "price", "quantity", "qty",
+                "index", "retries", "seconds", "minutes", "days", "rounds", "total", "max", "min",
+                "depth", "start", "end", "iterations", "bits", "x", "y")  # fmt: skip
+SHAPES = (
+    (named("next", "redirect", "return_to", "return_url", "goto", "continue", "redirect_url",
+           "redirect_to", "next_url", "next_page"), "/{m}"),
+    (re.compile(r"ur[li]s?$|link|href|endpoint|webhook|website|^target$", re.IGNORECASE),
+     "https://example.com/{m}"),
+    (named("e?mail", "mail_to", "recipient", "to_addr"), "{m}@example.com"),
+    (named("expr", "expression", "formula", "equation", "calculation"), "{n}+1"),
+    (re.compile(r"xml|soap", re.IGNORECASE), "<root><name>{m}</name></root>"),
+    (re.compile(r"json", re.IGNORECASE), '{{"name": "{m}"}}'),
+    (re.compile(r"yaml|yml", re.IGNORECASE), "name: {m}"),
+    (named("date", "day", "birthday", "dob", "start_date", "end_date"), "2024-01-15"),
+    (re.compile(r"uuid|guid", re.IGNORECASE), "00000000-0000-4000-8000-00000000{n}"),
+    (named("domain", "hostname", "host", "fqdn"), "{m}.example.com"),
+    (named("ip", "ip_address", "addr", "address", "ipaddr"), "192.0.2.7"),
+    (named("phone", "mobile", "tel"), "555000{n}"),
+    (re.compile(r"image|photo|avatar|picture|thumbnail", re.IGNORECASE), "{m}.png"),
+    (re.compile(r"archive|zip", re.IGNORECASE), "{m}.zip"),
+    (re.compile(r"tar(?:ball|_|$)", re.IGNORECASE), "{m}.tar"),
+    (re.compile(r"file_?name|file_?path|^path$|^file$|document|attachment", re.IGNORECASE),
+     "{m}.txt"),
+    (named("template", "tpl"), "Hello {m}"),
+)  # fmt: skip
+ALTERNATIVES = (
+    "{m}", "{n}", "https://example.com/{m}", "{m}@example.com", "{m}.txt", "BASE64", "HEX",
+    '{{"name": "{m}"}}', "192.0.2.7",
+)  # fmt: skip
+BASES = re.compile(
+    r"(?:^|_)(?:base|root|dir|directory|folder|prefix|dest|destination|cwd|home|workdir|storage"
+    r"|dirname|basedir|base_?path|dir_path|output_dir|upload_folder|allowed\w*)(?:$|_)",
+    re.IGNORECASE,
+)
+SECRETS = re.compile(
+    r"passw|pwd|secret|token|session|otp|nonce|salt|api_?key|credential|reset|csrf|pin(?:$|_)",
+    re.IGNORECASE,
+)
+
+
+class Sources:
+    """The values of the current call, by the name of the source."""
+
+    def __init__(self, state):
+        self.state = state
+        self.constants = []
+        self.names = []
+        self.typed = set()
+        self.begin()
+
+    def forget(self):
+        """A new entry point: its sources are others."""
+        self.names = []
+        self.typed = set()
+
+    def begin(self, target=None, payload="", variant=-1, fixed=None):
+        """A call: benign if there is no target. `fixed` holds values that some sources keep."""
+        self.target = target
+        self.payload = payload
+        self.variant = variant
+        self.fixed = fixed or {}
+
+    def index(self, name):
+        """The index of a source; the same name has the same index within a run's entry point."""
+        if name not in self.names:
+            if len(self.names) >= LETTERS:
+                return LETTERS - 1
+            self.names.append(name)
+        return self.names.index(name)
+
+    def text(self, name):
+        index = self.index(name)
+        if self.target is not None and self.target in (name, ALL):
+            return self.payload
+        if name in self.fixed:
+            return self.constant(self.fixed[name], name, self.marker(index))
+        return self.benign(name.rsplit(":", 1)[-1], index)
+
+    def attacked(self, name):
+        return self.target is not None and self.target in (name, ALL)
+
+    def number(self, name):
+        return NUMBER + self.index(name)
+
+    def marker(self, index):
+        return self.state.token + chr(97 + index)
+
+    def benign(self, name, index):
+        marker, number = self.marker(index), NUMBER + index
+        shape = ALTERNATIVES[self.variant] if self.variant >= 0 else shape_of(name)
+        if shape == "BASE64":
+            return base64.b64encode(f"{marker}======".encode()).decode()
+        if shape == "HEX":
+            return binascii.hexlify(marker.encode()).decode()
+        return shape.format(m=marker, n=number)
+
+    def constant(self, text, name, marker):
+        """A text from the snippet itself: what an allow-list may let pass."""
+        if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+", text) and re.search("ur[li]|link|next", name):
+            return f"https://{text}/{marker}"
+        return marker + text if re.fullmatch(r"\.\w{1,5}", text) else text
+
+
+def shape_of(name):
+    for pattern, shape in SHAPES:
+        if pattern.search(name):
+            return shape
+    return "{n}" if NUMERIC.search(name) else "{m}"
+
+
+class Given(str):
+    """A field of a request: a text that also answers as a nested JSON object would."""
+
+    __slots__ = ("_of", "_name")
+
+    def __new__(cls, text, of=None, name=""):
+        self = super().__new__(cls, text)
+        self._of, self._name = of, name
+        return self
+
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            return self.get(key)
+        return str.__getitem__(self, key)
+
+    def get(self, key, default=None):
+        name = f"{self._name}.{key}"
+        return Given(self._of.text(name), self._of, name)
+
+
+class Fields(dict):
+    """Any mapping of a request: every key is there. Also answers where a framework has a call or
+    an await in its place (`request.json`, `request.json()`, `await request.json()`)."""
+
+    def __init__(self, sources, kind):
+        super().__init__()
+        self._sources, self._kind = sources, kind
+
+    def __missing__(self, key):
+        name = f"{self._kind}:{key}"
+        return Given(self._sources.text(name), self._sources, name)
+
+    def __getitem__(self, key):
+        return dict.get(self, key) if dict.__contains__(self, key) else self.__missing__(key)
+
+    def get(self, key, default=None, type=None, **_):  # noqa: A002 - werkzeug's own name
+        value = self[key]
+        if type is not None:
+            try:
+                return type(value)
+            except (TypeError, ValueError):
+                return default
+        return value
+
+    def pop(self, key, default=None):
+        return self[key]
+
+    def getlist(self, key, type=None):  # noqa: A002
+        return [self.get(key, type=type)]
+
+    getall = get_list = multi_items = getlist
+
+    def setdefault(self, key, default=None):
+        return self[key]
+
+    def __contains__(self, key):
+        return True
+
+    has_key = __contains__
+
+    def __bool__(self):
+        return True
+
+    def __len__(self):
+        return 1
+
+    def keys(self):
+        return ["name"]
+
+    def values(self):
+        return [self["name"]]
+
+    def items(self):
+        return [("name", self["name"])]
+
+    def __iter__(self):
+        return iter(["name"])
+
+    def to_dict(self, *_, **__):
+        return self
+
+    copy = dict = model_dump = __call__ = to_dict
+
+    def __await__(self):
+        yield from ()
+        return self
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __repr__(self):
+        return "<fields>"

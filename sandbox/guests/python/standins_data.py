@@ -1,0 +1,399 @@
+"""Serialised objects, XML, archives of objects, directories and regular expressions."""
+
+import io
+import marshal
+import pickle
+import re
+import shelve
+import sys
+import types
+import xml.dom.minidom
+import xml.etree.ElementTree
+import xml.sax
+
+from recording import SNIPPET, plain
+
+RECORDED = ("match", "search", "fullmatch", "findall", "finditer", "sub", "subn", "split")
+
+
+def body(value):
+    """The bytes or text of what a loader was given: itself, or what a file holds."""
+    read = getattr(value, "read", None)
+    if read is None or isinstance(value, (str, bytes)):
+        return value
+    try:
+        return read()
+    except Exception:  # noqa: BLE001 - an object of the snippet may raise anything
+        return value
+
+
+def install(state, sink):
+    _install_pickles(sink)
+    _install_xml(sink)
+    _install_patterns(state, sink)
+
+
+def _install_pickles(sink):
+    def loads(api):
+        def load(data=b"", *_, **__):
+            sink("object", api, body(data))
+            return {"name": "value", "id": 1}
+
+        return load
+
+    class Unpickler:
+        def __init__(self, file=None, *_, **__):
+            self._file = file
+
+        def find_class(self, module, name):
+            return getattr(sys.modules.get(module, types), name, None)
+
+        def persistent_load(self, key):
+            return None
+
+        def load(self):
+            data = body(self._file)
+            if type(self).find_class is not Unpickler.find_class:
+                # An own `find_class` decides: does it let a callable of the system through?
+                self.find_class("os", "system")
+            sink("object", "pickle.Unpickler", data)
+            return {"name": "value"}
+
+    pickle.loads, pickle.load = loads("pickle.loads"), loads("pickle.load")
+    pickle.Unpickler = pickle._Unpickler = Unpickler
+    marshal.loads, marshal.load = loads("marshal.loads"), loads("marshal.load")
+
+    def opened(path, *_, **__):
+        sink("object", "shelve.open", path)
+        return Shelf()
+
+    shelve.open = shelve.DbfilenameShelf = opened
+    sys.modules.pop("_pickle", None)
+
+
+class Shelf(dict):
+    def close(self):
+        return None
+
+    sync = close
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+
+def _install_xml(sink):
+    tree = xml.etree.ElementTree
+    real_text, real_parse = tree.fromstring, tree.parse
+
+    def told(api, text, resolves):
+        content = plain(text)
+        sink("xml", api, content, resolves=resolves)
+        return content
+
+    def fromstring(text, parser=None, **_):
+        return real_text(without_doctype(told("ElementTree.fromstring", text, False)))
+
+    def parse(source, parser=None):
+        if isinstance(source, str):
+            with io.open(source, "rb") as file:  # noqa: UP020 - the stand-in lives at io.open
+                source = file.read()
+        text = told("ElementTree.parse", body(source), False)
+        return real_parse(io.StringIO(without_doctype(text)))
+
+    tree.fromstring = tree.XML = fromstring
+    tree.parse = parse
+    real_dom = xml.dom.minidom.parseString
+    xml.dom.minidom.parseString = lambda text, *_: real_dom(
+        without_doctype(told("minidom.parseString", text, False))
+    )
+    xml.dom.minidom.parse = lambda source, *_: real_dom(
+        without_doctype(told("minidom.parse", body(source), False))
+    )
+    xml.sax.parseString = lambda text, *_, **__: told("sax.parseString", text, False) and None
+    xml.sax.parse = lambda source, *_, **__: told("sax.parse", body(source), False) and None
+
+
+def without_doctype(text):
+    """The document without what would need the network or the disk."""
+    text = re.sub(r"<!DOCTYPE[^\[>]*(?:\[.*?\])?\s*>", "", text, flags=re.DOTALL)
+    return re.sub(r"&(?!amp;|lt;|gt;|quot;|apos;|#)\w+;", "", text) or "<root/>"
+
+
+class Node:
+    """An XML node of `lxml`, at any place of any document."""
+
+    text, tail, tag = "value", "", "root"
+
+    def __init__(self, sink, resolves=False):
+        self._sink = sink
+        self.attrib = {}
+
+    def _query(self, api):
+        def query(path="", *_, **variables):
+            self._sink("xpath", api, path, also=variables)
+            return [Node(self._sink)]
+
+        return query
+
+    @property
+    def xpath(self):
+        return self._query("lxml.xpath")
+
+    @property
+    def findall(self):
+        return self._query("lxml.findall")
+
+    iterfind = findall
+
+    def find(self, path="", *_, **__):
+        return self._query("lxml.find")(path)[0]
+
+    def findtext(self, path="", *_, **__):
+        self.find(path)
+        return "value"
+
+    def getroot(self):
+        return self
+
+    getroottree = getparent = getnext = getroot
+
+    def get(self, name, default=None):
+        return "value"
+
+    def iter(self, *_):
+        return iter([self])
+
+    iterchildren = getchildren = __iter__ = iter
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, at):
+        return self
+
+    def __bool__(self):
+        return True
+
+    def items(self):
+        return [("name", "value")]
+
+    def append(self, *_):
+        return None
+
+    remove = set = insert = clear = write = append
+
+
+def _lxml(sink):
+    class Parser:
+        def __init__(self, *_, resolve_entities=True, no_network=True, load_dtd=False, **__):
+            self.resolves = resolve_entities not in (False, "internal")
+
+        set_element_class_lookup = close = feed = lambda self, *_: None
+
+    def read(api, by_path):
+        def parse(source, parser=None, *_, **__):
+            if by_path and isinstance(source, str):
+                with io.open(source, "rb") as file:  # noqa: UP020
+                    source = file.read()
+            resolves = getattr(parser, "resolves", True)
+            sink("xml", api, body(source), resolves=resolves)
+            return Node(sink)
+
+        return parse
+
+    def provide(module):
+        module.XMLParser = Parser
+        module.HTMLParser = lambda *_, **__: Parser(resolve_entities=False)
+        module.fromstring = module.XML = read("lxml.fromstring", False)
+        module.parse, module.iterparse = read("lxml.parse", True), read("lxml.iterparse", True)
+        module.HTML = lambda text, *_: Node(sink)
+        module.tostring = lambda *_, **__: b"<root/>"
+        module.Element = module.SubElement = lambda *_, **__: Node(sink)
+        module.XPath = lambda path, *_, **__: sink("xpath", "lxml.XPath", path) or Node(sink).xpath
+        module.XSLT = lambda *_, **__: lambda *_, **__: Node(sink)
+        module.XMLSyntaxError = module.ParseError = module.LxmlError = type("Error", (ValueError,), {})
+
+    return provide
+
+
+def _safe_xml(module):
+    def parse(source, *_, **__):
+        text = plain(body(source))
+        if "<!ENTITY" in text or "<!DOCTYPE" in text:
+            raise ValueError("EntitiesForbidden")
+        return xml.etree.ElementTree.fromstring(text)
+
+    module.fromstring = module.XML = module.parseString = parse
+    module.parse = lambda source, *_, **__: types.SimpleNamespace(getroot=lambda: parse(source))
+    module.EntitiesForbidden = module.DefusedXmlException = module.DTDForbidden = ValueError
+
+
+def _install_patterns(state, sink):
+    compile_real = re.compile
+
+    def told(api, pattern, text=""):
+        source = getattr(pattern, "pattern", pattern)
+        given = state.tainted(text)
+        if given or state.tainted(source):
+            sink("pattern", api, source)
+            if given:
+                sink("match", api, source, also=text)
+
+    def wrap(name):
+        real = getattr(re, name)
+
+        def call(pattern, *args, **keywords):
+            text = args[1] if name in ("sub", "subn") and len(args) > 1 else args[0] if args else (
+                keywords.get("string", "")
+            )
+            told("re." + name, pattern, text)
+            own = pattern.real if isinstance(pattern, Watched) else pattern
+            return real(own, *args, **keywords)
+
+        return call
+
+    class Watched:
+        """A compiled pattern that tells what it is asked to match."""
+
+        def __init__(self, real):
+            self.real = real
+
+        def __getattr__(self, name):
+            attribute = getattr(self.real, name)
+            if name not in RECORDED:
+                return attribute
+
+            def call(*args, **keywords):
+                text = args[1:] if name in ("sub", "subn") else args[:1]
+                told("re." + name, self.real.pattern, text or keywords.get("string", ""))
+                return attribute(*args, **keywords)
+
+            return call
+
+        def __copy__(self):
+            return self
+
+        def __deepcopy__(self, memo):
+            return self
+
+        def __hash__(self):
+            return hash(self.real)
+
+        def __eq__(self, other):
+            return self.real == getattr(other, "real", other)
+
+    def compiled(pattern, flags=0):
+        if isinstance(pattern, Watched):
+            return pattern
+        frame = sys._getframe(1)
+        if frame.f_code.co_filename == SNIPPET:
+            told("re.compile", pattern)
+            return Watched(compile_real(pattern, flags))
+        return compile_real(pattern, flags)
+
+    for name in RECORDED:
+        setattr(re, name, wrap(name))
+    re.compile = compiled
+
+
+def providers(unknown, sink):
+    """Loaders and directories, by module name."""
+
+    def loader(api):
+        def provide(module):
+            def load(data=b"", *_, **__):
+                sink("object", api, body(data))
+                return {"name": "value"}
+
+            for name in ("loads", "load", "decode", "unpack", "unpackb", "read_pickle"):
+                setattr(module, name, load)
+            module.Unpickler = pickle.Unpickler
+            module.dumps = module.dump = module.encode = lambda *_, **__: b"data"
+
+        return provide
+
+    def yaml(module):
+        safe = ("SafeLoader", "CSafeLoader", "BaseLoader", "CBaseLoader")
+        for name in (*safe, "Loader", "FullLoader", "UnsafeLoader", "CLoader", "CFullLoader"):
+            setattr(module, name, type(name, (), {"add_constructor": classmethod(lambda *_: None)}))
+        module.YAMLError = type("YAMLError", (Exception,), {})
+
+        def load(stream, Loader=None, **_):  # noqa: N803 - yaml's own name
+            names = {kind.__name__ for kind in getattr(Loader, "__mro__", ())}
+            safe_one = bool(names & set(safe)) or bool(names & {"FullLoader", "CFullLoader"})
+            sink("value" if safe_one else "object", "yaml.load", body(stream))
+            return {"name": "value", "items": ["value"]}
+
+        module.load = load
+        module.load_all = lambda *args, **keywords: [load(*args, **keywords)]
+        module.safe_load = module.full_load = lambda stream: load(stream, module.SafeLoader)
+        module.safe_load_all = lambda stream: [load(stream, module.SafeLoader)]
+        module.unsafe_load = lambda stream: load(stream, module.UnsafeLoader)
+        module.dump = module.safe_dump = lambda *_, **__: "name: value\n"
+
+    def pandas(module):
+        module.read_pickle = lambda path, *_, **__: sink("object", "pandas.read_pickle", body(path))
+        for name in ("read_sql", "read_sql_query"):
+            setattr(module, name, lambda statement, *_, params=None, **__: (
+                sink("sql", "pandas.read_sql", statement, also=params) or unknown("frame")))  # fmt: skip
+
+    def torch(module):
+        def load(path, *_, weights_only=None, **__):
+            sink("value" if weights_only else "object", "torch.load", body(path))
+            return unknown("model")
+
+        module.load = load
+
+    def ldap(module):
+        class Connection:
+            def __init__(self, *_, **__):
+                self.entries, self.result, self.bound = [unknown("entry")], {}, True
+
+            def search(self, base="", search_filter="", *args, **keywords):
+                text = keywords.get("search_filter", search_filter)
+                sink("ldap", "ldap.search", text)
+                return True
+
+            def search_s(self, base, scope=0, filterstr="(objectClass=*)", *_, **__):
+                sink("ldap", "ldap.search_s", filterstr)
+                return [("cn=alpha", {"uid": [b"alpha"]})]
+
+            search_st = search_ext = search_ext_s = search_s
+
+            def _nothing(self, *_, **__):
+                return True
+
+            bind = simple_bind_s = unbind = unbind_s = set_option = start_tls = _nothing
+            simple_bind = bind_s = start_tls_s = _nothing
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                return False
+
+        module.Connection = Connection
+        module.initialize = module.open = Connection
+        module.SCOPE_SUBTREE = module.SUBTREE = 2
+        module.LDAPError = module.LDAPException = type("LDAPError", (Exception,), {})
+
+    def ldap_escape(module):
+        table = {"\\": r"\5c", "*": r"\2a", "(": r"\28", ")": r"\29", "\0": r"\00", "/": r"\2f"}
+        module.escape_filter_chars = module.filter_escape = lambda text, *_: "".join(
+            table.get(letter, letter) for letter in plain(text)
+        )
+        module.escape_dn_chars = module.escape_rdn = lambda text: re.sub(
+            r'([,=+<>#;\\"])', r"\\\1", plain(text)
+        )
+
+    found = {name: loader(name) for name in ("dill", "cloudpickle", "jsonpickle", "joblib",
+                                             "_pickle", "cPickle")}  # fmt: skip
+    found.update({"yaml": yaml, "pandas": pandas, "torch": torch, "lxml.etree": _lxml(sink),
+                  "ldap": ldap, "ldap3": ldap, "ldap.filter": ldap_escape, "ldap.dn": ldap_escape,
+                  "ldap3.utils.conv": ldap_escape, "ldap3.utils.dn": ldap_escape,
+                  "defusedxml.ElementTree": _safe_xml, "defusedxml.minidom": _safe_xml,
+                  "defusedxml.lxml": _safe_xml, "defusedxml": _safe_xml})  # fmt: skip
+    return found

@@ -1,0 +1,370 @@
+"""Dynamic code, input, time, threads and event loops, and modules that this build of Python lacks."""
+
+import asyncio
+import ast
+import builtins
+import concurrent.futures
+import importlib
+import io
+import os
+import sys
+import threading
+import time
+import types
+
+from recording import Exhausted, plain
+
+SYNTAX_ONLY = ast.PyCF_ONLY_AST
+
+
+def install(state, sources, sink, unknown):
+    """Patch what the snippet may call."""
+    _install_dynamic(state, sink, unknown)
+    _install_input(sources)
+    _install_time()
+    _install_threads()
+    _install_loop()
+
+
+def _install_dynamic(state, sink, unknown):
+    real_eval, real_exec, real_compile = builtins.eval, builtins.exec, builtins.compile
+
+    def spaces(args, keywords, frame):
+        given = list(args) or [keywords.get("globals"), keywords.get("locals")]
+        if given[0] is None:
+            return frame.f_globals, frame.f_locals
+        given[0].setdefault("__builtins__", builtins)
+        return given[0], given[1] if len(given) > 1 and given[1] is not None else given[0]
+
+    def harmless(source):
+        return not state.tainted(source)
+
+    def from_snippet(frame):
+        """The standard library makes code too (named tuples, data classes): not told."""
+        return frame.f_code.co_filename[:1] == "<"
+
+    def evaluate(source, /, *args, **keywords):
+        frame = sys._getframe(1)
+        if isinstance(source, types.CodeType) or not from_snippet(frame):
+            return real_eval(source, *spaces(args, keywords, frame))
+        sink("code", "eval", source)
+        return real_eval(source, *spaces(args, keywords, frame)) if harmless(source) else 0
+
+    def execute(source, /, *args, **keywords):
+        keywords.pop("closure", None)
+        frame = sys._getframe(1)
+        if isinstance(source, types.CodeType) or not from_snippet(frame):
+            return real_exec(source, *spaces(args, keywords, frame))
+        sink("code", "exec", source)
+        if harmless(source):
+            real_exec(source, *spaces(args, keywords, frame))
+        return None
+
+    def compiled(source, filename="<string>", mode="exec", flags=0, *args, **keywords):
+        watched = from_snippet(sys._getframe(1)) and isinstance(source, (str, bytes))
+        if watched and not flags & SYNTAX_ONLY and not harmless(source):
+            sink("code", "compile", source)
+            return real_compile("0", "<string>", "eval" if mode == "eval" else "exec")
+        return real_compile(source, filename, mode, flags, *args, **keywords)
+
+    real_import, real_module = builtins.__import__, importlib.import_module
+
+    def imported(name, *args, **keywords):
+        if state.tainted(name):
+            sink("import", "__import__", name)
+            return unknown(plain(name))
+        return real_import(name, *args, **keywords)
+
+    def module(name, package=None):
+        if state.tainted(name):
+            sink("import", "importlib.import_module", name)
+            return unknown(plain(name))
+        return real_module(name, package)
+
+    builtins.eval, builtins.exec, builtins.compile = evaluate, execute, compiled
+    builtins.__import__, importlib.import_module = imported, module
+
+
+class Environ(dict):
+    """`os.environ`: the usual variables are what they are, any other is a source."""
+
+    def __init__(self, sources):
+        super().__init__(HOME="/home/user", PATH="/usr/bin:/bin", USER="user", LANG="C.UTF-8",
+                         PWD="/srv/app")  # fmt: skip
+        self._sources = sources
+
+    def __missing__(self, key):
+        return self._sources.text(f"environ:{key}")
+
+    def get(self, key, default=None):
+        if dict.__contains__(self, key):
+            return dict.__getitem__(self, key)
+        return self[key] if default is None else default
+
+    def copy(self):
+        return dict(self)
+
+
+class Arguments(list):
+    """`sys.argv`: as many arguments as one asks for."""
+
+    def __init__(self, sources):
+        super().__init__(["app.py"])
+        self._sources = sources
+
+    def __getitem__(self, at):
+        if isinstance(at, slice):
+            return [self[index] for index in range(*at.indices(2))]
+        return "app.py" if at == 0 else self._sources.text(f"argv:{at}")
+
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        return iter([self[0], self[1]])
+
+
+class Typed(io.TextIOBase):
+    """Standard input: lines of one source."""
+
+    def __init__(self, sources):
+        self._sources = sources
+        self._left = 8
+
+    def readable(self):
+        return True
+
+    def readline(self, *_):
+        self._left -= 1
+        return self._sources.text("input:line") + "\n" if self._left > 0 else ""
+
+    def read(self, *_):
+        return self._sources.text("input:line")
+
+    def readlines(self, *_):
+        return [self._sources.text("input:line") + "\n"]
+
+    def __iter__(self):
+        return iter(self.readlines())
+
+    @property
+    def buffer(self):
+        return io.BytesIO(self.read().encode())
+
+
+def _install_input(sources):
+    def ask(prompt=""):
+        name = "".join(letter if letter.isalnum() else "_" for letter in plain(prompt).lower()[:30])
+        return sources.text(f"input:{name.strip('_')}")
+
+    builtins.input = ask
+    os.environ = Environ(sources)
+    os.getenv = os.environ.get
+    os.putenv = os.unsetenv = lambda *_: None
+    sys.argv = Arguments(sources)
+    sys.stdin = Typed(sources)
+    sys.setrecursionlimit = lambda limit: None
+    getpass = importlib.import_module("getpass")
+    getpass.getpass = ask
+    getpass.getuser = lambda: "user"
+
+
+def _install_time():
+    time.sleep = lambda seconds: None
+
+
+def _install_threads():
+    def start(self):
+        try:
+            self.run()
+        except Exception:  # noqa: BLE001 - a thread's exception ends the thread alone
+            pass
+
+    threading.Thread.start = start
+    threading.Thread.join = lambda self, timeout=None: None
+    threading.Thread.is_alive = lambda self: False
+    threading.Timer.run = lambda self: self.function(*self.args, **self.kwargs)
+
+    class Inline:
+        """An executor or a process pool that does the work at once."""
+
+        def __init__(self, *_, **__):
+            pass
+
+        def submit(self, function, /, *args, **keywords):
+            future = concurrent.futures.Future()
+            try:
+                future.set_result(function(*args, **keywords))
+            except Exception as error:  # noqa: BLE001 - kept for `result()`
+                future.set_exception(error)
+            return future
+
+        apply_async = submit
+
+        def apply(self, function, args=(), kwds=()):
+            return function(*args, **dict(kwds))
+
+        def map(self, function, *items, **_):
+            return [function(*row) for row in zip(*items)]  # noqa: B905 - as `map` does
+
+        imap = imap_unordered = starmap = map
+
+        def _nothing(self, *_, **__):
+            return None
+
+        shutdown = close = join = terminate = _nothing
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return False
+
+    concurrent.futures.ThreadPoolExecutor = concurrent.futures.ProcessPoolExecutor = Inline
+    processes = types.ModuleType("multiprocessing")
+    processes.Pool = processes.ThreadPool = Inline
+    processes.Process = threading.Thread
+    processes.cpu_count = lambda: 2
+    processes.Queue = importlib.import_module("queue").Queue
+    processes.Lock = threading.Lock
+    processes.pool = processes
+    for name in ("multiprocessing", "multiprocessing.pool", "multiprocessing.dummy"):
+        sys.modules[name] = processes
+
+
+def drive(awaitable):
+    """Run a coroutine to its end without an event loop; what it waits for is there at once."""
+    if not hasattr(awaitable, "__await__"):
+        return awaitable
+    steps = awaitable.__await__()
+    for _ in range(500):
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+    raise Exhausted
+
+
+class Finished:
+    """A task or a future: done when it is made."""
+
+    def __init__(self, awaitable=None):
+        self._value = drive(awaitable)
+
+    def __await__(self):
+        yield from ()
+        return self._value
+
+    def result(self, timeout=None):
+        return self._value
+
+    def done(self):
+        return True
+
+    def cancel(self, *_):
+        return False
+
+    def add_done_callback(self, function, **_):
+        function(self)
+
+    def set_result(self, value):
+        self._value = value
+
+    def exception(self):
+        return None
+
+
+def _install_loop():
+    async def nothing(*_, **__):
+        return None
+
+    async def gather(*awaitables, return_exceptions=False):
+        return [drive(item) for item in awaitables]
+
+    async def wait_for(awaitable, timeout=None):
+        return drive(awaitable)
+
+    async def to_thread(function, /, *args, **keywords):
+        return function(*args, **keywords)
+
+    class Loop:
+        def run_until_complete(self, awaitable):
+            return drive(awaitable)
+
+        async def run_in_executor(self, executor, function, *args):
+            return function(*args)
+
+        def create_task(self, awaitable, **_):
+            return Finished(awaitable)
+
+        def call_soon(self, function, *args, **_):
+            function(*args)
+
+        def time(self):
+            return time.monotonic()
+
+        def is_running(self):
+            return True
+
+        def _nothing(self, *_, **__):
+            return None
+
+        close = run_forever = stop = set_debug = add_signal_handler = shutdown_asyncgens = _nothing
+
+        def is_closed(self):
+            return False
+
+        def create_future(self):
+            return Finished()
+
+    loop = Loop()
+    asyncio.run = lambda main, **_: drive(main)
+    asyncio.sleep, asyncio.gather, asyncio.wait_for = nothing, gather, wait_for
+    asyncio.to_thread, asyncio.shield = to_thread, lambda awaitable: awaitable
+    asyncio.create_task = asyncio.ensure_future = lambda awaitable, **_: Finished(awaitable)
+    for name in ("get_event_loop", "get_running_loop", "new_event_loop"):
+        setattr(asyncio, name, lambda: loop)
+    asyncio.set_event_loop = lambda *_: None
+
+
+def install_async_processes(told, completed):
+    async def shell(command, *_, **__):
+        told("asyncio.create_subprocess_shell", command, True)
+        return Process()
+
+    async def execute(program, *args, **__):
+        told("asyncio.create_subprocess_exec", [program, *args], False)
+        return Process()
+
+    class Process:
+        returncode, pid = 0, 4242
+
+        async def communicate(self, *_):
+            return b"done\n", b""
+
+        async def wait(self):
+            return 0
+
+        def kill(self):
+            return None
+
+        terminate = kill
+
+    asyncio.create_subprocess_shell = shell
+    asyncio.create_subprocess_exec = execute
+
+
+def missing_modules(unknown):
+    """Modules of the standard library that WASI lacks, where a plain stand-in will do."""
+    for name in ("bz2", "lzma", "fcntl", "pwd", "grp", "termios", "resource", "curses", "readline",
+                 "syslog", "crypt", "spwd", "nis", "tkinter", "pty", "tty", "webbrowser"):  # fmt: skip
+        module = types.ModuleType(name)
+        module.__getattr__ = lambda attribute, name=name: member(unknown, name, attribute)
+        module.__path__ = []
+        sys.modules[name] = module
+
+
+def member(unknown, module, attribute):
+    if attribute.startswith("__"):
+        raise AttributeError(attribute)
+    return unknown(f"{module}.{attribute}")

@@ -1,0 +1,547 @@
+"""Web frameworks: a request that has every field, and answers that are told as they leave.
+
+One request and one response stand for flask, django, fastapi, starlette, aiohttp, bottle and
+tornado alike: their attributes do not clash. Registered handlers are called by the driver.
+"""
+
+import io
+import json
+import posixpath
+import re
+import types
+import urllib.parse
+
+from recording import Refusal, plain
+from sources import Fields, Given
+
+HTML = "text/html"
+METHODS = ("route", "get", "post", "put", "patch", "delete", "head", "options", "api_route",
+           "websocket", "view", "errorhandler_", "add_url_rule", "add_route", "add_api_route",
+           "add_get", "add_post")  # fmt: skip
+
+
+class Upload:
+    """A file that came with a request; its name is what the client says."""
+
+    content_type = mimetype = "text/plain"
+    size = content_length = 24
+
+    def __init__(self, sources, name, disk_open):
+        self._sources, self._name, self._open = sources, name, disk_open
+        self.headers = {}
+
+    @property
+    def filename(self):
+        return Given(self._sources.text(f"{self._name}.file_name"), self._sources)
+
+    name = filename
+
+    @property
+    def stream(self):
+        return io.BytesIO(self.read())
+
+    file = stream
+
+    def save(self, target, *_, **__):
+        if isinstance(target, (str, bytes)) or hasattr(target, "__fspath__"):
+            self._open(target, "wb").close()
+
+    def read(self, *_):
+        return Bytes(self._sources.text(f"{self._name}.content").encode())
+
+    def chunks(self, *_):
+        return [self.read()]
+
+    def seek(self, *_):
+        return 0
+
+    def tell(self):
+        return 24
+
+    def close(self):
+        return None
+
+    def __iter__(self):
+        return iter([self.read()])
+
+
+class Bytes(bytes):
+    """Bytes that may also be awaited, as `await request.body()` is."""
+
+    def __await__(self):
+        yield from ()
+        return bytes(self)
+
+    def __call__(self, *_, **__):
+        return self
+
+
+class Files(Fields):
+    def __init__(self, sources, disk_open):
+        super().__init__(sources, "files")
+        self._open = disk_open
+
+    def __missing__(self, key):
+        return Upload(self._sources, f"files:{key}", self._open)
+
+    def getlist(self, key, type=None):  # noqa: A002
+        return [self[key]]
+
+
+class Request:
+    """Every framework's request."""
+
+    method = "POST"
+    remote_addr = "192.0.2.7"
+    scheme = "https"
+    is_json = is_secure = True
+    content_type = mimetype = "application/json"
+    content_length = 64
+    endpoint = "index"
+    blueprint = None
+    encoding = charset = "utf-8"
+
+    def __init__(self, sources, unknown, disk_open, database):
+        self._unknown = unknown
+        fields = {
+            "args": "query", "form": "form", "values": "form", "GET": "query", "POST": "form",
+            "query_params": "query", "query": "query", "params": "query", "json": "json",
+            "data_fields": "form", "cookies": "cookies", "headers": "headers", "META": "headers",
+            "COOKIES": "cookies", "match_info": "path", "path_params": "path", "view_args": "path",
+            "rel_url": "query", "query_arguments": "query", "body_arguments": "form",
+            "matchdict": "path", "forms": "form", "REQUEST": "query", "json_body": "json",
+        }  # fmt: skip
+        for name, kind in fields.items():
+            setattr(self, name, Fields(sources, kind))
+        self.files = self.FILES = Files(sources, disk_open)
+        self._sources = sources
+        self.user = unknown("request.user")
+        self.session = self.state = self.g = Session()
+        self.app = unknown("request.app")
+        self.environ = self.META
+        self.client = types.SimpleNamespace(host="192.0.2.7", port=5000)
+
+    @property
+    def data(self):
+        return Bytes(self._sources.text("body:data").encode())
+
+    body = raw_post_data = stream_body = data
+
+    def get_data(self, *_, as_text=False, **__):
+        return self.data.decode() if as_text else self.data
+
+    read = get_data
+
+    def get_json(self, *_, **__):
+        return self.json
+
+    def text(self):
+        return Bytes(self.data)
+
+    @property
+    def stream(self):
+        return io.BytesIO(self.data)
+
+    rfile = stream
+
+    @property
+    def path(self):
+        return "/" + self._sources.text("path:path")
+
+    @property
+    def full_path(self):
+        return self.path + "?"
+
+    def get_full_path(self):
+        return self.path
+
+    @property
+    def url(self):
+        return Given("https://example.com" + self.path, self._sources, "path:path")
+
+    base_url = uri = url
+    host = host_url = url_root = "example.com"
+
+    def get_host(self):
+        return "example.com"
+
+    def build_absolute_uri(self, location=None):
+        return urllib.parse.urljoin("https://example.com/", location or "/")
+
+    def get(self, key, default=None):
+        return self.args[key]
+
+    __getitem__ = get
+
+    def get_argument(self, key, default=None, strip=True):
+        return self.args[key]
+
+    get_query_argument = get_body_argument = get_cookie = param = get_argument
+
+    def has_key(self, key):
+        return True
+
+    __contains__ = has_key
+
+    def getlist(self, key):
+        return [self.args[key]]
+
+    get_arguments = getlist
+
+    def is_ajax(self):
+        return False
+
+    def multipart(self):
+        return self._unknown("request.multipart")
+
+    async def post(self):
+        return self.form
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._unknown("request." + name)
+
+
+class Session(dict):
+    """A server-side session: what is in it was put there by the application."""
+
+    def __missing__(self, key):
+        return 1 if str(key).endswith("id") else "value"
+
+    def get(self, key, default=None):
+        return self[key]
+
+    def __contains__(self, key):
+        return True
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __setattr__(self, name, value):
+        self[name] = value
+
+
+class Headers(dict):
+    """Headers of an answer; frameworks refuse a line break in one."""
+
+    def __init__(self, sink, given=None):
+        super().__init__()
+        self._sink = sink
+        for name, value in dict(given or {}).items():
+            self[name] = value
+
+    def __setitem__(self, name, value):
+        text = plain(value)
+        if "\n" in text or "\r" in text:
+            raise ValueError("Header values must not contain newline characters.")
+        self._sink("header", f"header {plain(name)}"[:60], text)
+        dict.__setitem__(self, plain(name), text)
+
+    set = add = append = __setitem__
+
+
+class Response:
+    """Every framework's response; told when the handler returns it."""
+
+    def __init__(self, sink, body="", kind=HTML, status=200, headers=None):
+        self._sink = sink
+        self.body = body
+        self.status_code = self.status = status
+        self.headers = Headers(sink, headers)
+        self.content_type = self.mimetype = kind
+
+    content = data = property(
+        lambda self: self.body, lambda self, value: setattr(self, "body", value)
+    )
+
+    def __setitem__(self, name, value):
+        self.headers[name] = value
+
+    def __getitem__(self, name):
+        return self.headers.get(name, "")
+
+    set_header = add_header = __setitem__
+
+    def set_data(self, value):
+        self.body = value
+
+    def get_data(self, *_, **__):
+        return plain(self.body).encode()
+
+    def write(self, text):
+        self.body = plain(self.body) + plain(text)
+
+    def set_cookie(self, name="", value="", *_, **options):
+        secure = options.get("secure", False)
+        http_only = options.get("httponly", options.get("http_only", False))
+        if not secure:
+            self._sink("weak", "set_cookie", "a cookie without `secure` was set", cwe=[614])
+        if not http_only:
+            self._sink("weak", "set_cookie", "a cookie without `httponly` was set", cwe=[1004])
+
+    set_signed_cookie = set_cookie
+
+    def delete_cookie(self, *_, **__):
+        return None
+
+    def json(self):
+        return {}
+
+
+def make(sources, state, sink, unknown, base, disk_open, database, render):
+    """All that frameworks offer, by the name it goes by; and `answer`, which tells a result."""
+    request = Request(sources, unknown, disk_open, database)
+    web = types.SimpleNamespace(request=request, sink=sink)
+
+    def kind_of(keywords, default=HTML):
+        names = ("content_type", "mimetype", "media_type")
+        return next((plain(keywords[name]) for name in names if keywords.get(name)), default)
+
+    def respond(default):
+        def response(body="", status=200, *args, headers=None, **keywords):
+            body = keywords.get("text", keywords.get("body", keywords.get("content", body)))
+            body = keywords.get("response", body)
+            return Response(sink, body, kind_of(keywords, default), status, headers)
+
+        return response
+
+    def redirect(location="/", *_, **keywords):
+        target = plain(keywords.get("url", keywords.get("location", keywords.get("to", location))))
+        if "\n" in target or "\r" in target:
+            raise ValueError("Header values must not contain newline characters.")
+        sink("redirect", "redirect", target)
+        return Response(sink, "", "text/plain", 302)
+
+    def jsonify(*args, **keywords):
+        return Response(sink, json.dumps(plain([args, keywords])), "application/json")
+
+    def render_template(name="", context=None, *_, **keywords):
+        sink("template_name", "render_template", name)
+        return Response(sink, "<p></p>", HTML)
+
+    def render_string(source="", **context):
+        return Response(sink, render("render_template_string", source, context), HTML)
+
+    def django_render(request=None, name="", context=None, *_, **__):
+        return render_template(name)
+
+    def send_file(path="", *_, **__):
+        if isinstance(path, (str, bytes)) or hasattr(path, "__fspath__"):
+            disk_open(path, "rb")
+        return Response(sink, "", "application/octet-stream")
+
+    def safe_join(directory, *parts):
+        path = posixpath.normpath(posixpath.join(*map(plain, parts)))
+        if path.startswith(("..", "/")):
+            return None
+        return posixpath.join(plain(directory), path)
+
+    def send_from_directory(directory="", path="", *_, **keywords):
+        joined = safe_join(directory, keywords.get("filename", path))
+        if joined is None:
+            raise Refusal("NotFound")
+        return send_file(joined)
+
+    def secure_filename(name):
+        text = re.sub(r"[^A-Za-z0-9_.-]", "", "_".join(plain(name).replace("/", " ").split()))
+        return text.strip("._")
+
+    def abort(*_, **__):
+        raise Refusal("abort")
+
+    def url_for(name="index", **_):
+        return "/" + plain(name).replace(".", "/")
+
+    def allowed_host(url, allowed_hosts=(), require_https=False, **_):
+        text = plain(url).strip().replace("\\", "/")
+        parts = urllib.parse.urlsplit(text)
+        if text.startswith("///") or (not parts.netloc and parts.scheme):
+            return False
+        return not parts.netloc or parts.netloc in (allowed_hosts or ())
+
+    def depends(function=None, *_, **__):
+        return Depends(function)
+
+    class App:
+        """An application or a router of any framework."""
+
+        debug = False
+        secret_key = None
+
+        def __init__(self, *_, **__):
+            self.config = Session()
+            self.router = self.state = self.logger = self.jinja_env = unknown("app")
+
+        def run(self, *_, debug=False, host="127.0.0.1", **__):
+            if debug or self.debug:
+                sink("weak", "app.run", "the debugger is on", cwe=[489, 94, 215])
+            if host == "0.0.0.0":
+                sink("weak", "app.run", "listens on every address", cwe=[605])
+
+        def before_request(self, function):
+            return function
+
+        after_request = teardown_request = teardown_appcontext = context_processor = before_request
+        cli = unknown("app.cli")
+
+        def on_event(self, *_, **__):
+            return lambda function: function
+
+        errorhandler = exception_handler = middleware = on_event
+        template_filter = template_global = template_test = on_event
+
+        def __getattr__(self, name):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return unknown("app." + name)
+
+        def test_client(self, *_, **__):
+            return unknown("client")
+
+        def include_router(self, *_, **__):
+            return None
+
+        register_blueprint = add_middleware = mount = add_url_rules = include_router
+
+    def register(self, rule="/", function=None, *args, **keywords):
+        function = keywords.get("view_func", function if callable(function) else None)
+        function = next((item for item in args if callable(item)), function)
+        if isinstance(rule, types.FunctionType):
+            state.handler(rule)
+            return rule
+        if function is not None:
+            state.handler(function, rule)
+
+        def decorate(target):
+            state.handler(target, rule)
+            return target
+
+        return decorate
+
+    for method in METHODS:
+        setattr(App, method, register)
+    base_view = make_view(base, web, redirect, render_string, sink)
+
+    def answer(result, api):
+        """Tell what a handler returned, as the client would get it."""
+        status, headers = 200, None
+        if isinstance(result, tuple) and result:
+            headers = next((item for item in result[1:] if isinstance(item, dict)), None)
+            result = result[0]
+        if headers:
+            Headers(sink, headers)
+        if isinstance(result, Response):
+            body, kind = result.body, result.content_type
+        elif isinstance(result, (str, bytes)):
+            body, kind = result, HTML
+        else:
+            return status
+        sink("page" if "html" in plain(kind) else "value", api, body, line=0)
+        return status
+
+    web.__dict__.update(
+        Response=respond(HTML), HTMLResponse=respond(HTML), HttpResponse=respond(HTML),
+        PlainTextResponse=respond("text/plain"), JSONResponse=respond("application/json"),
+        JsonResponse=respond("application/json"), make_response=lambda body="", *_: (
+            body if isinstance(body, Response) else Response(sink, body)),
+        redirect=redirect, RedirectResponse=redirect, HttpResponseRedirect=redirect,
+        HTTPFound=redirect, HttpResponsePermanentRedirect=redirect, HTTPSeeOther=redirect,
+        jsonify=jsonify, json_response=respond("application/json"), render=django_render,
+        render_template=render_template, render_template_string=render_string,
+        send_file=send_file, FileResponse=send_file, send_from_directory=send_from_directory,
+        static_file=lambda name, root="", **_: send_from_directory(root, name),
+        safe_join=safe_join, secure_filename=secure_filename, abort=abort, url_for=url_for,
+        reverse=url_for, get_flashed_messages=list, flash=lambda *_, **__: None,
+        url_has_allowed_host_and_scheme=allowed_host, is_safe_url=allowed_host,
+        Depends=depends, App=App, View=base_view, session=Session(), g=Session(),
+        answer=answer, Session=Session, StreamingResponse=respond("application/octet-stream"),
+        get_object_or_404=lambda *_, **__: database.Row(), HttpResponseForbidden=respond("text/plain"),
+        HttpResponseBadRequest=respond("text/plain"), HttpResponseNotFound=respond("text/plain"),
+    )  # fmt: skip
+    return web
+
+
+class Depends:
+    def __init__(self, function):
+        self.function = function
+
+
+def make_view(base, web, redirect, render_string, sink):
+    """The base of class-based handlers."""
+
+    class View(base):
+        def __init__(self, *_, **keywords):
+            super().__init__(**keywords)
+            self.__dict__.update(request=web.request, application=None, path_args=[], kwargs={})
+
+        def get_argument(self, key, default=None, strip=True):
+            return web.request.args[key]
+
+        get_query_argument = get_body_argument = get_cookie = get_secure_cookie = get_argument
+
+        def write(self, chunk):
+            sink("value" if isinstance(chunk, dict) else "page", "self.write", chunk)
+
+        def finish(self, chunk=""):
+            self.write(chunk)
+
+        def render(self, name, **_):
+            sink("template_name", "self.render", name)
+
+        def redirect(self, location, *_, **__):
+            redirect(location)
+
+        def set_header(self, name, value):
+            Headers(sink)[name] = value
+
+        add_header = set_header
+
+        def set_status(self, *_):
+            return None
+
+        set_cookie = clear_cookie = send_error = set_status
+
+        @classmethod
+        def as_view(cls, *_, **__):
+            return cls
+
+    return View
+
+
+def providers(web, unknown):
+    """Framework modules, by name: each offers what it is known for."""
+    shared = {name: value for name, value in web.__dict__.items() if name not in ("sink", "App", "answer")}
+
+    def framework(module):
+        for name, value in shared.items():
+            setattr(module, name, value)
+        for name in ("Flask", "FastAPI", "Blueprint", "APIRouter", "Starlette", "Application", "Bottle",
+                     "Quart", "Sanic", "Litestar", "Router", "RouteTableDef", "Api"):  # fmt: skip
+            setattr(module, name, web.App)
+        app = web.App()
+        for method in METHODS:
+            setattr(module, method, getattr(app, method))
+        module.run = app.run
+        module.HTTPException = module.Http404 = module.PermissionDenied = module.HTTPError = Refusal
+        module.HTTPBadRequest = module.HTTPForbidden = module.HTTPNotFound = Refusal
+        module.BadRequest = module.NotFound = module.Forbidden = module.SuspiciousOperation = Refusal
+        module.Request = module.HttpRequest = type(web.request)
+        module.RequestHandler = module.MethodView = module.TemplateView = module.HTTPEndpoint = web.View
+        module.Resource = module.APIView = module.ViewSet = web.View
+        module.current_app = app
+        module.UploadFile = Upload
+        for name in ("Query", "Form", "Path", "Body", "Header", "Cookie", "File"):
+            setattr(module, name, Depends)
+
+    names = ("flask", "quart", "fastapi", "fastapi.responses", "fastapi.requests", "starlette.responses",
+             "starlette.requests", "starlette.applications", "starlette.routing", "starlette.endpoints",
+             "django.http", "django.shortcuts", "django.views", "django.urls", "django.core.exceptions",
+             "django.views.generic", "django.utils.http", "django.http.response", "aiohttp.web", "bottle",
+             "tornado.web", "werkzeug.utils", "werkzeug.security", "werkzeug.exceptions", "sanic",
+             "sanic.response", "flask.views", "flask_restful", "rest_framework.views", "werkzeug",
+             "rest_framework.response", "werkzeug.wrappers", "litestar", "flask_restx",
+             "fastapi.exceptions", "starlette.exceptions", "django.views.generic.base")  # fmt: skip
+    return dict.fromkeys(names, framework)

@@ -1,0 +1,268 @@
+"""The universal stand-in: any attribute, call or item of what the sandbox does not carry.
+
+It says yes to everything, so that code gets past it; where data of a source was judged by such an
+answer, that is told as a doubt, and the host then neither confirms nor refutes what comes after.
+"""
+
+import importlib
+import importlib.machinery
+import re
+import sys
+import types
+
+from recording import Refusal, plain
+
+SQL = re.compile(
+    r"\s*(?:--.*\n\s*)*\(?\s*(?:select|insert|update|delete|replace|merge|with|create|drop|alter"
+    r"|truncate|call|exec|grant|pragma|explain|show|use|set|copy|declare|begin|vacuum|attach)\b",
+    re.IGNORECASE,
+)
+JUDGES = re.compile(
+    r"valid|check|verif|sanit|clean|escape|quote|secur|safe|allow|permit|assert|ensure|guard|filter"
+    r"|authori[sz]|restrict|forbid|strip|normali|encode|whitelist|require|confirm|reject|is_|has_|"
+    r"match|parse|resolve|bleach|accept|legal|trust|within|inside",
+    re.IGNORECASE,
+)
+EXECUTORS = frozenset({"execute", "executemany", "executescript", "raw", "mogrify", "query",
+                       "exec_driver_sql", "fetch", "fetchrow", "fetchval", "read_sql",
+                       "read_sql_query", "scalar", "scalars", "select_all"})  # fmt: skip
+ROUTES = frozenset({"route", "get", "post", "put", "patch", "delete", "view", "websocket", "api_view",
+                    "require_http_methods", "require_POST", "require_GET", "csrf_exempt", "expose",
+                    "view_config", "endpoint"})  # fmt: skip
+ENDINGS = frozenset({"abort", "HTTPException", "Http404", "HTTPError", "HTTPBadRequest"})
+
+
+def make_unknown(state, say, sink, special):
+    """The class of stand-ins, and the class that stands in where one is inherited from.
+
+    `special` holds what an attribute of a certain name always is (`request`)."""
+
+    def doubt(name, values):
+        if any(state.tainted(value) for value in values):
+            state.doubts += 1
+            say("doubt", name)
+
+    class Unknown:
+        def __init__(self, name, given=()):
+            self.__dict__["_n"] = name
+            self.__dict__["_g"] = given
+
+        def __getattr__(self, attribute):
+            if attribute.startswith("__") and attribute.endswith("__"):
+                raise AttributeError(attribute)
+            value = special.get(attribute)
+            if value is None:
+                value = Unknown(f"{self._n}.{attribute}", self._g)
+            self.__dict__[attribute] = value
+            return value
+
+        def __call__(self, *args, **keywords):
+            name = self._n
+            short = name.rpartition(".")[2]
+            if args and isinstance(args[0], types.FunctionType) and not keywords:
+                if short.removesuffix("()") in ROUTES:
+                    state.handler(args[0])
+                return args[0]
+            given = (*args, *keywords.values())
+            if given:
+                self._look(short, args, keywords)
+            if JUDGES.search(short):
+                doubt(name, given)
+            if short in ENDINGS:
+                raise Refusal(name)
+            return Unknown(name + "()", tuple(item for item in given if state.tainted(item)))
+
+        def _look(self, short, args, keywords):
+            first = args[0] if args else None
+            if short in EXECUTORS and isinstance(first, str) and SQL.match(first):
+                sink("sql", self._n, first, also=(args[1:], keywords))
+            elif short == "exec_command" and isinstance(first, str):
+                sink("shell", self._n, first)
+
+        def __getitem__(self, key):
+            if isinstance(key, int) and key > 3:
+                raise IndexError(key)
+            return Unknown(f"{self._n}_{plain(key)[:20]}", self._g)
+
+        def __setitem__(self, key, value):
+            pass
+
+        def __delitem__(self, key):
+            pass
+
+        def __iter__(self):
+            return iter([Unknown(self._n + "_item", self._g)])
+
+        def __next__(self):
+            raise StopIteration
+
+        def __len__(self):
+            return 1
+
+        def __bool__(self):
+            doubt(self._n, self._g)
+            return True
+
+        def __contains__(self, item):
+            doubt(self._n, (item,))
+            return True
+
+        def __eq__(self, other):
+            if isinstance(other, (str, bytes, int)):
+                doubt(self._n, (other, *self._g))
+                return True
+            return self is other
+
+        def __ne__(self, other):
+            return not self == other
+
+        def __lt__(self, other):
+            doubt(self._n, (other, *self._g))
+            return False
+
+        __gt__ = __lt__
+
+        def __le__(self, other):
+            doubt(self._n, (other, *self._g))
+            return True
+
+        __ge__ = __le__
+
+        def __hash__(self):
+            return hash(self._n)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return False
+
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *_):
+            return False
+
+        def __await__(self):
+            yield from ()
+            return self
+
+        async def __aiter__(self):
+            yield Unknown(self._n + "_item", self._g)
+
+        def __str__(self):
+            return re.sub(r"\W+", "", self._n.rpartition(".")[2]) or "value"
+
+        __repr__ = __str__
+
+        def __fspath__(self):
+            return "/srv/" + str(self)
+
+        def _combine(self, other):
+            return Unknown(self._n, self._g)
+
+        def __add__(self, other):
+            return str(self) + other if isinstance(other, str) else self._combine(other)
+
+        def __radd__(self, other):
+            return other + str(self) if isinstance(other, str) else self._combine(other)
+
+        __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _combine
+        __mod__ = __rmod__ = __and__ = __or__ = __rand__ = __ror__ = __floordiv__ = _combine
+        __pow__ = __xor__ = __matmul__ = __lshift__ = __rshift__ = _combine
+
+        def __neg__(self):
+            return self
+
+        __invert__ = __pos__ = __abs__ = __neg__
+
+        def __int__(self):
+            return 1
+
+        __index__ = __int__
+
+        def __float__(self):
+            return 1.0
+
+        def __bytes__(self):
+            return str(self).encode()
+
+        def __format__(self, spec):
+            return str(self)
+
+        def __mro_entries__(self, bases):
+            return (Base,)
+
+        def __instancecheck__(self, instance):
+            return True
+
+        def __subclasscheck__(self, subclass):
+            return False
+
+    class Base:
+        """What a snippet's class inherits where its base is unknown."""
+
+        def __init__(self, *args, **keywords):
+            for name, value in keywords.items():
+                setattr(self, name, value)
+
+        def __init_subclass__(cls, **_):
+            pass
+
+        def __getattr__(self, name):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            value = special.get(name)
+            if value is None:
+                value = Unknown(name)
+            self.__dict__[name] = value
+            return value
+
+        @classmethod
+        def __class_getitem__(cls, item):
+            return cls
+
+    return Unknown, Base
+
+
+class UnknownException(Exception):
+    """What an unknown package's exception classes are, so that `except` clauses work."""
+
+
+def make_finder(unknown, providers):
+    """An importer for what is not here: a named stand-in, or a package of unknowns."""
+
+    class Package(types.ModuleType):
+        def __getattr__(self, name):
+            if name.startswith("__") and name.endswith("__"):
+                raise AttributeError(name)
+            if re.search(r"(?:Error|Exception|Warning|DoesNotExist|NotFound)$", name):
+                value = type(name, (UnknownException,), {})
+            elif f"{self.__name__}.{name}" in providers:
+                value = importlib.import_module(f"{self.__name__}.{name}")
+            else:
+                value = unknown(f"{self.__name__}.{name}")
+            setattr(self, name, value)
+            return value
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            return importlib.machinery.ModuleSpec(name, Finder, is_package=True)
+
+        @staticmethod
+        def create_module(spec):
+            package = Package(spec.name)
+            package.__path__ = []
+            return package
+
+        @staticmethod
+        def exec_module(module):
+            provide = providers.get(module.__name__)
+            if provide is not None:
+                provide(module)
+            parent, _, name = module.__name__.rpartition(".")
+            if parent and parent in sys.modules:
+                setattr(sys.modules[parent], name, module)
+
+    return Finder

@@ -1,0 +1,216 @@
+"""All stand-ins put together, and what the driver asks of them."""
+
+import builtins
+import http.server
+import importlib
+import logging
+import re
+import sys
+import types
+import urllib.parse
+
+import standins_crypto
+import standins_data
+import standins_database
+import standins_files
+import standins_network
+import standins_process
+import standins_runtime
+import standins_template
+import standins_web
+from driver import Driver, install_watch
+from recording import State, make_recorder, plain
+from sources import Sources
+from unknown import make_finder, make_unknown
+
+MODULE_NAMES = frozenset(
+    "os re sys json time math random base64 hashlib subprocess shlex shutil pickle sqlite3 urllib "
+    "socket logging tempfile html datetime string secrets uuid io csv functools itertools "
+    "collections struct pathlib glob copy tarfile zipfile requests yaml httpx flask jwt etree".split()
+)
+CURSORS = frozenset({"cursor", "conn", "connection", "cur", "engine"})
+OLD = {"unicode": str, "basestring": str, "xrange": range, "long": int, "raw_input": None, "unichr": chr}
+
+
+class World:
+    """Stand-ins over one recorder. `emit` is used here and kept nowhere."""
+
+    def __init__(self, emit, real):
+        self._real = real
+        state = self.state = State()
+        self.sources = Sources(state)
+        say, sink = make_recorder(emit, state)
+        self.say, self._sink = say, sink
+        special = {}
+        unknown, base = make_unknown(state, say, sink, special)
+        self.unknown, self.base = unknown, base
+        standins_runtime.missing_modules(unknown)
+        self._disk, self.disk_open = standins_files.install(state, self.sources, sink)
+        told = standins_process.install(sink)
+        standins_runtime.install(state, self.sources, sink, unknown)
+        standins_runtime.install_async_processes(told, None)
+        database = standins_database.install(state, sink, unknown)
+        reach = standins_network.install(sink)
+        standins_network.install_tls(sink)
+        standins_data.install(state, sink)
+        standins_crypto.install(state, sink)
+        standins_crypto.install_ctypes(unknown)
+        importlib.import_module("standins_log").install(sink)
+        render = standins_template.install(sink)
+        web = standins_web.make(self.sources, state, sink, unknown, base, self.disk_open, database, render)
+        special.update(request=web.request, REQUEST=web.request)
+        self.request, self.answer, self.view = web.request, web.answer, web.View
+        self.cursor, self.response = database.Cursor, web.Response
+        self.providers = gather(unknown, base, sink, database, reach, render, web)
+        sys.meta_path.append(make_finder(unknown, self.providers))
+        self._known = known_names(web, database, render)
+        self._install_http_server(sink)
+        self._sink = sink
+        self.settle = standins_runtime.drive
+        install_watch(state)
+
+    def begin(self, token):
+        self.state.begin(token.lower())
+        self._disk.begin()
+        self.context = ""
+
+    def begin_call(self):
+        self._disk.begin()
+
+    def forget(self):
+        """After the exercise: nothing of it stays."""
+        self.sources.constants = []
+        self.begin("canary")
+
+    def drive(self, code, job):
+        driver = Driver(self.state, self.sources, self.say, self._sink, self)
+        driver.run(code, self.fresh_space(code), job)
+
+    def fresh_space(self, code):
+        """A module's namespace in which every name that the snippet takes for granted is there."""
+        space = {"__name__": "__main__", "__builtins__": builtins, "__file__": "/srv/app/app.py"}
+        main = types.ModuleType("__main__")
+        space = main.__dict__
+        space.update(__builtins__=builtins, __file__="/srv/app/app.py")
+        sys.modules["__main__"] = main
+        if self.context:
+            self.run_context(space)
+        stored = stored_names(code)
+        for name in names_of(code):
+            if name not in space and name not in stored and not hasattr(builtins, name):
+                space[name] = self.known(name)
+        return space
+
+    def run_context(self, space):
+        """Definitions around a fragment; what of it fails is left out."""
+        try:
+            self._real.exec(self._real.compile(self.context, "<context>", "exec"), space)
+        except Exception:  # noqa: BLE001 - code of a stranger may raise anything
+            self.say("context", "failed")
+
+    def known(self, name):
+        if name in OLD:
+            return OLD[name] or builtins.input
+        if name in self._known:
+            return self._known[name]
+        if name in CURSORS:
+            return self.cursor("db")
+        if name in MODULE_NAMES:
+            return importlib.import_module("lxml.etree" if name == "etree" else name)
+        return self.unknown(name)
+
+    def run_code(self, code, space):
+        self._real.exec(code, space)
+
+    def payload(self, template, seen, marker):
+        """A payload with its places filled: the marker, and what the benign value led to."""
+        text = template.replace("<T>", marker)
+        if "<BASE>" in text:
+            at = seen.lower().find(self.state.token)
+            folder = seen[:at].rstrip("/") if at > 0 else "/srv"
+            text = text.replace("<BASE>", folder.rpartition("/")[2])
+        if "<HOST>" in text:
+            hosts = (item for item in self.sources.constants if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+", item))
+            host = next(hosts, "") or urllib.parse.urlsplit(seen).hostname or "example.com"
+            text = text.replace("<HOST>", host)
+        return text
+
+    def page_writer(self):
+        return PageWriter(self._sink)
+
+    def _install_http_server(self, sink):
+        handler = http.server.BaseHTTPRequestHandler
+
+        def header(self, name, value):
+            kind = "redirect" if plain(name).lower() == "location" else "raw_header"
+            sink(kind, "send_header", value)
+
+        def nothing(self, *_, **__):
+            return None
+
+        handler.send_header = header
+        handler.send_response = handler.end_headers = handler.send_error = nothing
+        handler.log_message = handler.send_response_only = nothing
+        http.server.HTTPServer.serve_forever = nothing
+        http.server.HTTPServer.__init__ = nothing
+        logging.root.handlers[:] = []
+
+
+class PageWriter:
+    def __init__(self, sink):
+        self._sink = sink
+
+    def write(self, data):
+        self._sink("page", "wfile.write", data)
+        return len(data)
+
+    def flush(self):
+        return None
+
+
+def gather(unknown, base, sink, database, reach, render, web):
+    """Everything that stands in for a package, by module name."""
+    found = {}
+    found.update(standins_database.providers(database, unknown, base, sink))
+    found.update(standins_network.providers(unknown, reach))
+    found.update(standins_data.providers(unknown, sink))
+    found.update(standins_crypto.providers(unknown, sink))
+    markup = standins_template.providers(unknown, sink, render)
+    frameworks = standins_web.providers(web, unknown)
+    escapes = markup["markupsafe"]
+
+    def both(provide):
+        def fill(module):
+            provide(module)
+            escapes(module)
+
+        return fill
+
+    found.update({name: both(provide) for name, provide in frameworks.items()})
+    found.update(markup)
+    return found
+
+
+def known_names(web, database, render):
+    """Names that a fragment uses without its imports, and what they surely are."""
+    shared = {name: value for name, value in vars(web).items() if name not in ("sink", "answer", "session")}
+    for name in ("app", "bp", "blueprint", "router", "api", "application"):
+        shared[name] = web.App()
+    shared["text"] = database.Text
+    for name in ("escape", "Markup", "mark_safe", "format_html"):
+        found = standins_template
+        shared[name] = getattr(found, "Markup" if name == "mark_safe" else name)
+    return shared
+
+
+def names_of(code):
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if type(constant) is types.CodeType:
+            found |= names_of(constant)
+    return found
+
+
+def stored_names(code):
+    """Names that the module's top level defines by `def` and `class`."""
+    return {constant.co_name for constant in code.co_consts if type(constant) is types.CodeType}
