@@ -4,6 +4,7 @@ This is the paper's Algorithm 1 (BlueCodeAgent, 2025) made fast: static checkers
 checker confirms, refutes or says that it cannot test, fusion weighs both, the policy decides.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -49,6 +50,11 @@ class Prover(Protocol):
     @property
     def languages(self) -> frozenset[str]: ...
 
+    @property
+    def ready(self) -> bool:
+        """Can it run something at once?"""
+        ...
+
     async def test(self, snippet: Snippet, claims: Sequence[Finding]) -> DynamicReport:
         """Run the snippet. Raises `DetectorError` when the sandbox cannot be used."""
         ...
@@ -76,6 +82,7 @@ async def check(
         return static
     failed = list(static.failed)
     findings: Sequence[Finding] = static.findings
+    started = time.perf_counter()
     with anyio.move_on_after(policy.budget) as scope:
         try:
             report = await prover.test(snippet, static.findings)
@@ -84,6 +91,8 @@ async def check(
             failed.append(prover.name)
     if scope.cancelled_caught:
         failed.append(prover.name)
+    if timer is not None:
+        timer(prover.name, time.perf_counter() - started)
     return policy.decide(findings, failed=failed, unchecked=static.unchecked)
 
 

@@ -24,16 +24,16 @@ async def screen(
 ) -> Verdict:
     """One task group, one deadline. A detector that raises or is late is named in `failed`."""
     found: dict[str, Sequence[Finding]] = {}
-    partial: set[str] = set()
+    unseen: set[str] = set()
 
     async def look(detector: Detector[Subject]) -> None:
         started = time.perf_counter()
         try:
             found[detector.name] = await detector.inspect(subject)
         except DetectorError as error:
-            if error.partial:
+            if error.unchecked:
                 found[detector.name] = error.findings
-                partial.add(detector.name)
+                unseen.add(error.unchecked)
         finally:
             if timer is not None:
                 timer(detector.name, time.perf_counter() - started)
@@ -42,9 +42,8 @@ async def screen(
         async with anyio.create_task_group() as tasks:
             for detector in detectors:
                 tasks.start_soon(look, detector)
-    reasons = [*unchecked, "partial"] if partial else list(unchecked)
     return policy.decide(
         [finding for detector in detectors for finding in found.get(detector.name, ())],
         failed=[detector.name for detector in detectors if detector.name not in found],
-        unchecked=reasons,
+        unchecked=[*unchecked, *sorted(unseen)],
     )

@@ -113,14 +113,24 @@ class Detector(Protocol[Subject_contra]):
 
 
 class DetectorError(Exception):
-    """A detector could not look. With `partial`, it read only a part: `findings` are from that."""
+    """A detector could not look, or not at everything.
+
+    With `unchecked`, the reason lies in the subject (`partial`: too long to be read whole,
+    `syntax`: code that does not parse) and the policy's action for that reason decides; `findings`
+    are from what was read. Without it the detector has failed.
+    """
 
     def __init__(
-        self, reason: str, *, findings: Sequence[Finding] = (), partial: bool = False
+        self,
+        reason: str,
+        *,
+        findings: Sequence[Finding] = (),
+        partial: bool = False,
+        unchecked: str = "",
     ) -> None:
         super().__init__(reason)
         self.findings = tuple(findings)
-        self.partial = partial
+        self.unchecked = unchecked or ("partial" if partial else "")
 
 
 def merge(verdicts: Sequence[Verdict]) -> Verdict:

@@ -95,6 +95,7 @@ class _House:
             engine.timer = lambda name, seconds: self._metrics.detector_seconds.labels(
                 name
             ).observe(seconds)
+            self._metrics.watch_guests(engine.guest_runs)
             upstream = self._given or upstream_for(self._config)
             stack.push_async_callback(upstream.close)
             audit = Audit(

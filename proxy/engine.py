@@ -5,7 +5,7 @@ gets the same verdict again. A verdict in which a detector failed is not kept.
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -25,6 +25,14 @@ Timer = Callable[[str, float], None]
 
 def _silent(_: str, __: float) -> None:
     """No one asked for times."""
+
+
+def _unheard(_: str) -> None:
+    """No one asked for progress."""
+
+
+def _no_runs() -> Mapping[str, int]:
+    return {}
 
 
 class Cache(Generic[Kept]):
@@ -67,8 +75,11 @@ class Engine:
         *,
         entries: int = 20_000,
         timer: Timer = _silent,
+        guest_runs: Callable[[], Mapping[str, int]] = _no_runs,
     ) -> None:
         self.policy = policy
+        self.guest_runs = guest_runs
+        """Sandbox runs so far, by how they ended."""
         self.timer = timer
         self._detectors = detectors
         self._checkers = checkers
@@ -96,12 +107,16 @@ class Engine:
         checkers = [make for name, make in CHECKERS.items() if name not in policy.disabled]
         async with AsyncExitStack() as stack:
             prover: Prover | None = None
+            sandbox: Sandbox | None = None
             if "dynamic" not in policy.disabled:
                 sandbox = await stack.enter_async_context(
                     Sandbox.open(
-                        cache=config.cache_dir, workers=config.workers, on_progress=on_progress
+                        cache=config.cache_dir,
+                        workers=config.workers,
+                        report=on_progress or _unheard,
                     )
                 )
+                await sandbox.warm()
                 prover = DynamicChecker(sandbox)
             yield cls(
                 policy,
@@ -109,6 +124,7 @@ class Engine:
                 [make() for make in checkers],
                 prover,
                 entries=config.cache_entries,
+                guest_runs=_no_runs if sandbox is None else lambda: sandbox.counters.outcomes,
             )
 
     @property

@@ -1,6 +1,6 @@
 """Every Prometheus metric by name. Labels come from closed sets; nothing a user wrote is one."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -10,6 +10,8 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from bluecode.defenses.verdict import Verdict
 
@@ -40,7 +42,6 @@ class Metrics:
         self.upstream_replies = self._counter(
             "upstream_replies", "Upstream replies by status class", "status"
         )
-        self.guests = self._counter("guest_runs", "Sandbox runs by outcome", "outcome")
         self.cached = self._counter("cached_verdicts", "Verdicts from the cache, by phase", "phase")
         self.disconnects = self._counter(
             "client_disconnects", "Clients that left before the end", "route"
@@ -66,6 +67,10 @@ class Metrics:
     def _counter(self, name: str, text: str, labels: str) -> Counter:
         return Counter(f"bluecode_{name}", text, labels.split(), registry=self.registry)
 
+    def watch_guests(self, runs: Callable[[], Mapping[str, int]]) -> None:
+        """Show the sandbox's own count of runs by outcome."""
+        self.registry.register(_GuestRuns(runs))
+
     def render(self) -> bytes:
         return generate_latest(self.registry)
 
@@ -85,3 +90,16 @@ class Metrics:
             self.unchecked.labels(reason).inc()
         for name in failed:
             self.failed.labels(name).inc()
+
+
+class _GuestRuns(Collector):
+    def __init__(self, runs: Callable[[], Mapping[str, int]]) -> None:
+        self._runs = runs
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "bluecode_guest_runs", "Sandbox runs by outcome", labels=["outcome"]
+        )
+        for outcome, count in self._runs().items():
+            family.add_metric([outcome], count)
+        yield family

@@ -26,6 +26,7 @@ _TITLES = {
 _UNSEEN = {
     "language": "the language is not one that BlueCode can check",
     "partial": "the text was too long to be read whole",
+    "syntax": "the code does not parse",
     "oversized": "the code was too long to be held and checked",
     "arguments": "the tool call's arguments could not be read",
 }
