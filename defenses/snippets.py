@@ -301,7 +301,7 @@ def _find_opener(line: str, settled: int, whole: bool) -> _Open | None:
 
 
 def _first_opener(line: str, settled: int) -> _Open | None:
-    for found in _OPENER.finditer(line):
+    for found in _OPENER.finditer(line, settled):
         group = found.lastgroup or ""
         start = found.start(group)
         if start >= settled:
