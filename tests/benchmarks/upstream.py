@@ -11,7 +11,9 @@ import re
 import sys
 from typing import Any
 
-CODE = """\
+MARK = "00000000"
+CODE = f"""\
+# {MARK}
 import re
 import unicodedata
 
@@ -69,7 +71,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while head := await reader.readuntil(b"\r\n\r\n"):
             found = re.search(rb"(?i)content-length: *(\d+)", head)
             body = await reader.readexactly(int(found[1])) if found else b""
-            number = b"00000000" if b'"same"' in body else b"%08d" % next(NUMBERS)
+            number = MARK.encode() if b'"same"' in body else b"%08d" % next(NUMBERS)
             if re.search(rb'"stream": ?true', body):
                 writer.write(_head("text/event-stream", None))
                 for piece in STREAM:
