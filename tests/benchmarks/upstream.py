@@ -44,10 +44,12 @@ def _head(kind: str, length: int | None) -> bytes:
 def _pieces() -> list[str]:
     """The text in small pieces, the mark in one of its own."""
     before, mark, after = TEXT.partition(MARK)
-    size = -(-len(TEXT) // (CHUNKS - 4))
-    parts = [part[at : at + size] for part in (before, after) for at in range(0, len(part), size)]
-    at = -(-len(before) // size)
-    return [*parts[:at], mark, *parts[at:]]
+    return [*_split(before, 8), mark, *_split(after, CHUNKS - 10)]
+
+
+def _split(text: str, count: int) -> list[str]:
+    cuts = [at * len(text) // count for at in range(count + 1)]
+    return [text[start:end] for start, end in itertools.pairwise(cuts)]
 
 
 def _events() -> list[bytes]:
