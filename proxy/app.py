@@ -89,12 +89,11 @@ class _House:
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            engine = self._engine or await stack.enter_async_context(
-                Engine.open(self._config, self._policy, on_progress=self._on_progress)
-            )
-            engine.timer = lambda name, seconds: self._metrics.detector_seconds.labels(
-                name
-            ).observe(seconds)
+            engine = self._engine
+            if engine is None:
+                opened = Engine.open(self._config, self._policy, on_progress=self._on_progress)
+                engine = await stack.enter_async_context(opened)
+            engine.timer = self._metrics.time_detector
             self._metrics.watch_guests(engine.guest_runs)
             upstream = self._given or upstream_for(self._config)
             stack.push_async_callback(upstream.close)

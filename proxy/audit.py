@@ -35,6 +35,8 @@ class Entry:
     messages: int
     screened: int
     """Messages whose verdict did not come from the cache."""
+    replaced: int
+    """Messages of earlier turns that were blocked and did not go to the model again."""
     snippets: Sequence[tuple[str, int]]
     """Digest and length in characters of each snippet."""
     milliseconds: dict[str, float] = field(default_factory=dict)
@@ -80,6 +82,7 @@ def _line(entry: Entry) -> dict[str, Any]:
         "policy": entry.policy,
         "messages": entry.messages,
         "screened": entry.screened,
+        "replaced": entry.replaced,
         "findings": [
             _finding(phase, finding)
             for phase, verdict in (("prompt", entry.prompt), ("code", entry.code))

@@ -53,6 +53,7 @@ class Exchange:
     code: Verdict = field(default_factory=lambda: merge([]))
     messages: int = 0
     screened: int = 0
+    replaced: int = 0
     snippets: list[Snippet] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -89,6 +90,7 @@ class Exchange:
             code=self.code,
             messages=self.messages,
             screened=self.screened,
+            replaced=self.replaced,
             snippets=[(item.digest, len(item.code)) for item in self.snippets],
             milliseconds={stage: 1000 * value for stage, value in self.seconds.items()},
         )

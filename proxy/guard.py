@@ -137,7 +137,6 @@ class ChatGuard:
         started = time.perf_counter()
         turn = request.conversation.history
         verdicts: list[Verdict] = []
-        replaced = False
         for at, message in enumerate(request.conversation.messages):
             decided = await self._s.engine.decide_message(self._own_notes_aside(message))
             exchange.messages += 1
@@ -147,13 +146,18 @@ class ChatGuard:
             else:
                 self._s.metrics.count("prompt", decided.verdict)
             if decided.verdict.blocks and at < turn:
+                exchange.replaced += 1
                 chat.replace_message(request.payload, at, notes.PLACEHOLDER)
-                replaced = True
             elif at >= turn or not decided.cached:
                 verdicts.append(decided.verdict)
         exchange.prompt = merge(verdicts)
         exchange.add("screening", time.perf_counter() - started)
-        return replaced
+        return exchange.replaced > 0
+
+    def _remember(self, texts: Sequence[str]) -> None:
+        """What the model said and the client got comes back as history; it was looked at here."""
+        for text in texts:
+            self._s.engine.trust(Message(role=Role.ASSISTANT, text=text))
 
     def _own_notes_aside(self, message: Message) -> Message:
         if message.role is not Role.ASSISTANT:
@@ -215,6 +219,8 @@ class ChatGuard:
         ]
         exchange.code = merge(verdicts)
         verdict = exchange.settle([exchange.prompt, exchange.code])
+        if not exchange.code.blocks:
+            self._remember([chat.said(choice["message"]) for choice in chat.choices_of(answer)])
         said = [] if verdict.shadow else notes.as_headers(verdict)
         if verdict.clean or verdict.shadow:
             await sent.whole(200, [*headers, *_raw(said)], raw)
@@ -242,6 +248,7 @@ class ChatGuard:
         snippets, unchecked = snippets_of(chat.calls_of(message))
         if message.get("audio") is not None:
             unchecked = (*unchecked, "audio")
+        self._s.metrics.count_unseen(unchecked)
         verdict = merge(
             [
                 await self._check(snippets, exchange),
@@ -282,10 +289,14 @@ class ChatGuard:
 
         policy = self._s.engine.policy
         held = HeldStream(
-            check, policy, self._s.notes, limit=self._s.config.held_limit, choices=request.choices
+            check,
+            policy,
+            self._s.notes,
+            limit=self._s.config.held_limit,
+            choices=request.choices,
+            prompt=exchange.prompt,
         )
         if not policy.shadow:
-            held.verdict = exchange.prompt
             headers = [*headers, *_raw(notes.as_headers(exchange.prompt))]
         await sent.open(200, headers)
         try:
@@ -300,6 +311,8 @@ class ChatGuard:
         else:
             exchange.code = held.verdict
             exchange.settle([exchange.prompt, held.verdict])
+            self._remember(held.delivered())
+        self._s.metrics.count_unseen(held.unseen)
         await sent.close()
 
     async def _pump(

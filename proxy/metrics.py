@@ -67,6 +67,9 @@ class Metrics:
     def _counter(self, name: str, text: str, labels: str) -> Counter:
         return Counter(f"bluecode_{name}", text, labels.split(), registry=self.registry)
 
+    def time_detector(self, name: str, seconds: float) -> None:
+        self.detector_seconds.labels(name).observe(seconds)
+
     def watch_guests(self, runs: Callable[[], Mapping[str, int]]) -> None:
         """Show the sandbox's own count of runs by outcome."""
         self.registry.register(_GuestRuns(runs))

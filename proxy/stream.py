@@ -43,6 +43,7 @@ class _Choice:
 
     extractor: SnippetExtractor = field(default_factory=SnippetExtractor)
     received: int = 0
+    text: list[str] = field(default_factory=list)
     calls: dict[Any, chat.ToolCall] = field(default_factory=dict)
     call_bytes: int = 0
     tools_passed: bool = False
@@ -57,7 +58,14 @@ class HeldStream:
     """Raw events in, raw events out; `await check(...)` is the only thing it waits for."""
 
     def __init__(
-        self, check: Check, policy: Policy, notes: Notes, *, limit: int, choices: int = 1
+        self,
+        check: Check,
+        policy: Policy,
+        notes: Notes,
+        *,
+        limit: int,
+        choices: int = 1,
+        prompt: Verdict | None = None,
     ) -> None:
         self._check = check
         self._policy = policy
@@ -68,8 +76,11 @@ class HeldStream:
         self._queue: list[_Event] = []
         self._like: dict[str, Any] = {}
         self._done = False
+        self._prompt = [] if prompt is None else [prompt]
         self.verdict = merge([])
         """Of all that was checked so far."""
+        self.unseen: set[str] = set()
+        """Reasons for `unchecked` that lie in the stream, not in a snippet."""
 
     @property
     def holding(self) -> bool:
@@ -109,6 +120,16 @@ class HeldStream:
         self._queue = []
         return [*ready, *self._closing(tail), done]
 
+    def delivered(self) -> list[str]:
+        """What each choice that passed whole said: its text, then its tool calls' arguments."""
+        return [
+            "\n".join(
+                filter(None, ("".join(choice.text), *(c.text for c in choice.calls.values())))
+            )
+            for choice in self._choices.values()
+            if choice.finished and choice.cut is None
+        ]
+
     def _read(self, raw: bytes) -> _Event | None:
         data = data_of(raw)
         if data is None:
@@ -136,6 +157,7 @@ class HeldStream:
         choice = self._choices.setdefault(delta.index, _Choice())
         event.starts.setdefault(delta.index, choice.received)
         choice.received += len(delta.text)
+        choice.text.append(delta.text)
         event.ends[delta.index] = choice.received
         event.last = event.last or delta.finish is not None
         if choice.open:
@@ -194,15 +216,18 @@ class HeldStream:
     async def _decide(self, snippets: Sequence[Snippet], unchecked: Sequence[str] = ()) -> Verdict:
         parts = [await self._check(snippets)] if snippets else []
         if unchecked:
+            self.unseen.update(unchecked)
             parts.append(self._policy.decide((), unchecked=unchecked))
         self.verdict = merge([self.verdict, *parts])
         return merge(parts)
 
     def _note_unseen(self, reason: str) -> None:
+        self.unseen.add(reason)
         self.verdict = merge([self.verdict, self._policy.decide((), unchecked=(reason,))])
 
     def _overflow(self, index: int, choice: _Choice) -> None:
         verdict = self._policy.decide((), unchecked=("oversized",))
+        self.unseen.add("oversized")
         self.verdict = merge([self.verdict, verdict])
         if verdict.blocks:
             self._cut(index, choice, choice.extractor.settled, verdict)
@@ -288,9 +313,10 @@ class HeldStream:
     def _closing(self, tail: list[_Event]) -> list[bytes]:
         """The last events, with the verdict on the last chunk where there is anything to say."""
         raws = [event.raw for event in tail]
-        if self.verdict.clean or self.verdict.shadow:
+        verdict = merge([*self._prompt, self.verdict])
+        if verdict.clean or verdict.shadow:
             return raws
-        told = as_json(self.verdict)
+        told = as_json(verdict)
         for at in range(len(tail) - 1, -1, -1):
             payload = tail[at].payload
             if payload is not None:

@@ -249,6 +249,11 @@ def text_of(message: Mapping[str, Any]) -> str:
     return "".join(texts)
 
 
+def said(message: Mapping[str, Any]) -> str:
+    """An answer's text as `parse` reads it when it comes back in the history."""
+    return "\n".join(filter(None, (text_of(message), *(call.text for call in _calls(message)))))
+
+
 def calls_of(message: Mapping[str, Any]) -> list[ToolCall]:
     return list(_calls(message))
 
@@ -257,7 +262,17 @@ def replace_message(payload: dict[str, Any], at: int, text: str) -> None:
     """Put `text` in the place of a request's message; role and position stay."""
     old = payload["messages"][at]
     kept = {key: old[key] for key in ("role", "name", "tool_call_id") if key in old}
+    if isinstance(old.get("tool_calls"), list):  # their answers follow and must stay answers
+        kept["tool_calls"] = [_emptied(call) for call in old["tool_calls"]]
     payload["messages"][at] = {**kept, "content": text}
+
+
+def _emptied(call: Any) -> Any:
+    if not isinstance(call, dict):
+        return {}
+    parts = {"function": {"arguments": "{}"}, "custom": {"input": ""}}
+    cut = {k: {**call[k], **parts[k]} for k in parts if isinstance(call.get(k), dict)}
+    return {key: call[key] for key in ("id", "type", "index") if key in call} | cut
 
 
 def withhold(choice: dict[str, Any], text: str) -> None:

@@ -165,6 +165,41 @@ async def test_our_own_notes_in_the_history_are_set_aside() -> None:
     assert "x-bluecode-verdict" in told
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_was_checked_on_its_way_is_not_screened_when_it_comes_back(
+    stream: bool,
+) -> None:
+    call = {"id": "t", "type": "function", "function": {"name": "ls", "arguments": "{}"}}
+    whole = [answer({"content": SAFE, "tool_calls": [call]})]
+    pieces = [chunk(SAFE), chunk(tools=[{"index": 0, **call}]), chunk(finish="stop")]
+    upstream = ScriptedUpstream([*pieces, b"data: [DONE]\n\n"] if stream else whole)
+    upstream.kind = EVENTS if stream else "application/json"
+    detector = WordDetector("badword")
+    history = [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": SAFE, "tool_calls": [call]},
+        {"role": "tool", "content": "a b", "tool_call_id": "t"},
+    ]
+    async with guarded(upstream, detectors=[detector]) as root:
+        await post(f"{root}/v1/chat/completions", chat(stream=stream))
+        await post(f"{root}/v1/chat/completions", chat(messages=history, stream=stream))
+    assert detector.looked == 2
+
+
+async def test_a_replaced_assistant_turn_keeps_the_shape_of_its_tool_calls() -> None:
+    upstream = ScriptedUpstream([answer({"content": "ok"})])
+    call = {"id": "t", "type": "function", "function": {"name": "w", "arguments": '"badword"'}}
+    history = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "done", "tool_call_id": "t"},
+    ]
+    async with guarded(upstream) as root:
+        await post(f"{root}/v1/chat/completions", chat(messages=history))
+    sent = json.loads(upstream.calls[0].body)["messages"][0]
+    assert sent["tool_calls"] == [{**call, "function": {"name": "w", "arguments": "{}"}}]
+    assert sent["content"] == PLACEHOLDER
+
+
 async def test_a_failed_detector_closes_the_gate_by_default_and_is_named() -> None:
     async with guarded(ScriptedUpstream(), detectors=[WordDetector("x", fails=True)]) as root:
         _, headers, body = await post(f"{root}/v1/chat/completions", chat())
