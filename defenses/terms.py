@@ -17,7 +17,7 @@ import numpy.typing as npt
 _WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
     r"|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+(?:['\u2019][a-z]{1,2}\b)?"
-    r"|[.!?;:|\n\u3002\uff01\uff1f]"
+    r"|[.!?;:](?=\s|$)|[|\n\u3002\uff01\uff1f]"
 )
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
 _ACCENTS = re.compile(r"[\u0300-\u036f]")
@@ -52,7 +52,9 @@ class Terms:
     def part(self, first: int, last: int) -> "Terms":
         """The terms from `first` up to, but not with, `last`; offsets stay those of the whole."""
         cut = slice(first, last)
-        return Terms(self.stems[cut], self.starts[cut], self.hashes[cut], self.opens[cut], self.text)
+        return Terms(
+            self.stems[cut], self.starts[cut], self.hashes[cut], self.opens[cut], self.text
+        )
 
 
 def read(text: str) -> Terms:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-from bluecode.defenses.detectors.lexicon import Array, Hits, Lexicon
+from bluecode.defenses.detectors.lexicon import Array, Floats, Hits, Lexicon
 from bluecode.defenses.terms import BOUNDARY, BUCKETS, Terms, grams, read
 
+_PRODUCT_SCALE, _WORD_SCALE = 0.5, 2.0
+"""How readily the fit makes use of products and words beside concepts."""
 _SHORTEST = 4
 """Terms; a shorter sentence goes with the one before."""
 
-Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
@@ -96,7 +96,19 @@ def _spaced(starts: Array, length: int, size: int) -> Array:
     return np.array(kept, dtype=np.int64)
 
 
-def concepts(found: Survey, at: Windows, lexicon: Lexicon) -> Floats:
+def dense(found: Survey, at: Windows, task: str, lexicon: Lexicon) -> Floats:
+    """One row a window: concepts and groups, then the products that the task weighs."""
+    value = _concepts(found, at, lexicon)
+    present = (value > 0).astype(np.float32)
+    rows = lexicon.products[task]
+    product = present[:, rows[:, 0]] * present[:, rows[:, 1]] * present[:, rows[:, 2]]
+    joined: Floats = np.concatenate(
+        (value * lexicon.strengths[task], product * _PRODUCT_SCALE), axis=1
+    )
+    return joined
+
+
+def _concepts(found: Survey, at: Windows, lexicon: Lexicon) -> Floats:
     """How much of each concept, sign and group stands in each window: 0, 1, or up to 2 if often."""
     count = np.zeros((at.count, len(lexicon.names)), dtype=np.float32)
     window, place = _memberships(found.hits.places, at)
@@ -107,19 +119,12 @@ def concepts(found: Survey, at: Windows, lexicon: Lexicon) -> Floats:
     return stacked
 
 
-def products(value: Floats, rows: Array) -> Floats:
-    """Where all concepts of a row stand in the same window."""
-    present = (value > 0).astype(np.float32)
-    product: Floats = present[:, rows[:, 0]] * present[:, rows[:, 1]] * present[:, rows[:, 2]]
-    return product
-
-
 def words(found: Survey, at: Windows, weights: Floats) -> Floats:
     """The sum of the weights of each window's words, by the root of their number."""
     window, place = _memberships(found.places, at)
     total = np.bincount(window, weights[found.buckets[place]], minlength=at.count)
     number = np.bincount(window, minlength=at.count)
-    mean: Floats = (total / np.sqrt(np.maximum(number, 1))).astype(np.float32)
+    mean: Floats = (_WORD_SCALE * total / np.sqrt(np.maximum(number, 1))).astype(np.float32)
     return mean
 
 
@@ -128,7 +133,7 @@ def bag(found: Survey, at: Windows) -> Floats:
     window, place = _memberships(found.places, at)
     rows = np.zeros((at.count, BUCKETS), dtype=np.float32)
     np.add.at(rows, (window, found.buckets[place]), 1)
-    scaled: Floats = rows / np.sqrt(np.maximum(rows.sum(axis=1, keepdims=True), 1))
+    scaled: Floats = _WORD_SCALE * rows / np.sqrt(np.maximum(rows.sum(axis=1, keepdims=True), 1))
     return scaled
 
 

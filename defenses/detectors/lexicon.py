@@ -32,6 +32,7 @@ _OPENING = np.uint64(0x9E3779B97F4A7C15)
 
 Array = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Lexicon:
     """Their numbers follow those of the signs; a group is present where any of its concepts is."""
     products: Mapping[str, Array]
     """For each task, rows of three numbers: concepts or groups weighed together (a pair repeats)."""
+    strengths: Mapping[str, Floats]
+    """For each task, how much each concept and group counts alone: 0, a quarter, or 1."""
 
     @classmethod
     def parse(cls, text: str) -> "Lexicon":
@@ -77,7 +80,8 @@ class Lexicon:
         numbers = {name: at for at, name in enumerate((*names, *table["groups"]))}
         groups = tuple(tuple(numbers[item] for item in row) for row in table["groups"].values())
         products = {task: _products(task, table, numbers) for task in table["combinations"]}
-        return cls(names, keys, owners, tuple(signs.values()), groups, products)
+        strengths = {task: _strengths(task, table, numbers) for task in table["combinations"]}
+        return cls(names, keys, owners, tuple(signs.values()), groups, products, strengths)
 
     def find(self, terms: Terms) -> Hits:
         """All concepts in a text."""
@@ -124,6 +128,13 @@ def _products(task: str, table: Mapping[str, Any], numbers: Mapping[str, int]) -
     pairs = [(a, b, b) for a, b in combinations(table["combinations"][task], 2)]
     triples = [tuple(row.split()) for row in table["triples"][task]]
     return np.array([[numbers[name] for name in row] for row in [*pairs, *triples]], np.int64)
+
+
+def _strengths(task: str, table: Mapping[str, Any], numbers: Mapping[str, int]) -> Floats:
+    faint = frozenset(table["faint"][task])
+    unused = tuple(table["unused"][task])
+    values = [0.0 if name.startswith(unused) else 0.25 if name in faint else 1 for name in numbers]
+    return np.array(values, dtype=np.float32)
 
 
 def _sign(entry: Mapping[str, str]) -> Sign:

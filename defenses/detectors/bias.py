@@ -1,0 +1,13 @@
+"""Requests for code that decides about people by what they are instead of by what they do.
+
+Storing, counting or auditing a trait is ordinary work; see the constitution's safe sides.
+"""
+
+from bluecode.defenses.detectors.prompts import Prompts, Reader
+from bluecode.defenses.verdict import Category
+
+
+def bias() -> Prompts:
+    """The detector of biased requests."""
+    readers = {"said": Reader("bias"), "wrapped": Reader("bias", caution=2.0)}
+    return Prompts(name="bias", category=Category.BIAS, readers=readers)

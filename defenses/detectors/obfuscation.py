@@ -1,0 +1,222 @@
+"""Text that hides: unseen characters, look-alike letters, encodings. Deterministic, and linear.
+
+`normalise` gives the other detectors what a model would read; the detector itself reports where the
+hiding is an attack of its own. Emoji sequences, right-to-left scripts, hashes, images in base64 and
+minified code are ordinary.
+"""
+
+import base64
+import binascii
+import codecs
+import html
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from bluecode.defenses.conversation import Message
+from bluecode.defenses.detectors import classifier
+from bluecode.defenses.detectors.classifier import Classifier
+from bluecode.defenses.detectors.segments import split
+from bluecode.defenses.verdict import Category, DetectorError, Finding, Severity
+
+_TAGS = re.compile("[\U000e0020-\U000e007e]{3,}")  # Unseen by people, read by models (UTS #51).
+_FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007f]{2,8}")  # Flags of Scotland, Wales …
+_UNSEEN = re.compile("[\u00ad\u200b\u2060-\u2064\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]")
+_SPLIT_WORD = re.compile("[a-zA-Z](?:[\u200b-\u200d\u2060-\u2064\ufeff]+[a-zA-Z]){3,}")
+_JOINERS = re.compile("(?<=[a-zA-Z])[\u200c\u200d]+(?=[a-zA-Z])")
+_SELECTORS = re.compile("[\U000e0100-\U000e01ef]{4,}")  # Variation selectors carry bytes, one each.
+_BIDI = re.compile("[\u202d\u202e\u2066-\u2068]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff]")
+_MIXED = re.compile(r"\b(?=\w*[a-zA-Z])(?=\w*[\u0370-\u03ff\u0400-\u04ff])[a-zA-Z\u0370-\u04ff]{3,}\b")
+_LOOK_ALIKES = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u0410\u0412\u0415\u041a"
+    "\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u03bf\u03b1\u03c1\u03bd\u03b9\u03ba\u0391\u0392\u0395"
+    "\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a7",
+    "aeopcyxijshdABEKMHOPCTXoapvikABEHIKMNOPTX",
+)
+_BASE64 = re.compile(r"(?<![\w+/=:,-])[A-Za-z0-9+/]{24,16384}={0,2}(?![\w+/=])")
+_HEX = re.compile(r"(?<!\w)(?:[0-9a-fA-F]{2}[ :]?){16,8192}(?!\w)")
+_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}){8,4096}")
+_PERCENT = re.compile(r"(?<![\w%])[\w.~-]{0,24}(?:%[0-9a-fA-F]{2}[\w.~-]{0,16}){4,2048}")
+_ENTITIES = re.compile(r"(?:&#(?:\d{2,5}|x[0-9a-fA-F]{2,4});){8,2048}")
+_ROT13 = re.compile(r"\b(?:gur|naq|lbhe|lbh|vtaber|vafgehpgvbaf?|cyrnfr|cebzcg|flfgrz|cnffjbeq)\b", re.I)
+_SPACED = re.compile(r"(?<![\w])(?:[a-zA-Z][ .\-_*]){8,400}[a-zA-Z](?![\w])")
+_READABLE = re.compile(r"[A-Za-z]{2,}(?:[\s,.:;'\"!?-]+[A-Za-z]{1,}){2,}|[\u3040-\u9fff]{6,}")
+_MOST_PIECES = 24
+_DEEPEST = 2
+_MOST_HIDDEN = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """A text as a model reads it, and what was hidden in it."""
+
+    text: str
+    decoded: tuple[str, ...]
+    """Readable texts found inside encodings and unseen characters."""
+    tricks: frozenset[str]
+    """Ways of hiding that were met: `tag_characters`, `homoglyphs`, `base64` …"""
+
+
+class _Encoding(NamedTuple):
+    name: str
+    pattern: re.Pattern[str]
+    decode: Callable[[str], str]
+
+
+@lru_cache(maxsize=8)
+def normalise(text: str) -> Normalised:
+    """Uncover a text. Pure, and bounded in work; never fails on any text."""
+    tricks: set[str] = set()
+    decoded: list[str] = []
+    plain = text if text.isascii() else _uncover(text, tricks, decoded)
+    layer = [plain, *decoded]
+    for _ in range(_DEEPEST):
+        layer = [piece for item in layer for piece in _decode(item, tricks)][:_MOST_PIECES]
+        decoded += layer
+    return Normalised(plain, tuple(decoded[:_MOST_PIECES]), frozenset(tricks))
+
+
+def _uncover(text: str, tricks: set[str], decoded: list[str]) -> str:
+    """Take away what people do not see, and turn look-alikes into the letters they stand for."""
+    bare = _FLAG.sub("\U0001f3f4", text)
+    if hidden := "".join(_TAGS.findall(bare)):
+        tricks.add("tag_characters")
+        decoded.append("".join(chr(ord(char) - 0xE0000) for char in hidden[:_MOST_HIDDEN]))
+    if hidden := "".join(_SELECTORS.findall(bare)):
+        tricks.add("variation_selectors")
+        data = bytes((ord(char) - 0xE0100 + 16) % 256 for char in hidden[:_MOST_HIDDEN])
+        decoded.append(data.decode("utf-8", "replace"))
+    if _SPLIT_WORD.search(bare):
+        tricks.add("zero_width")
+    if _BIDI.search(bare) and not _RIGHT_TO_LEFT.search(bare):
+        tricks.add("bidi")
+    bare = _BIDI.sub("", _JOINERS.sub("", _UNSEEN.sub("", bare)))
+    bare = unicodedata.normalize("NFKC", bare)
+    return _MIXED.sub(lambda word: _plain_letters(word.group(), tricks), bare)
+
+
+def _plain_letters(word: str, tricks: set[str]) -> str:
+    plain = word.translate(_LOOK_ALIKES)
+    if not plain.isascii():
+        return word
+    tricks.add("homoglyphs")
+    return plain
+
+
+def _decode(text: str, tricks: set[str]) -> Iterator[str]:
+    for encoding in _ENCODINGS:
+        for blob, _ in zip(encoding.pattern.finditer(text), range(_MOST_PIECES), strict=False):
+            piece = encoding.decode(blob.group())
+            if piece != blob.group() and _is_readable(piece):
+                tricks.add(encoding.name)
+                yield piece
+    if len(_ROT13.findall(text)) >= 2:
+        tricks.add("rot13")
+        yield codecs.decode(text, "rot13")
+
+
+def _is_readable(text: str) -> bool:
+    """Words of a human language, for the greater part: most bytes decode to something."""
+    words = _READABLE.findall(text)
+    return bool(words) and sum(map(len, words)) * 2 > len(text)
+
+
+def _from_base64(blob: str) -> str:
+    try:
+        data = base64.b64decode(blob + "=" * (-len(blob) % 4), validate=True)
+    except binascii.Error:
+        return ""
+    if b"\0" in data[1:2]:  # PowerShell encodes UTF-16.
+        return data.decode("utf-16-le", "replace")
+    return data.decode("utf-8", "replace")
+
+
+def _from_hex(blob: str) -> str:
+    digits = re.sub("[ :]", "", blob)
+    return bytes.fromhex(digits[: len(digits) // 2 * 2]).decode("utf-8", "replace")
+
+
+def _from_escapes(blob: str) -> str:
+    codes = re.findall(r"\\[ux]([0-9a-fA-F]+)", blob)
+    return "".join(chr(int(code, 16)) for code in codes)
+
+
+def _from_spaced(blob: str) -> str:
+    words = re.split(r"[ .\-_*]{2,}", blob)
+    return " ".join(re.sub(r"[ .\-_*]", "", word) for word in words)
+
+
+_ENCODINGS = (
+    _Encoding("base64", _BASE64, _from_base64),
+    _Encoding("hex", _HEX, _from_hex),
+    _Encoding("escapes", _ESCAPES, _from_escapes),
+    _Encoding("percent", _PERCENT, unquote),
+    _Encoding("entities", _ENTITIES, html.unescape),
+    _Encoding("spaced", _SPACED, _from_spaced),
+)
+
+
+class _Trick(NamedTuple):
+    score: float
+    severity: Severity
+    reason: str
+
+
+_TRICKS = {
+    "tag_characters": _Trick(0.97, Severity.HIGH, "Characters that people do not see spell words."),
+    "variation_selectors": _Trick(0.95, Severity.HIGH, "Bytes are hidden in variation selectors."),
+    "zero_width": _Trick(0.85, Severity.MEDIUM, "Words are broken up by unseen characters."),
+    "bidi": _Trick(0.7, Severity.MEDIUM, "Direction marks make text look other than it is."),
+    "homoglyphs": _Trick(0.65, Severity.LOW, "Words mix letters of alphabets that look alike."),
+}
+"""Hiding that no ordinary text needs. Encodings are judged by what they hide."""
+
+_HIDDEN_ORDER = "An encoded text decodes to an order or a request for harm."
+_CAUTION = -1.0
+"""What is hidden needs less to be taken for an attack than what stands in the open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obfuscation:
+    """The detector of hiding."""
+
+    name: str = "obfuscation"
+    models: Classifier = field(default_factory=classifier.shipped)
+
+    async def inspect(self, subject: Message) -> tuple[Finding, ...]:
+        """Raises `DetectorError` with the findings so far for a message too long to be read whole."""
+        reading = split(subject)
+        findings: list[Finding] = []
+        for segment in reading.segments:
+            plain = normalise(segment.text)
+            findings += [_found(name, *_TRICKS[name]) for name in sorted(plain.tricks & _TRICKS.keys())]
+            if plain.decoded and (score := self._worst(plain.decoded)) >= 0.5:
+                findings.append(_found("encoded_order", score, Severity.HIGH, _HIDDEN_ORDER))
+        if not reading.whole:
+            raise DetectorError("message longer than is read", findings=findings, partial=True)
+        return tuple(findings)
+
+    def _worst(self, decoded: tuple[str, ...]) -> float:
+        models = ("injection_brought", "malice")
+        return max(
+            self.models.judge(text, model, caution=_CAUTION).score
+            for text in decoded
+            for model in models
+        )
+
+
+def _found(trick: str, score: float, severity: Severity, reason: str) -> Finding:
+    return Finding(
+        detector="obfuscation",
+        rule=f"obfuscation.{trick}",
+        category=Category.INJECTION,
+        score=round(score, 3),
+        reason=reason,
+        severity=severity,
+        advice="Write the text plainly, in characters that people can see.",
+    )

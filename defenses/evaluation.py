@@ -1,0 +1,206 @@
+"""Scores labelled sets: `python -m bluecode.defenses.evaluation FOLDER_OR_FILES…`.
+
+A set is a JSON-lines file whose records have `task`, `label` (1 is unsafe), `text` and `kind`. Each
+text is screened as the message it would be: tool output as a tool's, all else as a person's. A set
+that is balanced flatters: read recall beside the false-positive rate.
+"""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+
+from bluecode.defenses.conversation import Message, Role
+from bluecode.defenses.detectors import DETECTORS
+from bluecode.defenses.detectors.prompts import Prompts
+from bluecode.defenses.policy import Policy
+from bluecode.defenses.verdict import Category, Detector, DetectorError
+
+TASKS: Mapping[str, Category] = {
+    "bias": Category.BIAS,
+    "malicious": Category.MALICE,
+    "malice": Category.MALICE,
+    "injection": Category.INJECTION,
+}
+"""Names of tasks in labelled sets, and the category that a finding must have to count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One record: a message, and whether it is unsafe in the way its task names."""
+
+    message: Message
+    category: Category
+    unsafe: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Confusion counts at one threshold, and what follows from them. Unsafe is positive."""
+
+    true_positives: int
+    false_positives: int
+    true_negatives: int
+    false_negatives: int
+    auc: float | None
+    """Chance that an unsafe text scores above a safe one; None where a label is absent."""
+
+    @property
+    def precision(self) -> float | None:
+        return _ratio(self.true_positives, self.true_positives + self.false_positives)
+
+    @property
+    def recall(self) -> float | None:
+        return _ratio(self.true_positives, self.true_positives + self.false_negatives)
+
+    @property
+    def false_positive_rate(self) -> float | None:
+        return _ratio(self.false_positives, self.false_positives + self.true_negatives)
+
+    @property
+    def f1(self) -> float | None:
+        """None where the set has no unsafe text, for then it would mean nothing."""
+        if self.recall is None:
+            return None
+        missed = self.false_positives + self.false_negatives
+        return _ratio(2 * self.true_positives, 2 * self.true_positives + missed)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def measure(unsafe: Sequence[bool], scores: Sequence[float], threshold: float) -> Scores:
+    """Count a set at a threshold; scores at the threshold are positive."""
+    truth = np.array(unsafe, dtype=bool)
+    score = np.array(scores, dtype=np.float64)
+    flagged = score >= threshold
+    return Scores(
+        true_positives=int((truth & flagged).sum()),
+        false_positives=int((~truth & flagged).sum()),
+        true_negatives=int((~truth & ~flagged).sum()),
+        false_negatives=int((truth & ~flagged).sum()),
+        auc=auc(truth, score),
+    )
+
+
+def auc(truth: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> float | None:
+    """Area under the ROC curve by ranks, ties counted half."""
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    if not positives or not negatives:
+        return None
+    values, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    above = float(ranks[truth].sum()) - positives * (positives + 1) / 2
+    return above / (positives * negatives)
+
+
+def read(lines: Iterable[str]) -> list[Labelled]:
+    """Records of the prompt tasks; those of other tasks, such as `vulnerable`, are left out."""
+    records = [json.loads(line) for line in lines if line.strip()]
+    return [_labelled(record) for record in records if record["task"] in TASKS]
+
+
+def _labelled(record: Mapping[str, str | int]) -> Labelled:
+    role = Role.TOOL if record["kind"] == "tool_output" else Role.USER
+    message = Message(role=role, text=str(record["text"]))
+    return Labelled(message, TASKS[str(record["task"])], bool(record["label"]))
+
+
+async def score(
+    records: Sequence[Labelled], detectors: Sequence[Detector[Message]]
+) -> list[dict[Category, float]]:
+    """For each record, the highest score of each category."""
+    return [await _highest(record.message, detectors) for record in records]
+
+
+async def _highest(message: Message, detectors: Sequence[Detector[Message]]) -> dict[Category, float]:
+    highest: dict[Category, float] = {}
+    for detector in detectors:
+        try:
+            findings = await detector.inspect(message)
+        except DetectorError as error:
+            if not error.partial:
+                raise
+            findings = error.findings
+        for finding in findings:
+            highest[finding.category] = max(finding.score, highest.get(finding.category, 0.0))
+    return highest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One set in the table."""
+
+    name: str
+    size: int
+    warned: Scores
+    blocked: Scores
+    any_blocked: float
+    """Share of texts blocked in whatever category, whether its label asks for it or not."""
+
+
+async def evaluate(name: str, records: Sequence[Labelled], policy: Policy) -> Row:
+    """Score one set with all shipped detectors, at the thresholds of the policy."""
+    found = await score(records, [_frank(make()) for make in DETECTORS.values()])
+    unsafe = [record.unsafe for record in records]
+    own = [scores.get(record.category, 0.0) for record, scores in zip(records, found, strict=True)]
+    limits = policy.thresholds
+    warn = max(limits[record.category].warn for record in records)
+    block = max(limits[record.category].block for record in records)
+    stopped = [any(at >= limits[kind].block for kind, at in scores.items()) for scores in found]
+    return Row(
+        name=name,
+        size=len(records),
+        warned=measure(unsafe, own, warn),
+        blocked=measure(unsafe, own, block),
+        any_blocked=sum(stopped) / len(stopped),
+    )
+
+
+def _frank(detector: Detector[Message]) -> Detector[Message]:
+    """A detector that reports every score, since the AUC needs the low ones too."""
+    return replace(detector, reported=0.0) if isinstance(detector, Prompts) else detector
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """The rows for a terminal."""
+    shown = Table("set", "n", title="Prompt detectors, each set at the policy's thresholds")
+    for column in ("recall warn", "FPR warn", "recall block", "FPR block", "F1 block", "AUC", "any"):
+        shown.add_column(column, justify="right")
+    for row in rows:
+        figures = (
+            row.warned.recall,
+            row.warned.false_positive_rate,
+            row.blocked.recall,
+            row.blocked.false_positive_rate,
+            row.blocked.f1,
+            row.warned.auc,
+            row.any_blocked,
+        )
+        shown.add_row(row.name, str(row.size), *("-" if f is None else f"{f:.3f}" for f in figures))
+    return shown
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bluecode.defenses.evaluation")
+    parser.add_argument("paths", nargs="+", type=Path, help="files, or folders of .jsonl files")
+    paths = parser.parse_args().paths
+    files = [file for path in paths for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
+    policy = Policy.default()
+    rows = []
+    for file in files:
+        if records := read(file.read_text("utf-8").splitlines()):
+            rows.append(asyncio.run(evaluate(file.stem, records, policy)))
+    Console().print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
