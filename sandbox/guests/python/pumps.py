@@ -77,8 +77,8 @@ def _sample(items):
         elif operation is IN:
             text += _member(argument)
         elif operation in (MAX_REPEAT, MIN_REPEAT):
-            low, _, body = argument
-            text += _sample(list(body)) * min(max(low, 1), 8)
+            low, high, body = argument
+            text += _sample(list(body)) * min(max(low, 1 if high is MAXREPEAT else low), 8)
         elif operation is SUBPATTERN:
             text += _sample(list(argument[-1]))
         elif operation is BRANCH:

@@ -1,0 +1,216 @@
+"""From judged attacks to evidence: confirmed, refuted or not testable, for each claim.
+
+Confirmed needs the effect at a place that the claim speaks of. Refuted needs that outside data was
+seen to get there, and that every payload either stayed data there or was turned away by the snippet
+itself. All else is not testable, silence above all.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bluecode.defenses.checkers.effects import Effect
+from bluecode.defenses.checkers.observations import Observations, Sink
+from bluecode.defenses.checkers.probes import RETURNS, kinds_of
+from bluecode.defenses.checkers.trials import Trial
+from bluecode.defenses.fusion import REFUTABLE
+from bluecode.defenses.verdict import Evidence, Finding
+from bluecode.sandbox.outcome import Ended
+
+OBSERVED = 160
+FEWEST_PAYLOADS = 2
+BUSY: tuple[Ended, ...] = ("out_of_fuel", "timed_out")
+# Code that looks at its own frames, modules or closures could reach the harness and report a
+# defence that is not there; of such code no refutation is believed.
+LOOKS_INSIDE = re.compile(
+    r"__closure__|_getframe|f_back|tb_frame|f_globals|f_locals|__globals__|__code__|cell_contents"
+    r"|settrace|setprofile|sys\.modules|sys\.monitoring|\bgc\.|meta_path|addaudithook|currentframe"
+    r"|inspect\.stack|sys\._|__subclasses__|gi_frame|cr_frame|sys\.audit"
+)
+_SECRETS = re.compile(r"passw|pwd|secret|token|otp|nonce|session|reset|credential|pin\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that one run showed."""
+
+    seen: Observations
+    trials: Sequence[Trial]
+    ended: Ended
+    code: str
+
+    @property
+    def whole(self) -> bool:
+        """May its silence be believed?"""
+        complete = self.ended == "exited" and self.seen.finished and not self.seen.dropped
+        return complete and not self.seen.forged and not LOOKS_INSIDE.search(self.code)
+
+
+def prove(claim: Finding, run: Run) -> Evidence:
+    """What a run says of one claim."""
+    if not run.seen.readable:
+        return not_testable("the code does not parse")
+    if confirmed := _confirmed(claim, run):
+        return Evidence(outcome="confirmed", observed=confirmed[:OBSERVED])
+    if claim.cwe in REFUTABLE and run.whole and (refuted := _refuted(claim, run)):
+        return Evidence(outcome="refuted", observed=refuted[:OBSERVED])
+    return not_testable(_why(claim, run))
+
+
+def not_testable(why: str) -> Evidence:
+    return Evidence(outcome="not_testable", observed=why[:OBSERVED])
+
+
+def describe(trial: Trial) -> str:
+    """One line for a person: what arrived where."""
+    assert trial.sink is not None
+    verb = "gave" if trial.sink.kind == "return" else "got"
+    return f"{trial.sink.api} {verb} `{_one_line(trial.sink.text)}`"
+
+
+def _one_line(text: str) -> str:
+    return text.encode("unicode_escape").decode("ascii")[: OBSERVED - 50]
+
+
+# --- Confirmed ----------------------------------------------------------------------------------
+
+
+def _confirmed(claim: Finding, run: Run) -> str | None:
+    for trial in _about(claim, run):
+        if trial.effect is Effect.HARM and trial.certain:
+            return describe(trial)
+    return _labour(claim, run) or _weakness(claim, run)
+
+
+def _about(claim: Finding, run: Run) -> list[Trial]:
+    """Trials of the claim's kinds at its lines; where none of its sinks are there, all of them."""
+    kinds = set(kinds_of(claim))
+    judged = {*kinds, RETURNS.get(claim.cwe or 0, "")}
+    mine = [trial for trial in run.trials if trial.kind in judged]
+    here = [trial for trial in mine if trial.sink is not None and _spans(claim, trial.sink, trial)]
+    sinks = [sink for sink in _sinks(run) if sink.kind in kinds and _within(claim, sink.line)]
+    return here if here or sinks else [trial for trial in mine if trial.sink is not None]
+
+
+def _sinks(run: Run) -> list[Sink]:
+    return [sink for entry in run.seen.entries for call in entry.calls for sink in call.sinks]
+
+
+def _within(claim: Finding, line: int) -> bool:
+    first, last = claim.span or (1, 10**6)
+    return first <= line <= last
+
+
+def _spans(claim: Finding, sink: Sink, trial: Trial) -> bool:
+    if sink.kind in ("return", "page") or sink.line == 0:
+        first, last = claim.span or (1, 10**6)
+        return trial.entry.first <= last and first <= trial.entry.last
+    return _within(claim, sink.line)
+
+
+def _labour(claim: Finding, run: Run) -> str | None:
+    """Did matching not come to an end on a text made for the pattern?"""
+    call = run.seen.last_call
+    asked = "match" in kinds_of(claim) and run.ended in BUSY and call is not None
+    if not asked or call is None or call.mode != "pump" or call.ended:
+        return None
+    patterns = [sink for sink in call.sinks if sink.kind == "match"]
+    if not patterns or not _within(claim, patterns[-1].line):
+        return None
+    return f"{patterns[-1].api} did not finish on a text made for `{_one_line(patterns[-1].text)}`"
+
+
+def _weakness(claim: Finding, run: Run) -> str | None:
+    """Was a weak choice seen at work, on data where that matters?"""
+    for entry in run.seen.entries:
+        for sink in (sink for call in entry.calls for sink in call.sinks):
+            names = sink.detail.get("cwe")
+            if not isinstance(names, list) or claim.cwe not in names or not _within(claim, sink.line):
+                continue
+            if sink.kind == "weak" or (sink.kind == "hash" and _SECRETS.search(entry.name)):
+                return f"{sink.api}: {_one_line(sink.text)}"
+    if claim.cwe == 732:
+        return _permission(claim, run)
+    return _random(claim, run) if claim.cwe in (330, 338) else None
+
+
+def _permission(claim: Finding, run: Run) -> str | None:
+    for sink in _sinks(run):
+        mode = sink.detail.get("mode")
+        open_to_all = isinstance(mode, int) and mode & 0o002
+        if sink.kind == "permission" and open_to_all and _within(claim, sink.line):
+            return f"{sink.api} made {_one_line(sink.text)} writable for everyone"
+    return None
+
+
+def _random(claim: Finding, run: Run) -> str | None:
+    for entry in run.seen.entries:
+        drawn = [sink for call in entry.calls for sink in call.sinks if sink.kind == "random"]
+        here = [sink for sink in drawn if _within(claim, sink.line)]
+        if here and _SECRETS.search(entry.name):
+            return f"{here[0].api} drew what {entry.name} gives"
+    return None
+
+
+# --- Refuted ------------------------------------------------------------------------------------
+
+
+def _refuted(claim: Finding, run: Run) -> str | None:
+    kinds, judged = set(kinds_of(claim)), {*kinds_of(claim), RETURNS.get(claim.cwe or 0, "")}
+    reached = _reached(claim, run, kinds)
+    if not reached or not any(reached.values()):
+        return None
+    tried: list[Trial] = []
+    for name, sources in reached.items():
+        mine = [item for item in run.trials if item.entry.name == name and item.kind in judged]
+        mine = [item for item in mine if item.call.mode == "attack"]
+        for source in sources or {item.source for item in mine}:
+            of_source = [item for item in mine if item.source == source]
+            if len({item.call.payload for item in of_source}) < FEWEST_PAYLOADS:
+                return None
+            tried += of_source
+    if not tried or not all(_harmless(trial) for trial in tried):
+        return None
+    return _account(tried)
+
+
+def _reached(claim: Finding, run: Run, kinds: set[str]) -> dict[str, set[int]]:
+    """Sources whose benign data was seen at the claim's sinks, by the entry they came in by."""
+    found: dict[str, set[int]] = {}
+    for entry in run.seen.entries:
+        for call in entry.calls:
+            if call.mode != "benign":
+                continue
+            for sink in call.sinks:
+                trial = Trial(entry, call, sink.kind, Effect.UNKNOWN)
+                if sink.kind in kinds and _spans(claim, sink, trial):
+                    found.setdefault(entry.name, set()).update(sink.sources)
+    return {name: sources for name, sources in found.items() if sources} or found
+
+
+def _harmless(trial: Trial) -> bool:
+    return trial.certain and (trial.stopped or trial.effect is Effect.NEUTRAL)
+
+
+def _account(tried: Sequence[Trial]) -> str:
+    neutral = [trial for trial in tried if trial.sink is not None]
+    count = len({trial.call.payload for trial in tried})
+    if not neutral:
+        return f"{count} attack inputs were turned away before the sink, a benign one was not"
+    return f"{count} attack inputs stayed data: {describe(neutral[0])}"
+
+
+# --- Why not ------------------------------------------------------------------------------------
+
+
+def _why(claim: Finding, run: Run) -> str:
+    if claim.cwe not in REFUTABLE:
+        return "a run cannot show the absence of this"
+    if run.ended != "exited" or not run.seen.finished:
+        return f"the run did not come to its end: {run.ended}"
+    mine = _about(claim, run)
+    if any(trial.effect is Effect.HARM for trial in mine):
+        return "an unknown check saw the data first"
+    if any(trial.effect is Effect.OWN for trial in mine):
+        return "the whole value is the caller's own"
+    return "the sink was not seen to be reached with outside data"

@@ -1,0 +1,102 @@
+"""Attacks of one run, each with what came of it: the middle between observations and evidence."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bluecode.defenses.checkers.effects import Attack, Effect, judge
+from bluecode.defenses.checkers.observations import Call, Entry, Observations, Sink
+
+WEB = frozenset({"query", "form", "json", "headers", "cookies", "body", "path", "files"})
+OWN_TO_SCRIPTS = frozenset({"path", "url", "sql"})
+"""Kinds that a person who starts a script may choose as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One payload and its end: at a sink, or before it."""
+
+    entry: Entry
+    call: Call
+    kind: str
+    effect: Effect
+    sink: Sink | None = None
+    stopped: bool = False
+    """The sink was not reached, and the snippet's own code saw to it."""
+    source: int = -1
+    whole: bool = False
+
+    @property
+    def web(self) -> bool:
+        """Does the data come from a remote client?"""
+        return self.entry.role == "handler" or self.call.source.split(":")[0] in WEB
+
+    @property
+    def certain(self) -> bool:
+        return self.call.doubts == 0
+
+
+def trials(seen: Observations, token: str) -> list[Trial]:
+    """Every attack call of the run, judged."""
+    return [trial for entry in seen.entries for trial in _of_entry(entry, token)]
+
+
+def _of_entry(entry: Entry, token: str) -> Iterator[Trial]:
+    benign: list[Sink] = []
+    for call in entry.calls:
+        if call.mode == "benign":
+            benign += call.sinks
+            yield from _unprovoked(entry, call, token)
+        elif call.mode == "attack":
+            yield from _of_call(entry, call, benign, token)
+
+
+def _unprovoked(entry: Entry, call: Call, token: str) -> Iterator[Trial]:
+    """Harm that needs no payload: outside data became an object, an archive's member climbed out."""
+    for sink in call.sinks:
+        climbed = sink.kind == "path" and re.search(rf"/etc/{token}$", sink.text)
+        if climbed or (sink.kind in ("object", "import") and sink.sources):
+            source = sink.sources[0] if sink.sources else -1
+            whole = sink.kind == "object"
+            yield Trial(entry, call, sink.kind, Effect.HARM, sink, source=source, whole=whole)
+
+
+def _of_call(entry: Entry, call: Call, benign: Sequence[Sink], token: str) -> Iterator[Trial]:
+    found = re.search(rf"{token}([a-z])", call.payload)
+    source = ord(found[1]) - 97 if found else -1
+    kind = re.sub(r"\d+$", "", call.probe) if call.kind == "return" else call.kind
+    trial = Trial(entry, call, kind, Effect.UNKNOWN, source=source)
+    arrived = [sink for sink in call.sinks if sink.kind == call.kind]
+    for sink in arrived:
+        yield _at_sink(trial, sink, benign, token)
+    if not arrived:
+        yield replace(trial, stopped=call.ended and (not call.error or call.deliberate))
+
+
+def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str) -> Trial:
+    before = [item for item in benign if item.kind == sink.kind and item.line == sink.line]
+    of_source = [item for item in before if trial.source in item.sources] or before
+    payload = trial.call.payload
+    if trial.source not in sink.sources and token not in sink.text.lower():
+        texts = {item.text for item in before}
+        chosen = len(texts) > 1 and sink.text in texts  # the payload could only choose a constant
+        return replace(trial, sink=sink, effect=Effect.NEUTRAL if chosen else Effect.UNKNOWN)
+    if sink.detail.get("bound") and token not in sink.text.lower():
+        return replace(trial, sink=sink, effect=Effect.NEUTRAL)
+    given = str(sink.detail.get("raw", "")) if sink.kind == "path" else sink.text
+    whole = given.strip() == payload.strip()[: len(given.strip()) or 1]
+    reference = next((item.text for item in reversed(of_source) if token in item.text.lower()), None)
+    attack = Attack(
+        text=sink.text,
+        payload=payload,
+        marker=token,
+        benign=reference,
+        whole=whole and not _exposed(trial),
+        detail={**sink.detail, "api": sink.api},
+    )
+    return replace(trial, sink=sink, effect=judge(trial.kind, attack), whole=whole)
+
+
+def _exposed(trial: Trial) -> bool:
+    """Must even a value that is passed on as a whole be distrusted?"""
+    return trial.web or trial.kind not in OWN_TO_SCRIPTS
