@@ -93,9 +93,9 @@ class Verdict:
         return self.action is Action.WARN and not self.shadow
 
     @property
-    def clean(self) -> bool:
-        """Looked at everything and saw nothing."""
-        return not (self.findings or self.failed or self.unchecked)
+    def passes(self) -> bool:
+        """Allowed, and everything was looked at; what was found may be a claim that was refuted."""
+        return self.action is Action.ALLOW and not (self.failed or self.unchecked)
 
 
 Subject_contra = TypeVar("Subject_contra", contravariant=True)

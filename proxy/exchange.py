@@ -45,6 +45,8 @@ class Exchange:
     request_id: str
     route: str
     client: str
+    explain: bool = False
+    """The client asks for the `bluecode` object even where all is well."""
     key_name: str | None = None
     model: str = ""
     streamed: bool = False

@@ -11,7 +11,9 @@ from bluecode.proxy.config import Config
 from bluecode.proxy.upstream import Reply, forwardable
 from bluecode.proxy.wire.openai_chat import WireError
 
-_OURS = frozenset({"host", "content-length", "accept-encoding", "expect", "x-bluecode-key"})
+_OURS = frozenset(
+    {"host", "content-length", "accept-encoding", "expect", "x-bluecode-key", "x-bluecode-explain"}
+)
 _REPLY_OURS = frozenset({"content-length", "content-encoding", "date", "server"})
 
 

@@ -57,7 +57,10 @@ class ChatGuard:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         exchange = Exchange(
-            request_id=f"bc-{secrets.token_hex(8)}", route=self._path, client=family_of(headers)
+            request_id=f"bc-{secrets.token_hex(8)}",
+            route=self._path,
+            client=family_of(headers),
+            explain="x-bluecode-explain" in headers,
         )
         sent = _Sent(send, exchange.request_id)
         self._s.metrics.in_flight.inc()
@@ -222,7 +225,7 @@ class ChatGuard:
         if not exchange.code.blocks:
             self._remember([chat.said(choice["message"]) for choice in chat.choices_of(answer)])
         said = [] if verdict.shadow else notes.as_headers(verdict)
-        if verdict.clean or verdict.shadow:
+        if verdict.shadow or (verdict.passes and not exchange.explain):
             await sent.whole(200, [*headers, *_raw(said)], raw)
         elif exchange.code.blocks and self._s.engine.policy.refusal_style == "error":
             text = self._s.notes.withheld(exchange.code)
@@ -295,6 +298,7 @@ class ChatGuard:
             limit=self._s.config.held_limit,
             choices=request.choices,
             prompt=exchange.prompt,
+            explain=exchange.explain,
         )
         if not policy.shadow:
             headers = [*headers, *_raw(notes.as_headers(exchange.prompt))]

@@ -66,6 +66,7 @@ class HeldStream:
         limit: int,
         choices: int = 1,
         prompt: Verdict | None = None,
+        explain: bool = False,
     ) -> None:
         self._check = check
         self._policy = policy
@@ -76,6 +77,7 @@ class HeldStream:
         self._queue: list[_Event] = []
         self._like: dict[str, Any] = {}
         self._done = False
+        self._explain = explain
         self._prompt = [] if prompt is None else [prompt]
         self.verdict = merge([])
         """Of all that was checked so far."""
@@ -314,7 +316,7 @@ class HeldStream:
         """The last events, with the verdict on the last chunk where there is anything to say."""
         raws = [event.raw for event in tail]
         verdict = merge([*self._prompt, self.verdict])
-        if verdict.clean or verdict.shadow:
+        if verdict.shadow or (verdict.passes and not self._explain):
             return raws
         told = as_json(verdict)
         for at in range(len(tail) - 1, -1, -1):

@@ -38,7 +38,7 @@ def test_a_failed_detector_blocks_by_default() -> None:
 def test_what_was_not_looked_at_is_told_and_the_policy_decides() -> None:
     verdict = POLICY.decide((), unchecked=("partial", "image"))
     assert (verdict.action, verdict.unchecked) == (Action.WARN, ("partial", "image"))
-    assert not verdict.clean
+    assert not verdict.passes
 
 
 def test_shadow_decides_but_does_not_block() -> None:
