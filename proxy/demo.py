@@ -230,6 +230,7 @@ async def ask(root: str, asked: Asked) -> Answered:
         base_url=f"{root}/v1",
         api_key="demo",
         max_retries=0,
+        default_headers={"X-BlueCode-Explain": "1"},  # the evidence of what was refuted, too
         http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
     ) as client:
         started = time.perf_counter()
