@@ -46,8 +46,7 @@ Every flag is also a key of the file (`held_limit = 4000000`) and a variable of 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    parser = _parser()
-    given = parser.parse_args(arguments)
+    given = parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = given.command
     try:
         return command(given)
@@ -65,21 +64,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    line = argparse.ArgumentParser(
         prog="bluecode",
         description="A drop-in guard for coding assistants.",
         epilog="`bluecode COMMAND --help` says more about a command.",
     )
-    parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    line.add_argument("--version", action="version", version=_version())
+    commands = line.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_demo(commands)
     _add_check(commands)
     _add_screen(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(command=lambda given: print(_version()) or 0)
-    return parser
+    return line
 
 
 def _version() -> str:
