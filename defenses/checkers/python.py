@@ -1,0 +1,95 @@
+"""The Python checker: what untrusted data reaches, and what is set the wrong way.
+
+An abstract interpretation of the syntax tree; nothing is run or imported. The parts are in the
+`python_*` files beside it; this one turns a snippet into findings.
+"""
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio.to_thread
+
+from bluecode.defenses.checkers.python_flow import Walk, walk_module
+from bluecode.defenses.checkers.python_fragments import Parsed, parse
+from bluecode.defenses.checkers.python_rules import RULES
+from bluecode.defenses.checkers.python_state import Claim, OutOfSteps, Run
+from bluecode.defenses.conversation import Snippet
+from bluecode.defenses.verdict import Category, DetectorError, Finding
+
+_STEPS = 400_000
+"""Expressions and statements walked before the rest is given up, and said to be unread."""
+_LARGEST = 1_000_000
+"""Characters of code that are read at all."""
+_BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LONG = 20_000
+"""From this many characters on, the walk goes to a thread: the event loop must not wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class PythonChecker:
+    """Finds weaknesses in Python code."""
+
+    name: str = "python"
+    languages: frozenset[str] = frozenset({"python"})
+
+    async def inspect(self, snippet: Snippet) -> Sequence[Finding]:
+        """Findings in the snippet. Raises `DetectorError` for code that cannot be read, and one
+        with `partial` and the findings so far for code that was read only in part."""
+        if len(snippet.code) > _LONG:
+            return await anyio.to_thread.run_sync(find, snippet)
+        return find(snippet)
+
+
+def find(snippet: Snippet) -> tuple[Finding, ...]:
+    """Everything that looks unsafe, surest first."""
+    if not snippet.code.strip():
+        return ()
+    if len(snippet.code) > _LARGEST:
+        raise DetectorError(f"{len(snippet.code)} characters of code are too many to be read")
+    parsed = parse(snippet.code)
+    run = Run(steps=_STEPS, walker=Walk())
+    unread = ""
+    try:
+        walk_module(run, parsed.tree)
+    except OutOfSteps:
+        unread = "the code is too large to be walked to its end"
+    except RecursionError:
+        unread = "the code is nested too deeply to be walked to its end"
+    if parsed.dropped:
+        unread = f"{parsed.dropped} lines could not be read as Python"
+    _hidden_text(run, snippet.code)
+    findings = _findings(run, parsed)
+    if unread:
+        raise DetectorError(unread, findings=findings, partial=True)
+    return findings
+
+
+def _hidden_text(run: Run, code: str) -> None:
+    """Direction marks anywhere in the code: what is read is not what runs."""
+    if _BIDIRECTIONAL.isdisjoint(code):
+        return
+    for number, line in enumerate(code.split("\n"), start=1):
+        if not _BIDIRECTIONAL.isdisjoint(line):
+            place = ast.Pass(lineno=number, end_lineno=number, col_offset=0, end_col_offset=0)
+            run.claim("hidden_text_direction", place, 0.9)
+
+
+def _findings(run: Run, parsed: Parsed) -> tuple[Finding, ...]:
+    found = [_finding(claim, parsed.shift) for claim in run.claims.values()]
+    return tuple(sorted(found, key=lambda item: (-item.score, item.span or (0, 0), item.rule)))
+
+
+def _finding(claim: Claim, shift: int) -> Finding:
+    rule = RULES[claim.rule]
+    return Finding(
+        detector="python",
+        rule=claim.rule,
+        category=Category.VULNERABLE_CODE,
+        score=claim.score,
+        reason=rule.explain(claim.source),
+        severity=rule.severity,
+        cwe=rule.cwe,
+        span=(max(1, claim.first - shift), max(1, claim.last - shift)),
+        advice=rule.advice,
+    )

@@ -1,0 +1,209 @@
+"""Making code of a fragment parse: prompts, magics, indentation, Python 2, and cut-off ends.
+
+Line numbers stay those of the snippet. What had to be left out is said: a tree that stands for only
+a part is never passed off as the whole.
+"""
+
+import ast
+import io
+import re
+import tokenize
+import warnings
+from dataclasses import dataclass
+
+from bluecode.defenses.verdict import DetectorError
+
+_PROMPT = re.compile(r"^\s*(?:>>>|\.\.\.|In \[\d+\]:)(?: |$)")
+_MAGIC = re.compile(r"^(\s*)(?:%{1,2}\w|!\s*\w|\?\w|\w[\w.]*\?{1,2}\s*$)")
+_GAP = re.compile(r"^(\s*)(?:\.\.\.|…)(?:\s*\S.*)?$")
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
+_ATTEMPTS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A tree and what it leaves out."""
+
+    tree: ast.Module
+    shift: int = 0
+    """Lines put in front of the code: to be taken off every line number."""
+    dropped: int = 0
+    """Lines that could not be read."""
+
+
+def parse(code: str) -> Parsed:
+    """Read a snippet as far as possible. Raises `DetectorError` when nothing can be read."""
+    text = code.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    text = text.lstrip("\ufeff")
+    for attempt in (_as_it_is, _plain_lines, _modernised):
+        candidate = attempt(text)
+        parsed = None if candidate is None else _indented(candidate)
+        if parsed is not None:
+            return parsed
+    return _mended(_modernised(_plain_lines(text)))
+
+
+def _tree(text: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    except (RecursionError, MemoryError) as error:
+        raise DetectorError("the code is nested too deeply to be read") from error
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _plain_lines(text: str) -> str:
+    """Without prompts, IPython magics and prose-like gaps."""
+    lines = text.split("\n")
+    if any(line.lstrip().startswith(">>>") for line in lines):
+        lines = [_unprompted(line) for line in lines]
+    lines = [_MAGIC.sub(r"\1pass  # ", line) if _MAGIC.match(line) else line for line in lines]
+    return "\n".join(_GAP.sub(r"\1pass", line) for line in lines)
+
+
+def _unprompted(line: str) -> str:
+    """A line of a session: its code, or nothing where it is output."""
+    found = _PROMPT.match(line)
+    return line[found.end() :] if found else ""
+
+
+_PYTHON2 = (
+    (re.compile(r"^(\s*)print\s+>>\s*([\w.]+)\s*,?(.*?),?\s*$", re.M), r"\1print(\3, file=\2)"),
+    (re.compile(r"^(\s*|.*?:\s+)print\s*$", re.M), r"\1print()"),
+    (re.compile(r"^(\s*|[^#'\"\n]*:\s+)print[ \t]+(?![=(.\[)])(.+?),?[ \t]*$", re.M), r"\1print(\2)"),
+    (
+        re.compile(r"^(\s*)print[ \t]+(\(.*\)[ \t]*[%.+].*|\(.*\),.*)$", re.M),
+        r"\1print(\2)",
+    ),
+    (re.compile(r"^(\s*)except\s+(.+?)\s*,\s*(\w+)\s*:", re.M), r"\1except \2 as \3:"),
+    (re.compile(r"^(\s*)raise\s+([\w.]+)\s*,\s*(.+)$", re.M), r"\1raise \2(\3)"),
+    (re.compile(r"^(\s*)exec\s+([^(=\s].*?)(?:\s+in\s+.+)?$", re.M), r"\1exec(\2)"),
+    (re.compile(r"\bur(?=['\"])"), "r"),
+    (re.compile(r"(?<![\w.])0([0-7]+)(?![\w.])"), r"0o\1"),
+    (re.compile(r"(?<![\w.])(0[xX][0-9a-fA-F]+|\d+)[lL]\b"), r"\1"),
+    (re.compile(r"<>"), "!="),
+    (re.compile(r"`([^`\n]+)`"), r"repr(\1)"),
+)
+
+
+def _modernised(text: str) -> str:
+    """Python 2 spellings in those of Python 3, as far as single lines show them."""
+    for pattern, replacement in _PYTHON2:
+        text = pattern.sub(replacement, text)
+    return text.expandtabs(8)
+
+
+def _indented(text: str) -> Parsed | None:
+    """Parse whole, or as the body of something where the piece starts indented."""
+    tree = _tree(text)
+    if tree is not None:
+        return Parsed(tree)
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    if first[:1] in (" ", "\t"):
+        tree = _tree("if True:\n" + text)
+        return Parsed(tree, shift=1) if tree is not None else _levelled(text)
+    return _levelled(text)
+
+
+def _levelled(text: str) -> Parsed | None:
+    """A first line without its indentation in front of lines that kept theirs, or the reverse."""
+    lines = text.split("\n")
+    rest = [line for line in lines[1:] if line.strip()]
+    if not rest:
+        return None
+    margin = min(len(line) - len(line.lstrip()) for line in rest)
+    if margin and lines[0][:1] not in (" ", "\t"):
+        shifted = [lines[0], *(line[margin:] for line in lines[1:])]
+        tree = _tree("\n".join(shifted))
+        return None if tree is None else Parsed(tree)
+    return None
+
+
+def _mended(text: str) -> Parsed:
+    """Close what was cut off; leave out the lines that cannot be read, and count them."""
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    shift = 1 if first[:1] in (" ", "\t") else 0
+    lines = (["if True:"] if shift else []) + text.split("\n")
+    dropped = 0
+    for _ in range(_ATTEMPTS):
+        candidate = _closed("\n".join(lines))
+        tree = _tree(candidate)
+        if tree is not None and _says_something(tree):
+            return Parsed(tree, shift=shift, dropped=dropped)
+        where = _error_line(candidate, len(lines))
+        if where is None or dropped > len(lines) // 2:
+            break
+        lines[where] = _emptied(lines[where])
+        dropped += 1
+    raise DetectorError("the code cannot be read as Python, not even in part")
+
+
+def _says_something(tree: ast.Module) -> bool:
+    return any(not isinstance(node, (ast.Pass, ast.If)) for node in tree.body) or any(
+        isinstance(node, (ast.Call, ast.Assign, ast.FunctionDef)) for node in ast.walk(tree)
+    )
+
+
+def _error_line(text: str, count: int) -> int | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except SyntaxError as error:
+        line = min(error.lineno or count, count) - 1
+        lines = text.split("\n")
+        while line > 0 and (not lines[line].strip() or lines[line].strip() == "pass"):
+            line -= 1
+        return line
+    except ValueError:
+        return None
+    return None
+
+
+def _emptied(line: str) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    return f"{indent}if True:" if line.rstrip().endswith(":") else f"{indent}pass"
+
+
+def _closed(text: str) -> str:
+    """Text with its open strings and brackets closed and its last block filled."""
+    ended = text.rstrip()
+    for _ in range(2):
+        stack, quote = _open_brackets(ended)
+        if quote:
+            ended += quote
+            continue
+        ended = ended.rstrip().removesuffix(",") if stack else ended
+        ended += "".join(_BRACKETS[bracket] for bracket in reversed(stack))
+        break
+    last = ended.split("\n")[-1]
+    if last.rstrip().endswith(":"):
+        indent = last[: len(last) - len(last.lstrip())]
+        return f"{ended}\n{indent}    pass\n"
+    return ended + "\n"
+
+
+def _open_brackets(text: str) -> tuple[list[str], str]:
+    """Brackets that stay open at the end, and the quotes of a string that does."""
+    stack: list[str] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type != tokenize.OP:
+                continue
+            if token.string in _BRACKETS:
+                stack.append(token.string)
+            elif stack and token.string == _BRACKETS[stack[-1]]:
+                stack.pop()
+    except tokenize.TokenError as error:
+        if "string" in str(error.args[0]):
+            odd_double, odd_single = text.count('"""') % 2, text.count("'''") % 2
+            return stack, '"""' if odd_double else "'''" if odd_single else ""
+    except (IndentationError, SyntaxError):
+        return stack, ""
+    return stack, ""

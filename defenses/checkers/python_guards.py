@@ -1,0 +1,284 @@
+"""What a condition rules out on the branch where it holds.
+
+An allow-list, a full match, a type or a path check clears the checked source for the dangers that
+it really excludes; a check of a part says nothing of the whole.
+"""
+
+import ast
+
+from bluecode.defenses.checkers import python_cleaners as cleaners
+from bluecode.defenses.checkers.python_expressions import evaluate
+from bluecode.defenses.checkers.python_names import names_check
+from bluecode.defenses.checkers.python_regex import anchored
+from bluecode.defenses.checkers.python_state import Cleared, Run, State
+from bluecode.defenses.checkers.python_values import (
+    Level,
+    Value,
+    all_tags,
+    is_constant,
+)
+
+_ALPHABET_TESTS = frozenset("isdigit isalnum isalpha isnumeric isdecimal isidentifier".split())
+_PATH = frozenset({"path"})
+_URL = frozenset({"url"})
+
+
+def assume(run: Run, state: State, test: ast.expr, truth: bool) -> None:
+    """Narrow the state to where the test came out as `truth`."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        assume(run, state, test.operand, not truth)
+    elif isinstance(test, ast.BoolOp):
+        _assume_all(run, state, test, truth)
+    elif isinstance(test, ast.Compare):
+        _compared(run, state, test, truth)
+    elif isinstance(test, ast.Call):
+        _called(run, state, test, truth)
+    elif isinstance(test, ast.NamedExpr):
+        assume(run, state, test.value, truth)
+    elif isinstance(test, ast.Name):
+        _named(run, state, test, truth)
+    elif isinstance(test, ast.Attribute) and not truth:
+        _empty_host(run, state, test)
+
+
+def _assume_all(run: Run, state: State, test: ast.BoolOp, truth: bool) -> None:
+    """`and` that holds, or `or` that fails, settles every operand; the others settle what all do."""
+    if isinstance(test.op, ast.And) is truth:
+        for operand in test.values:
+            assume(run, state, operand, truth)
+        return
+    shared: Cleared | None = None
+    for operand in test.values:
+        branch = state.copy()
+        assume(run, branch, operand, truth)
+        shared = branch.cleared if shared is None else shared & branch.cleared
+    state.cleared |= shared or frozenset()
+
+
+def _compared(run: Run, state: State, test: ast.Compare, truth: bool) -> None:
+    if len(test.ops) != 1:
+        return
+    operator, right_node = test.ops[0], test.comparators[0]
+    left, right = evaluate(run, state, test.left), evaluate(run, state, right_node)
+    if isinstance(operator, (ast.In, ast.NotIn)):
+        _membership(state, left, right, right_node, truth is isinstance(operator, ast.In))
+    elif isinstance(operator, (ast.Eq, ast.NotEq, ast.Is, ast.IsNot)):
+        _equality(run, state, left, right, test, truth is isinstance(operator, (ast.Eq, ast.Is)))
+
+
+def _membership(
+    state: State, left: Value, right: Value, container: ast.expr, inside: bool
+) -> None:
+    if inside and _trusted(right):
+        _allowed(state, left)
+    elif not inside and left.literal is not None:
+        _without(state, left.literal, right)
+
+
+def _trusted(container: Value) -> bool:
+    """Whether nobody outside decides what the container holds."""
+    return all(tag.level <= Level.FIELD for tag in all_tags(container) if tag.kind == "input")
+
+
+def _allowed(state: State, value: Value) -> None:
+    """The value is one of a known set: harmless whatever it is for."""
+    if value.name.endswith((".netloc", ".hostname", ".host")):
+        state.clear(value, _URL, parent=True)
+    elif not value.name.endswith((".scheme", ".content_type", ".mimetype")):
+        state.clear(value)
+        if "upload" in value.marks:
+            state.clear(value, ("upload",), parent=True)
+    if value.name.endswith((".content_type", ".mimetype")) or "extension" in value.marks:
+        state.clear(value, ("upload",), parent=True)
+
+
+def _without(state: State, text: str, value: Value) -> None:
+    """The value does not contain a text."""
+    if text in ("..", "/", "../", "\\") or text == "..":
+        state.clear(value, _PATH)
+    elif text in ("\n", "\r", "\r\n"):
+        state.clear(value, ("header", "log"))
+    elif text == "__":
+        state.clear(value, ("name",))
+
+
+def _equality(
+    run: Run, state: State, left: Value, right: Value, test: ast.Compare, equal: bool
+) -> None:
+    for value, other in ((left, right), (right, left)):
+        if not equal:
+            continue
+        if is_constant(other) and other.const is not None and other.const != "":
+            _allowed(state, value)
+        elif value.name.endswith((".netloc", ".hostname", ".host")):
+            state.clear(value, _URL, parent=True)
+        elif value.name in ("os.path.commonpath()", "os.path.dirname()") or _normal(value):
+            state.clear(value, _PATH, parent=True)
+    if equal and _empty(right) and left.name.endswith((".netloc", ".scheme")):
+        state.clear(left, ("url",), parent=True)
+
+
+def _empty(value: Value) -> bool:
+    return is_constant(value) and value.const in ("", None)
+
+
+def _normal(value: Value) -> bool:
+    return "normal" in value.marks
+
+
+def _empty_host(run: Run, state: State, test: ast.Attribute) -> None:
+    """A parsed address without a host stays on this site."""
+    if test.attr in ("netloc", "scheme", "hostname"):
+        state.clear(evaluate(run, state, test), _URL, parent=True)
+
+
+def _named(run: Run, state: State, test: ast.Name, truth: bool) -> None:
+    """A variable that holds the outcome of an earlier check."""
+    value = state.names.get(test.id)
+    if value is None:
+        return
+    if isinstance(value.code, ast.Lambda):
+        assume(run, state, value.code.body, truth)
+    if not truth and value.name.endswith((".netloc", ".scheme")):
+        state.clear(value, _URL, parent=True)
+
+
+def _called(run: Run, state: State, test: ast.Call, truth: bool) -> None:
+    function = test.func
+    name = function.attr if isinstance(function, ast.Attribute) else ""
+    arguments = [evaluate(run, state, argument) for argument in test.args]
+    callee = evaluate(run, state, function)
+    if isinstance(function, ast.Attribute):
+        receiver = evaluate(run, state, function.value)
+        if callee.code is None and _method_check(state, receiver, name, arguments, truth):
+            return
+        if receiver.name.startswith("re.compile()"):
+            callee = receiver
+    full = callee.name
+    last = name or full.rpartition(".")[2]
+    if callee.code is not None:
+        _own_check(run, state, test, truth)
+    elif full == "isinstance" and truth and len(arguments) == 2:
+        _typed(state, arguments[0], test.args[1])
+    elif full in ("any", "all") and test.args:
+        _each(run, state, test.args[0], full, truth)
+    elif last in ("match", "fullmatch", "search") and truth:
+        _pattern(state, full, callee, last, arguments)
+    elif truth and names_check(last) and arguments:
+        for argument in arguments:
+            state.clear(argument)
+        if "url" in last or "host" in last or "redirect" in last:
+            for argument in arguments:
+                state.clear(argument, _URL, parent=True)
+
+
+def _method_check(
+    state: State, receiver: Value, name: str, arguments: list[Value], truth: bool
+) -> bool:
+    """Checks that a method of the value itself makes."""
+    if name in _ALPHABET_TESTS:
+        if truth:
+            state.clear(receiver)
+        return True
+    if name in ("startswith", "is_relative_to"):
+        if truth:
+            _prefix(state, receiver, arguments)
+        elif arguments and arguments[0].literal == "//":
+            state.clear(receiver, ("not_double",))
+        return True
+    if name == "endswith":
+        if truth and receiver.name.endswith((".netloc", ".hostname")):
+            state.clear(receiver, _URL, parent=True)
+        if truth:
+            state.clear(receiver, ("upload",))
+        return True
+    if name == "is_absolute":
+        return True
+    return False
+
+
+def _prefix(state: State, receiver: Value, arguments: list[Value]) -> None:
+    if "normal" in receiver.marks:
+        state.clear(receiver, _PATH)
+        return
+    prefix = arguments[0].literal if arguments else None
+    if prefix and "://" in prefix and prefix.rstrip("/").count("/") >= 2 and prefix.endswith("/"):
+        state.clear(receiver, _URL)
+    elif prefix == "/":
+        state.clear(receiver, ("not_rooted",))
+
+
+def _typed(state: State, value: Value, type_node: ast.expr) -> None:
+    names = {node.id for node in ast.walk(type_node) if isinstance(node, ast.Name)}
+    if names and names <= {"int", "float", "bool", "UUID", "Decimal"}:
+        state.clear(value)
+    elif names == {"str"}:
+        state.clear(value, ("nosql",))
+
+
+def _each(run: Run, state: State, node: ast.expr, name: str, truth: bool) -> None:
+    """`all(check(c) for c in value)`, or `not any(...)`: every character passed."""
+    if not isinstance(node, (ast.GeneratorExp, ast.ListComp)) or len(node.generators) != 1:
+        return
+    if (name == "all") is not truth:
+        return
+    generator = node.generators[0]
+    branch = state.copy()
+    if isinstance(generator.target, ast.Name):
+        branch.names[generator.target.id] = _element(evaluate(run, state, generator.iter))
+    before = branch.cleared
+    assume(run, branch, node.elt, truth)
+    if branch.cleared == before and _literal_marks(node, generator):
+        _blocked_characters(run, state, node, generator)
+    state.cleared |= branch.cleared
+
+
+def _element(value: Value) -> Value:
+    return Value(tags=value.tags, parts=value.parts if is_constant(value) else ())
+
+
+def _literal_marks(node: ast.AST, generator: ast.comprehension) -> bool:
+    return isinstance(generator.iter, (ast.Constant, ast.Tuple, ast.List, ast.Set))
+
+
+def _blocked_characters(
+    run: Run, state: State, node: ast.GeneratorExp | ast.ListComp, generator: ast.comprehension
+) -> None:
+    """`not any(mark in value for mark in (...))`."""
+    test = node.elt
+    if not (isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.In)):
+        return
+    marks = evaluate(run, state, generator.iter)
+    found = [item.literal for item in marks.items or ()] or list(marks.literal or "")
+    value = evaluate(run, state, test.comparators[0])
+    for mark in found:
+        if mark:
+            _without(state, mark, value)
+
+
+def _pattern(
+    state: State, full: str, callee: Value, call: str, arguments: list[Value]
+) -> None:
+    compiled = not full.startswith("re.") or full.startswith("re.compile()")
+    if compiled:
+        pattern = callee.field("pattern")
+        subject = arguments[0] if arguments else None
+    else:
+        pattern = arguments[0] if arguments else None
+        subject = arguments[1] if len(arguments) > 1 else None
+    if subject is None:
+        return
+    literal = None if pattern is None else pattern.literal
+    if literal is None:
+        if not (pattern is not None and state.live(pattern.tags, "regex", Level.PRIVATE)):
+            state.clear(subject)
+    elif anchored(literal, call):
+        state.clear(subject, cleaners.matching(literal))
+
+
+def _own_check(run: Run, state: State, test: ast.Call, truth: bool) -> None:
+    """A check that the snippet itself defines: believe what its body shows, not its name."""
+    evaluate(run, state, test)
+    outcome = run.last_call
+    if outcome is not None:
+        state.cleared |= outcome.if_true if truth else outcome.if_false

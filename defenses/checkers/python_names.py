@@ -1,0 +1,117 @@
+"""What names of variables, parameters and functions say about their meaning.
+
+Names are hints and only move scores; no finding rests on a name alone, except that a secret must be
+called one to be known as one.
+"""
+
+import re
+
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+
+_PASSWORD = frozenset("password passwd pwd passphrase passcode pass pw passwords".split())
+_SECRET = _PASSWORD | frozenset("secret secrets token tokens credential credentials".split())
+_SECRET_PHRASES = (
+    "api key",
+    "apikey",
+    "access key",
+    "secret key",
+    "private key",
+    "auth key",
+    "signing key",
+    "encryption key",
+    "client secret",
+)
+_RANDOM_SECRET = _SECRET | frozenset(
+    "session sessionid sid otp totp pin salt nonce csrf csrftoken key apikey captcha cookie "
+    "invite voucher auth authcode verification iv jwt keys nonces salts pincode csprng".split()
+)
+_NOT_SECRET = frozenset(
+    "hash hashed hasher length len count url uri path file name field column header policy type "
+    "label prompt error message min max size index id ids regex pattern input expires expiry ttl "
+    "lifetime placeholder env var param help text title tokenizer limit usage validator form "
+    "strength counter timeout salt enabled required valid invalid public pub prefix suffix "
+    "separator kind class format location endpoint algorithm algo".split()
+)
+_CHECKER = frozenset(
+    "valid validate validated validator safe allowed allow permitted whitelisted whitelist "
+    "allowlist allowlisted trusted legal sanitize sanitized sanitise verify verified check "
+    "ensure assert authorize authorized clean acceptable restrict inside within".split()
+)
+_CLEANER = frozenset(
+    "sanitize sanitise sanitized escape escaped quote quoted clean cleaned secure safe "
+    "encode slugify slug purify normalize strip whitelist filter".split()
+)
+_PLACE = frozenset(
+    "dir directory root base folder prefix dirname basedir home cwd workdir rootdir "
+    "outdir output out dest destination target cache parent tmpdir datadir location workspace "
+    "save model checkpoint repo project".split()
+)
+_CONFIG = frozenset("settings config conf cfg constants options opts defaults env".split())
+_CHECKSUM = frozenset(
+    "checksum etag cache cached digest fingerprint dedupe dedup duplicate gravatar avatar content "
+    "file files chunk chunks md5sum sha1sum bucket shard ring partition color colour hashkey "
+    "identifier revision version change changed block blob tree git integrity download".split()
+)
+_SENSITIVE_HASH = _SECRET | frozenset(
+    "signature sign signed auth session user login certificate cert csrf license licence key "
+    "account hmac verify".split()
+)
+
+
+def words(name: str) -> frozenset[str]:
+    """The lower-case words of a name in any usual spelling."""
+    return frozenset(word.lower() for word in _WORD.findall(name))
+
+
+def ordered(name: str) -> str:
+    return " ".join(word.lower() for word in _WORD.findall(name))
+
+
+def names_password(name: str) -> bool:
+    found = words(name)
+    return bool(found & _PASSWORD) and not found & _NOT_SECRET
+
+
+def names_secret(name: str) -> bool:
+    """Whether a variable of this name holds something that must not be known."""
+    found = words(name)
+    if found & _NOT_SECRET:
+        return False
+    phrase = ordered(name)
+    return bool(found & _SECRET) or any(key in phrase for key in _SECRET_PHRASES)
+
+
+def wants_randomness(name: str) -> bool:
+    """Whether a random value of this name must be unpredictable."""
+    found = words(name)
+    if found & frozenset("sort index idx dict data lookup foreign primary node row color".split()):
+        return False
+    phrase = ordered(name)
+    return bool(found & _RANDOM_SECRET) or "code verif" in phrase or "reset code" in phrase
+
+
+def names_check(name: str) -> bool:
+    """Whether a function of this name says yes or no, or raises, about its argument."""
+    return bool(words(name) & _CHECKER)
+
+
+def names_cleaner(name: str) -> bool:
+    return bool(words(name) & _CLEANER)
+
+
+def names_place(name: str) -> bool:
+    """Whether it names a folder that the caller chooses, not a file in one."""
+    found = words(name)
+    return bool(found & _PLACE) and "name" not in found
+
+
+def names_config(name: str) -> bool:
+    return bool(words(name) & _CONFIG) or (name.isupper() and len(name) > 1)
+
+
+def hash_weight(names: tuple[str, ...]) -> float:
+    """How likely a broken hash matters, by the names around it."""
+    found = frozenset().union(*(words(name) for name in names)) if names else frozenset()
+    if found & _SENSITIVE_HASH:
+        return 0.8
+    return 0.3 if found & _CHECKSUM else 0.55

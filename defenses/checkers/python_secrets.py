@@ -1,0 +1,94 @@
+"""Secrets in Python code: written into it, and written to logs by it."""
+
+import ast
+
+from bluecode.defenses.checkers.credentials import plausible, url_password
+from bluecode.defenses.checkers.python_names import names_password, names_secret, words
+from bluecode.defenses.checkers.python_state import Call, Run
+from bluecode.defenses.checkers.python_values import Value
+
+_LOG_METHODS = frozenset("debug info warning warn error critical exception log".split())
+_MASKING = frozenset(
+    "len bool mask masked redact redacted hash sha256 hexdigest obfuscate type id fingerprint "
+    "hash_password isinstance hide encrypt verify check count".split()
+)
+
+
+def named(run: Run, node: ast.AST, name: str, value: Value) -> None:
+    """A literal given to something that is called a secret."""
+    literal = value.const
+    text = literal.decode("latin-1") if isinstance(literal, bytes) else literal
+    if not isinstance(text, str):
+        return
+    if names_secret(name):
+        found = plausible(name, text)
+        if found:
+            run.claim("hardcoded_secret", node, found)
+    elif url_password(text):
+        run.claim("hardcoded_secret", node, 0.75)
+
+
+def passed(run: Run, call: Call) -> None:
+    """Connection strings with a password, and secrets on their way into a log."""
+    for value, node in zip(call.args, call.node.args, strict=False):
+        if isinstance(value.const, str) and "://" in value.const and url_password(value.const):
+            run.claim("hardcoded_secret", node, 0.75)
+    if call.name == "print" or (call.last in _LOG_METHODS and _is_logger(call)):
+        for argument in call.node.args:
+            if _shows_secret(argument):
+                run.claim("secret_in_log", call.node, 0.55 if call.name == "print" else 0.7)
+
+
+def _is_logger(call: Call) -> bool:
+    found = words(call.receiver.name) | words(call.name.partition(".")[0])
+    return bool(found & {"log", "logger", "logging"})
+
+
+def _shows_secret(node: ast.expr) -> bool:
+    """Whether the text of a secret is part of what the expression prints."""
+    if isinstance(node, ast.Call):
+        name = _name_of(node.func)
+        if words(name) & _MASKING or name in _MASKING:
+            return False
+        receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
+        parts = [*node.args, *(keyword.value for keyword in node.keywords)]
+        return any(_shows_secret(part) for part in ([receiver] if receiver else []) + parts)
+    if isinstance(node, ast.Subscript):
+        if isinstance(node.slice, ast.Slice):
+            return False
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else ""
+        return isinstance(key, str) and _is_secret(key)
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        return _is_secret(_name_of(node))
+    if isinstance(node, (ast.Compare, ast.IfExp, ast.Lambda)):
+        return False
+    return any(
+        _shows_secret(child) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)
+    ) or (isinstance(node, ast.JoinedStr) and any(
+        _shows_secret(item.value) for item in node.values if isinstance(item, ast.FormattedValue)
+    ))
+
+
+def _is_secret(name: str) -> bool:
+    return names_secret(name) and not words(name) & {"tokens", "pass", "token"} or (
+        names_password(name) and "pass" not in words(name)
+    ) or bool(words(name) & {"token"} and words(name) & {"access", "auth", "refresh", "api", "jwt"})
+
+
+def _name_of(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def compared(
+    run: Run, node: ast.Compare, operator: ast.cmpop, left: Value, right: Value
+) -> None:
+    """`if password == "literal"`: a secret everybody with the code knows."""
+    if not isinstance(operator, (ast.Eq, ast.NotEq)):
+        return
+    for side, other in ((node.left, right), (node.comparators[0], left)):
+        name = _name_of(side)
+        literal = other.const
+        if isinstance(literal, str) and names_password(name) and plausible(name, literal):
+            run.claim("hardcoded_secret", node, plausible(name, literal))

@@ -1,0 +1,169 @@
+"""Switches set the wrong way: certificates unchecked, debuggers open, cookies bare, limits missing."""
+
+import ast
+from collections.abc import Callable, Mapping
+
+from bluecode.defenses.checkers.python_injection import live
+from bluecode.defenses.checkers.python_names import words
+from bluecode.defenses.checkers.python_state import Call, Function, Run
+from bluecode.defenses.checkers.python_values import Level, Value, is_constant
+
+_OLD = ("PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1", "TLSv1", "SSLv3")
+_UNVERIFIED = 0.82
+_OFF_SETTINGS = {
+    "SESSION_COOKIE_SECURE": "insecure_cookie",
+    "SESSION_COOKIE_HTTPONLY": "insecure_cookie",
+    "CSRF_COOKIE_SECURE": "insecure_cookie",
+    "WTF_CSRF_ENABLED": "csrf_disabled",
+    "WTF_CSRF_CHECK_DEFAULT": "csrf_disabled",
+}
+
+
+def _is_false(value: Value | None) -> bool:
+    return value is not None and is_constant(value) and value.const in (False, 0)
+
+
+def _client(run: Run, call: Call) -> None:
+    """`requests.get(url, verify=False)` and clients made that way."""
+    if _is_false(call.keyword("verify")) or _is_false(call.keyword("verify_ssl")):
+        run.claim("unverified_certificate", call.node, _UNVERIFIED)
+
+
+def _any_client(run: Run, call: Call) -> None:
+    known = words(call.receiver.name) & frozenset("session http client requests httpx".split())
+    if known or call.receiver.name.startswith(("requests", "httpx", "self.")):
+        _client(run, call)
+    if _is_false(call.keyword("ssl")) and words(call.receiver.name) & {"session", "aiohttp"}:
+        run.claim("unverified_certificate", call.node, _UNVERIFIED)
+
+
+def _connector(run: Run, call: Call) -> None:
+    for name in ("ssl", "verify_ssl", "ssl_context"):
+        if _is_false(call.keyword(name)):
+            run.claim("unverified_certificate", call.node, _UNVERIFIED)
+
+
+def _unverified(run: Run, call: Call) -> None:
+    run.claim("unverified_certificate", call.node, 0.85)
+
+
+def _pool(run: Run, call: Call) -> None:
+    required = call.keyword("cert_reqs")
+    if required is None:
+        return
+    if required.name.endswith("CERT_NONE") or required.literal == "CERT_NONE":
+        run.claim("unverified_certificate", call.node, _UNVERIFIED)
+
+
+def _wrapped(run: Run, call: Call) -> None:
+    """`ssl.wrap_socket`, which verifies nothing unless told to."""
+    required = call.keyword("cert_reqs")
+    if required is None or required.name.endswith("CERT_NONE"):
+        run.claim("unverified_certificate", call.node, 0.65)
+    _context(run, call)
+
+
+def _context(run: Run, call: Call) -> None:
+    for value in (call.argument(0), call.keyword("ssl_version"), call.keyword("protocol")):
+        if value is not None and value.name.rpartition(".")[2] in _OLD:
+            run.claim("old_protocol", call.node, 0.75)
+
+
+def _host_keys(run: Run, call: Call) -> None:
+    policy = call.argument(0, "policy")
+    name = "" if policy is None else policy.name.removesuffix("()").rpartition(".")[2]
+    if name in ("AutoAddPolicy", "WarningPolicy"):
+        run.claim("unverified_certificate", call.node, 0.72)
+
+
+def attribute_set(run: Run, node: ast.Attribute, base: Value, value: Value) -> None:
+    """`context.verify_mode = ssl.CERT_NONE`, `session.verify = False`, `app.debug = True`."""
+    name = value.name.rpartition(".")[2]
+    if node.attr == "verify_mode" and name == "CERT_NONE":
+        run.claim("unverified_certificate", node, _UNVERIFIED)
+    elif node.attr == "check_hostname" and _is_false(value):
+        run.claim("unverified_certificate", node, 0.75)
+    elif node.attr == "verify" and _is_false(value) and "session" in words(base.name):
+        run.claim("unverified_certificate", node, 0.78)
+    elif node.attr == "_create_default_https_context" and "unverified" in value.name:
+        run.claim("unverified_certificate", node, 0.88)
+    elif node.attr == "minimum_version" and name in _OLD:
+        run.claim("old_protocol", node, 0.7)
+    elif node.attr == "debug" and value.const is True and "app" in words(base.name):
+        run.claim("debug_enabled", node, 0.6)
+
+
+def named(run: Run, node: ast.AST, name: str, value: Value) -> None:
+    """Settings by their usual names."""
+    rule = _OFF_SETTINGS.get(name)
+    if rule is not None and value.const is False:
+        run.claim(rule, node, 0.7)
+
+
+def _served(run: Run, call: Call) -> None:
+    """`app.run(debug=True)`."""
+    debug = call.keyword("debug")
+    app = words(call.receiver.name) & {"app", "application", "flask", "bottle", "server"}
+    if debug is not None and debug.const is True and app:
+        run.claim("debug_enabled", call.node, 0.75)
+
+
+def _cookie(run: Run, call: Call) -> None:
+    name = call.argument(0, "key")
+    literal = "" if name is None else name.literal or ""
+    if not words(literal) & frozenset("session sessionid sid token auth jwt access".split()):
+        return
+    secure, http_only = call.keyword("secure"), call.keyword("httponly")
+    missing = [flag for flag in (secure, http_only) if flag is None or _is_false(flag)]
+    if missing:
+        run.claim("insecure_cookie", call.node, 0.55 + 0.08 * len(missing))
+
+
+def entered(run: Run, function: Function) -> None:
+    """Decorators that switch a protection off."""
+    for node in function.decorator_list:
+        target = node.func if isinstance(node, ast.Call) else node
+        name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
+        if name == "csrf_exempt":
+            run.claim("csrf_disabled", node, 0.52)
+
+
+def _clear_text(run: Run, call: Call) -> None:
+    run.claim("cleartext_protocol", call.node, 0.55)
+
+
+def _sized(run: Run, call: Call) -> None:
+    """A repetition or buffer whose size a client decides."""
+    size = call.argument(0)
+    tags = [tag for tag in live(call, size, "size") if tag.level is Level.REQUEST]
+    if tags:
+        run.claim("unbounded_read", call.node, 0.5, Level.REQUEST)
+
+
+Look = Callable[[Run, Call], None]
+
+CALLS: Mapping[str, Look] = {
+    **dict.fromkeys(
+        [
+            f"{module}.{name}"
+            for module in ("requests", "httpx")
+            for name in "get post put delete patch head options request Client AsyncClient".split()
+        ],
+        _client,
+    ),
+    "aiohttp.TCPConnector": _connector,
+    **dict.fromkeys(
+        "ssl._create_unverified_context ssl._create_stdlib_context".split(), _unverified
+    ),
+    **dict.fromkeys("urllib3.PoolManager urllib3.HTTPSConnectionPool".split(), _pool),
+    "ssl.wrap_socket": _wrapped,
+    "ssl.SSLContext": _context,
+    **dict.fromkeys("telnetlib.Telnet ftplib.FTP".split(), _clear_text),
+    "bytearray": _sized,
+}
+METHODS: Mapping[str, Look] = {
+    "set_missing_host_key_policy": _host_keys,
+    "set_cookie": _cookie,
+    "run": _served,
+    **dict.fromkeys("get post put delete patch request".split(), _any_client),
+}

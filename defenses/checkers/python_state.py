@@ -1,0 +1,285 @@
+"""What the Python checker knows at one point of the code, and what it has claimed so far.
+
+`State` is what branches copy and joins merge; `Run` is one walk over one snippet, bounded in steps.
+"""
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from bluecode.defenses.checkers.python_values import (
+    DANGERS,
+    NO_TAGS,
+    Level,
+    Tag,
+    Tags,
+    Value,
+    all_tags,
+    merge,
+)
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Cleared = frozenset[tuple[str, str]]
+"""Pairs of a source's root and a danger that a check on this path has ruled out."""
+
+
+class OutOfSteps(Exception):
+    """The snippet is too large to be walked to its end."""
+
+
+class State:
+    """Variables and checked sources at one point; `dead` when the point is not reached."""
+
+    __slots__ = ("cleared", "dead", "names")
+
+    def __init__(self, names: dict[str, Value], cleared: Cleared = frozenset()) -> None:
+        self.names = names
+        self.cleared = cleared
+        self.dead = False
+
+    def copy(self) -> "State":
+        return State(dict(self.names), self.cleared)
+
+    def become(self, other: "State") -> None:
+        self.names, self.cleared, self.dead = other.names, other.cleared, other.dead
+
+    def clear(self, value: Value, dangers: Iterable[str] = DANGERS, *, parent: bool = False) -> None:
+        """Rule out dangers for all sources of the value (with `parent`: of all it is part of)."""
+        roots = {tag.root for tag in all_tags(value)}
+        if parent:
+            roots = {prefix for root in roots for prefix in _prefixes(root)}
+        if roots:
+            wanted = tuple(dangers)
+            self.cleared |= frozenset((root, danger) for root in roots for danger in wanted)
+
+    def live(self, tags: Tags, danger: str, least: Level = Level.UNKNOWN) -> list[Tag]:
+        """Tags of input that still are dangerous here, surest first."""
+        found = [
+            tag
+            for tag in tags
+            if tag.kind == "input"
+            and tag.level >= least
+            and danger not in tag.cleared
+            and not self._ruled_out(tag.root, danger)
+        ]
+        return sorted(found, key=lambda tag: (-tag.level, tag.root))
+
+    def _ruled_out(self, root: str, danger: str) -> bool:
+        if not self.cleared:
+            return False
+        while True:
+            if (root, danger) in self.cleared:
+                return True
+            root, mark, _ = root.rpartition(">")
+            if not mark:
+                return False
+
+    def bake(self, value: Value, only: Cleared | None = None) -> Value:
+        """The value with this path's checks written into its tags, to outlive the path."""
+        checks = self.cleared if only is None else only
+        if not checks or not value.tags:
+            return value
+        roots: dict[str, set[str]] = {}
+        for root, danger in checks:
+            roots.setdefault(root, set()).add(danger)
+        return _baked(value, roots)
+
+
+def _prefixes(root: str) -> list[str]:
+    words = root.split(">")
+    return [">".join(words[: count + 1]) for count in range(len(words))]
+
+
+def _baked(value: Value, roots: Mapping[str, set[str]]) -> Value:
+    tags = _baked_tags(value.tags, roots)
+    if tags == value.tags:
+        return value
+    parts = tuple(p if isinstance(p, str) else _baked_tags(p, roots) for p in value.parts)
+    items = None if value.items is None else tuple(_baked(item, roots) for item in value.items)
+    fields = (
+        None if value.fields is None else tuple((k, _baked(v, roots)) for k, v in value.fields)
+    )
+    return value._replace(tags=tags, parts=parts, items=items, fields=fields)
+
+
+def _baked_tags(tags: Tags, roots: Mapping[str, set[str]]) -> Tags:
+    out = []
+    for tag in tags:
+        root, more = tag.root, set(tag.cleared)
+        while root:
+            more |= roots.get(root, set())
+            root = root.rpartition(">")[0]
+        out.append(tag._replace(cleared=frozenset(more)))
+    return frozenset(out) if out else NO_TAGS
+
+
+def join(states: Iterable[State], into: State) -> None:
+    """Make `into` what holds whichever of the states the program came through."""
+    alive = [state for state in states if not state.dead]
+    if not alive:
+        into.dead = True
+        return
+    shared = alive[0].cleared
+    for state in alive[1:]:
+        shared &= state.cleared
+    names: dict[str, Value] = {}
+    for state in alive:
+        extra = state.cleared - shared
+        for name, value in state.names.items():
+            own = state.bake(value, extra) if extra else value
+            names[name] = merge(names[name], own) if name in names else own
+    into.names, into.cleared, into.dead = names, shared, False
+
+
+class Claim(NamedTuple):
+    """A weakness seen at a place."""
+
+    rule: str
+    score: float
+    first: int
+    last: int
+    source: str
+
+
+@dataclass(slots=True)
+class Frame:
+    """The function whose body is walked."""
+
+    name: str
+    handler: str = ""
+    """`html`, `json` or empty: what a returned text becomes for a client."""
+    owner: str = ""
+    """The class a method belongs to."""
+    targets: tuple[str, ...] = ()
+    """Names that the current statement assigns or passes to."""
+    returns: list["Inlined"] = field(default_factory=list)
+    test: bool = False
+    trying: int = 0
+
+
+class Inlined(NamedTuple):
+    """One way out of a function, or all merged: what it gave and what was ruled out by then."""
+
+    value: Value
+    cleared: Cleared
+    if_true: Cleared
+    """Ruled out where the returned value is true."""
+    if_false: Cleared
+
+
+class Walker(Protocol):
+    """The parts of the walk that call each other."""
+
+    def assume(self, run: "Run", state: State, test: ast.expr, truth: bool) -> None: ...
+
+    def call(self, run: "Run", state: State, node: ast.Call) -> Value: ...
+
+    def invoke(self, run: "Run", state: State, call: "Invocation") -> Value: ...
+
+
+class Call(NamedTuple):
+    """A call with its arguments evaluated."""
+
+    node: ast.Call
+    name: str
+    """Dotted name of what is called, as far as it is known."""
+    method: str
+    """Last part of the name where it is an attribute."""
+    receiver: Value
+    callee: Value
+    args: tuple[Value, ...]
+    keywords: tuple[tuple[str, Value], ...]
+    state: State
+
+    def keyword(self, name: str) -> Value | None:
+        for key, value in self.keywords:
+            if key == name:
+                return value
+        return None
+
+    def argument(self, index: int, name: str = "") -> Value | None:
+        """An argument by position or by name."""
+        if index < len(self.args):
+            return self.args[index]
+        return self.keyword(name) if name else None
+
+    @property
+    def last(self) -> str:
+        return self.method or self.name.rpartition(".")[2]
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        return (*self.args, *(value for _, value in self.keywords))
+
+
+class Invocation(NamedTuple):
+    """A call of a function of the snippet."""
+
+    function: Function
+    positional: tuple[Value, ...]
+    named: tuple[tuple[str, Value], ...]
+    receiver: Value | None = None
+    owner: str = ""
+
+
+@dataclass(slots=True)
+class Run:
+    """One walk over one snippet."""
+
+    steps: int
+    walker: Walker
+    functions: dict[str, Function] = field(default_factory=dict)
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    methods: dict[str, dict[str, Function]] = field(default_factory=dict)
+    fields: dict[str, dict[str, Value]] = field(default_factory=dict)
+    """By class: what its attributes hold after `__init__`."""
+    called: frozenset[str] = frozenset()
+    """Names that the snippet itself calls."""
+    imports: frozenset[str] = frozenset()
+    frames: list[Frame] = field(default_factory=lambda: [Frame("")])
+    claims: dict[tuple[str, int], Claim] = field(default_factory=dict)
+    active: list[ast.AST] = field(default_factory=list)
+    memory: dict[object, "Inlined"] = field(default_factory=dict)
+    inlined: dict[int, int] = field(default_factory=dict)
+    top: State = field(default_factory=lambda: State({}))
+    """What the module's own statements leave behind."""
+    breaks: list[list[State]] = field(default_factory=list)
+    pending: list[tuple[Function, State, str]] = field(default_factory=list)
+    nested: set[int] = field(default_factory=set)
+    """Functions defined inside others, by identity: they see the names around them."""
+    last_call: "Inlined | None" = None
+    """How the latest call of one of the snippet's own functions came out."""
+
+    @property
+    def frame(self) -> Frame:
+        return self.frames[-1]
+
+    def spend(self, steps: int = 1) -> None:
+        self.steps -= steps
+        if self.steps < 0:
+            raise OutOfSteps
+
+    def claim(self, rule: str, node: ast.AST, score: float, level: Level = Level.NONE) -> None:
+        """Note a weakness; of several at one line the surest stays."""
+        first = getattr(node, "lineno", 1)
+        last = getattr(node, "end_lineno", None) or first
+        if self.frame.test:
+            score *= 0.6
+        name = f"python.{rule}"
+        known = self.claims.get((name, first))
+        if known is None or known.score < score:
+            claim = Claim(name, round(score, 3), first, last, SOURCES[level])
+            self.claims[name, first] = claim
+
+
+SOURCES: Mapping[Level, str] = {
+    Level.NONE: "the program",
+    Level.UNKNOWN: "an unknown place",
+    Level.FIELD: "an attribute of the object",
+    Level.PRIVATE: "a caller",
+    Level.PARAMETER: "a parameter",
+    Level.STORED: "a file, database or service",
+    Level.INPUT: "the program's input",
+    Level.REQUEST: "a request",
+}
