@@ -23,6 +23,7 @@ from wasmtime import _ffi as ffi
 from bluecode.sandbox.deadline import Deadline
 from bluecode.sandbox.limits import WASM_STACK, Limits
 from bluecode.sandbox.outcome import Ended, Recording, SandboxUnavailable
+from bluecode.sandbox.run import Run
 from bluecode.sandbox.wasi import BAD_ADDRESS, U32, World
 
 PRIVATE = (
@@ -33,7 +34,6 @@ PRIVATE = (
 
 THREAD_STACK = 4 * WASM_STACK  # the guest's, the host's own frames, and room to spare
 
-FROM_HARNESS, FROM_HOOK, REFUSED_MEMORY = 0, 1, 2  # the channels of reactor.c
 CALL_FUEL = 100_000  # about what the host's part of a call costs in time
 
 
@@ -49,12 +49,17 @@ def check_binding() -> None:
 check_binding()
 
 
-def runtime_engine() -> wasmtime.Engine:
+def configured(stack: int) -> wasmtime.Config:
     config = wasmtime.Config()
-    # Its setter refuses a wasm stack larger than the async stack, which this engine never uses.
-    ffi.wasmtime_config_async_stack_size_set(config.ptr(), 2 * WASM_STACK)
-    config.max_wasm_stack = WASM_STACK
+    # An engine refuses a wasm stack that is larger than the async stack, which is never used here.
+    ffi.wasmtime_config_async_stack_size_set(config.ptr(), 2 * stack)
+    config.max_wasm_stack = stack
     config.wasm_threads = False
+    return config
+
+
+def runtime_engine() -> wasmtime.Engine:
+    config = configured(WASM_STACK)
     config.consume_fuel = True
     config.epoch_interruption = True
     config.cranelift_opt_level = "speed"
@@ -62,9 +67,9 @@ def runtime_engine() -> wasmtime.Engine:
 
 
 def quick_engine() -> wasmtime.Engine:
-    """For the one run of an initialisation, where compiling costs more than running."""
-    config = wasmtime.Config()
-    config.wasm_threads = False
+    """For the one run of an initialisation, where compiling costs more than running. Code that is
+    not optimised needs more stack."""
+    config = configured(2 * WASM_STACK)
     config.cranelift_opt_level = "none"
     return wasmtime.Engine(config)
 
@@ -91,44 +96,6 @@ class Window:
         return self._base + address
 
 
-def exported_memory(caller: wasmtime.Caller) -> Window:
-    memory = caller["memory"]
-    assert isinstance(memory, wasmtime.Memory)
-    return Window(memory, caller)
-
-
-class Run:
-    """What one run does, as the host's callbacks see it. They never raise: wasmtime-py would keep
-    the exception in a module global; `broken` keeps it here instead."""
-
-    def __init__(self, world: World, limits: Limits) -> None:
-        self.world = world
-        self.events: list[tuple[bool, bytes]] = []
-        self.refused_memory = False
-        self.flooded = False
-        self.fuel_left: int | None = None
-        self.broken: Exception | None = None
-        self._event_bytes = limits.event_bytes
-        self._event_count = limits.events
-
-    def event(self, caller: wasmtime.Caller, channel: int, address: int, length: int) -> None:
-        if channel == REFUSED_MEMORY:
-            self.refused_memory = True
-            return
-        self._event_bytes -= max(length, 0)
-        self._event_count -= 1
-        if self._event_bytes < 0 or self._event_count < 0:
-            self.flooded = True
-            return
-        text = exported_memory(caller).read(address, length)
-        self.events.append((channel == FROM_HOOK, text))
-
-    def wasi(self, caller: wasmtime.Caller, name: str, arguments: tuple[int, ...]) -> int:
-        answer = self.world.call(name, exported_memory(caller), arguments)
-        self.flooded = self.flooded or self.world.flooded
-        return answer
-
-
 def charge(caller: wasmtime.Caller, run: Run) -> None:
     """Take a call's price from the guest's fuel, or all of it: then the guest ends at its next
     step, without an exception in a callback."""
@@ -145,39 +112,44 @@ def check(error: ctypes._Pointer[ffi.wasmtime_error_t]) -> None:
         raise wasmtime.WasmtimeError._from_ptr(error)
 
 
+Ask = Callable[[Run, Window], int | None]
+
+
 class Imports:
     """The functions that a guest may call, all answered by the run that is going on."""
 
     def __init__(self, engine: wasmtime.Engine, module: wasmtime.Module, fueled: bool) -> None:
         self.run: Run | None = None
+        self.memory: wasmtime.Memory | None = None
         self.linker = wasmtime.Linker(engine)
         self._fueled = fueled
         for wanted in module.imports:
             if not isinstance(wanted.type, wasmtime.FuncType) or wanted.name is None:
                 raise SandboxUnavailable(f"the guest wants `{wanted.name}`, which is no function")
-            function = self._event if wanted.module == "guard" else self._wasi(wanted.name)
+            function = self._events if wanted.module == "guard" else self._wasi(wanted.name)
             self.linker.define_func(wanted.module, wanted.name, wanted.type, function, True)
 
-    def _event(self, caller: wasmtime.Caller, channel: int, address: int, length: int) -> None:
-        self._answer(caller, lambda run: run.event(caller, channel, address, length))
+    def _events(self, caller: wasmtime.Caller, address: int, length: int) -> None:
+        self._answer(caller, lambda run, memory: run.deliver(memory, address, length))
 
     def _wasi(self, name: str) -> Callable[..., int | None]:
         def answer(caller: wasmtime.Caller, *arguments: int) -> int | None:
-            number = self._answer(caller, lambda run: run.wasi(caller, name, arguments))
+            number = self._answer(caller, lambda run, memory: run.wasi(memory, name, arguments))
             return None if name == "proc_exit" else BAD_ADDRESS if number is None else number
 
         return answer
 
-    def _answer(self, caller: wasmtime.Caller, ask: Callable[[Run], int | None]) -> int | None:
-        run = self.run
-        if run is None:
+    def _answer(self, caller: wasmtime.Caller, ask: Ask) -> int | None:
+        run, memory = self.run, self.memory
+        if run is None or memory is None:
             return None
         try:
-            answer = ask(run)
+            answer = ask(run, Window(memory, caller))
             if self._fueled:
                 charge(caller, run)
             return answer
-        # The edge to wasm: an exception here would cross native frames. `broken` is raised later.
+        # The edge to wasm. wasmtime-py would keep the exception in a module global; `broken` keeps
+        # it for the end of this run.
         except Exception as error:
             run.broken = error
             return None
@@ -193,31 +165,36 @@ class Image:
 
 def initialise(wasm: bytes, world: World) -> Image:
     """Run a guest's `g_init` in the world. Raises `SandboxUnavailable` with what it said."""
+    with own_thread() as thread:
+        return thread.submit(_initialise, wasm, world).result()
+
+
+def _initialise(wasm: bytes, world: World) -> Image:
     engine = quick_engine()
     module = wasmtime.Module(engine, wasm)
     imports = Imports(engine, module, fueled=False)
     imports.run = run = Run(world, Limits())
     with wasmtime.Store(engine) as store:
         exports = imports.linker.instantiate(store, module).exports(store)
+        memory = exports["memory"]
+        assert isinstance(memory, wasmtime.Memory)
+        imports.memory = memory
         try:
             for name in ("_initialize", "g_init"):
                 function = exports[name]
                 assert isinstance(function, wasmtime.Func)
                 function(store)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            said = run.world.output.decode("utf-8", "replace").strip()
+            said = run.world.output.decode("utf-8", "replace").strip() or str(error)
             raise SandboxUnavailable(f"the guest failed to initialise: {said}") from error
         if run.broken is not None:
             raise SandboxUnavailable("the guest's initialisation broke the host") from run.broken
-        memory = exports["memory"]
-        assert isinstance(memory, wasmtime.Memory)
-        window = Window(memory, store)
         values = {
             item.name: int(value.value(store))
             for item in module.exports
             if isinstance(value := exports[item.name], wasmtime.Global)
         }
-        return Image(window.read(0, memory.data_len(store)), values)
+        return Image(Window(memory, store).read(0, memory.data_len(store)), values)
 
 
 def compiled(wasm: bytes) -> bytes:
@@ -281,12 +258,13 @@ class Guest:
             self._imports.run = run
             try:
                 copy = Copy(store, self._ready.instantiate(store))
+                self._imports.memory = copy.memory
                 ended, finished, detail = attempt(run, copy, job)
             except wasmtime.WasmtimeError as error:
                 raise SandboxUnavailable(f"no copy of the guest could be made: {error}") from error
             finally:
                 self._deadline.clear()
-                self._imports.run = None
+                self._imports.run = self._imports.memory = None
             if run.broken is not None:
                 raise SandboxUnavailable("a host function failed") from run.broken
             return Recording(
@@ -306,10 +284,12 @@ class Copy:
 
     def __init__(self, store: wasmtime.Store, instance: wasmtime.Instance) -> None:
         exports = instance.exports(store)
-        memory, allocate, execute = exports["memory"], exports["g_alloc"], exports["g_run"]
-        assert isinstance(memory, wasmtime.Memory)
+        memory, pending = exports["memory"], exports["g_pending"]
+        allocate, execute = exports["g_alloc"], exports["g_run"]
+        assert isinstance(memory, wasmtime.Memory) and isinstance(pending, wasmtime.Global)
         assert isinstance(allocate, wasmtime.Func) and isinstance(execute, wasmtime.Func)
         self.memory = memory
+        self.pending = int(pending.value(store))
         self._store, self._allocate, self._execute = store, allocate, execute
 
     def put(self, job: bytes) -> int:
@@ -317,8 +297,11 @@ class Copy:
         address = self._allocate(self._store, len(job))
         assert isinstance(address, int)
         if address:
-            Window(self.memory, self._store).write(address, job)
+            self.window().write(address, job)
         return address
+
+    def window(self) -> Window:
+        return Window(self.memory, self._store)
 
     def execute(self, address: int, length: int) -> bool:
         """Whether the harness returned, rather than raised."""
@@ -330,14 +313,17 @@ Judgement = tuple[Ended, bool, str]
 
 
 def attempt(run: Run, copy: Copy, job: bytes) -> Judgement:
+    trap: wasmtime.Trap | None = None
+    finished = False
     try:
         address = copy.put(job)
         if not address:
             return "out_of_memory", False, "the job does not fit"
         finished = copy.execute(address, len(job))
-    except wasmtime.Trap as trap:
-        return judged(run, trap)
-    return "exited", finished, "" if finished else "the harness raised"
+    except wasmtime.Trap as caught:
+        trap = caught
+    run.take_pending(copy.window(), copy.pending)
+    return judged(run, trap, finished)
 
 
 ENDINGS: dict[wasmtime.TrapCode, Ended] = {
@@ -346,16 +332,18 @@ ENDINGS: dict[wasmtime.TrapCode, Ended] = {
 }
 
 
-def judged(run: Run, trap: wasmtime.Trap) -> Judgement:
-    """Why a guest trapped: our own reasons first, since they are carried out by a trap."""
-    code = trap.trap_code
-    detail = "unknown" if code is None else code.name.lower()
+def judged(run: Run, trap: wasmtime.Trap | None, finished: bool) -> Judgement:
+    """Why a guest ended: our own reasons first, since they are carried out by a trap."""
+    code = trap.trap_code if trap else None
+    detail = code.name.lower() if code else "unknown"
     if run.flooded:
-        return "flooded", False, detail
+        return "flooded", False, ""
     if run.refused_memory:
-        return "out_of_memory", False, detail
+        return "out_of_memory", False, ""
     if run.world.exit_status is not None:
         return "exited", False, f"exit status {run.world.exit_status}"
+    if trap is None:
+        return "exited", finished, "" if finished else "the harness raised"
     return (ENDINGS.get(code, "trapped") if code else "trapped"), False, detail
 
 

@@ -105,7 +105,7 @@ reactor() {
     wasm-cc $flags -Wall -c "$here/stubs.c" -o stubs.o
     wasm-cc -L"$work/prefix/lib" -mexec-model=reactor -Wl,-z,stack-size=8388608 -s \
         -o python.wasm reactor.o stubs.o libpython3.13.a $(make -s -f link.mk link) $emulated \
-        -Wl,--export=g_init -Wl,--export=g_run -Wl,--export=g_alloc
+        -Wl,--export=g_init -Wl,--export=g_run -Wl,--export=g_alloc -Wl,--export=g_pending
 }
 
 library() { # byte code of the standard library, in a process without a random hash seed

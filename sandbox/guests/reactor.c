@@ -1,15 +1,19 @@
 /* The Python guest: an interpreter that is initialised once, snapshotted, and then given one job.
  *
  * The host calls g_init before the snapshot, and in each fresh copy g_alloc and g_run once.
- * What happens inside reaches the host by guard.event(channel, pointer, length):
+ * What happens inside reaches the host as events, each from one of these:
  *   channel 0  JSON written by the harness, through the `emit` function handed to it at g_init
  *   channel 1  JSON written here, from CPython's audit hook; guest code cannot suppress it
- *   channel 2  an allocation was refused (length is the size); the run ends
+ *   channel 2  an allocation was refused; the run ends
+ * They wait in g_pending (channel byte, length, text; one after the other) until that is full and
+ * guard.events(pointer, length) takes them. What is left there when the run ends, by a trap too,
+ * the host reads from memory. A call into the host costs more than most events' making.
  * `emit` is no module's attribute and works only for code compiled from /guest, a name that code
  * of a running job may not take. Guest code that finds a harness function can still call it: see
  * "What is not promised" in sandbox/README.md.
  */
 #include <Python.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +21,42 @@
 #define FROZEN "<frozen " /* importlib, zipimport */
 enum { FROM_HARNESS = 0, FROM_HOOK = 1, REFUSED_MEMORY = 2 };
 
-__attribute__((import_module("guard"), import_name("event"))) void
-guard_event(int channel, const char *text, int length);
+#define EVENT_HEAD 5
+#define PENDING_BYTES 32768
+
+__attribute__((import_module("guard"), import_name("events"))) void
+guard_events(const char *events, uint32_t length);
+
+struct {
+    uint32_t length;
+    char events[PENDING_BYTES];
+} g_pending;
+
+static void deliver(void) {
+    guard_events(g_pending.events, g_pending.length);
+    g_pending.length = 0;
+}
+
+static void put_event(char *place, int channel, const char *text, uint32_t length) {
+    place[0] = (char)channel;
+    memcpy(place + 1, &length, sizeof length);
+    if (length) memcpy(place + EVENT_HEAD, text, length);
+}
+
+static void send_large(int channel, const char *text, uint32_t length) {
+    char *event = malloc(EVENT_HEAD + (size_t)length);
+    if (event == NULL) __builtin_trap();
+    put_event(event, channel, text, length);
+    guard_events(event, EVENT_HEAD + length);
+    free(event);
+}
+
+static void send(int channel, const char *text, uint32_t length) {
+    if (EVENT_HEAD + length > PENDING_BYTES - g_pending.length) deliver();
+    if (EVENT_HEAD + length > PENDING_BYTES) { send_large(channel, text, length); return; }
+    put_event(g_pending.events + g_pending.length, channel, text, length);
+    g_pending.length += EVENT_HEAD + length;
+}
 
 static PyObject *run_function;
 static int active; /* a job is running: events count, and the harness's name is protected */
@@ -188,7 +226,7 @@ static void tell_forgery(const char *what) {
     put_raw(&event, "[\"guard.forgery\",");
     put_bytes(&event, what, (Py_ssize_t)strlen(what));
     put(&event, ']');
-    guard_event(FROM_HOOK, event.text, event.length);
+    send(FROM_HOOK, event.text, (uint32_t)event.length);
 }
 
 static void tell(const char *name, PyObject *arguments) {
@@ -203,7 +241,7 @@ static void tell(const char *name, PyObject *arguments) {
         put_value(&event, PyTuple_GET_ITEM(arguments, i), 2);
     }
     put(&event, ']');
-    guard_event(FROM_HOOK, event.text, event.length);
+    send(FROM_HOOK, event.text, (uint32_t)event.length);
 }
 
 static int hook(const char *name, PyObject *arguments, void *unused) {
@@ -233,7 +271,7 @@ static PyObject *emit(PyObject *self, PyObject *event) {
         refuse("emit");
         return NULL;
     }
-    if (active) guard_event(FROM_HARNESS, text, (int)length);
+    if (active) send(FROM_HARNESS, text, (uint32_t)length);
     Py_RETURN_NONE;
 }
 
@@ -245,7 +283,7 @@ static PyMemAllocatorEx raw;
 
 static void *or_end(void *memory, size_t size) { /* a refusal ends the run: see Limits.memory */
     if (memory == NULL && size > 0 && active) {
-        guard_event(REFUSED_MEMORY, NULL, size > INT_MAX ? INT_MAX : (int)size);
+        send(REFUSED_MEMORY, NULL, 0);
         __builtin_trap();
     }
     return memory;
@@ -260,6 +298,66 @@ static void watch_memory(void) {
     PyMem_GetAllocator(PYMEM_DOMAIN_RAW, &raw);
     PyMemAllocatorEx watched = {raw.ctx, raw_malloc, raw_calloc, raw_realloc, raw_free};
     PyMem_SetAllocator(PYMEM_DOMAIN_RAW, &watched);
+}
+
+/* --- Immortality -----------------------------------------------------------------------------
+ * Each copy of the guest shares the snapshot's pages until it writes to them, and a reference count
+ * is a write. So what exists after the initialisation is made immortal: its counts never change.
+ * Nothing is lost by that, since no copy outlives its one job. */
+
+typedef struct {
+    PyObject **items;
+    size_t count, room;
+} Pending;
+
+static void push(Pending *pending, PyObject *object) {
+    if (pending->count == pending->room) {
+        pending->room = pending->room ? 2 * pending->room : 4096;
+        pending->items = realloc(pending->items, pending->room * sizeof *pending->items);
+        if (pending->items == NULL) abort();
+    }
+    pending->items[pending->count++] = object;
+}
+
+static int immortalise(PyObject *object, void *pending) {
+    if (object == NULL || _Py_IsImmortal(object)) return 0;
+    Py_SET_REFCNT(object, _Py_IMMORTAL_REFCNT);
+    push(pending, object);
+    return 0;
+}
+
+/* What an object refers to, and tp_traverse does not tell since it cannot be part of a cycle. */
+static void immortalise_parts(PyObject *object, Pending *pending) {
+    if (PyDict_Check(object)) {
+        Py_ssize_t position = 0;
+        PyObject *key;
+        while (PyDict_Next(object, &position, &key, NULL)) immortalise(key, pending);
+    }
+    if (PyCode_Check(object)) {
+        PyCodeObject *code = (PyCodeObject *)object;
+        PyObject *parts[] = {code->co_consts, code->co_names, code->co_localsplusnames,
+                             code->co_filename, code->co_name, code->co_qualname,
+                             code->co_linetable, code->co_exceptiontable};
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) immortalise(parts[i], pending);
+    }
+}
+
+static int collect(PyObject *object, void *pending) {
+    if (!_Py_IsImmortal(object)) Py_SET_REFCNT(object, _Py_IMMORTAL_REFCNT);
+    push(pending, object); /* also one that was immortal already: its parts may not be */
+    return 1;
+}
+
+static void immortalise_all(void) {
+    Pending pending = {NULL, 0, 0};
+    PyUnstable_GC_VisitObjects(collect, &pending);
+    while (pending.count > 0) {
+        PyObject *object = pending.items[--pending.count];
+        immortalise_parts(object, &pending);
+        traverseproc traverse = Py_TYPE(object)->tp_traverse;
+        if (traverse != NULL && PyObject_IS_GC(object)) traverse(object, immortalise, &pending);
+    }
+    free(pending.items);
 }
 
 /* --- Exports --------------------------------------------------------------------------------- */
@@ -318,6 +416,7 @@ __attribute__((export_name("g_init"))) void g_init(void) {
     PyConfig_Clear(&config);
     load_harness();
     PyGC_Collect();
+    immortalise_all();
 }
 
 __attribute__((export_name("g_alloc"))) void *g_alloc(int size) { return malloc((size_t)size); }
