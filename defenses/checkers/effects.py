@@ -249,8 +249,7 @@ def _url(attack: Attack) -> Effect:
     if is_private(host) or host.endswith(INTERNAL):
         return Effect.OWN if attack.whole else Effect.HARM
     fixed = usual.rpartition(attack.marker)[2].lstrip("abcdefghijklmnopqrstuvwxyz")
-    kept = fixed and host.endswith(fixed)
-    return Effect.NEUTRAL if kept else Effect.UNKNOWN if attack.whole else Effect.HARM
+    return Effect.NEUTRAL if fixed and host.endswith(fixed) else Effect.UNKNOWN
 
 
 def is_private(host: str) -> bool:

@@ -46,7 +46,9 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
     if not snippet.code.strip():
         return ()
     if len(snippet.code) > _LARGEST:
-        raise DetectorError(f"{len(snippet.code)} characters of code are too many to be read")
+        raise DetectorError(
+            f"{len(snippet.code)} characters of code are too many to be read", partial=True
+        )
     parsed = parse(snippet.code)
     run = Run(steps=_STEPS, walker=Walk())
     unread = ""

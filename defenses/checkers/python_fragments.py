@@ -51,7 +51,9 @@ def _tree(text: str) -> ast.Module | None:
     except (SyntaxError, ValueError):
         return None
     except (RecursionError, MemoryError) as error:
-        raise DetectorError("the code is nested too deeply to be read") from error
+        raise DetectorError(
+            "the code is nested too deeply to be read", unchecked="syntax"
+        ) from error
 
 
 def _as_it_is(text: str) -> str:
@@ -141,7 +143,9 @@ def _mended(text: str) -> Parsed:
             break
         lines[where] = _emptied(lines[where])
         dropped += 1
-    raise DetectorError("the code cannot be read as Python, not even in part")
+    raise DetectorError(
+        "the code cannot be read as Python, not even in part", unchecked="syntax"
+    )
 
 
 def _says_something(tree: ast.Module) -> bool:
