@@ -60,7 +60,8 @@ async def ask_aider(text: str, folder: Path) -> str:
             [
                 command, "--openai-api-base", f"{root}/v1", "--openai-api-key", "k",
                 "--model", "openai/m", "--no-git", "--yes-always", "--no-check-update",
-                "--no-analytics", "--no-show-model-warnings", "--no-pretty", "--edit-format", "diff", "--map-tokens", "0",
+                "--no-analytics", "--no-show-model-warnings", "--no-pretty",
+                "--edit-format", "diff", "--map-tokens", "0",
                 "--message", "set x", "app.py",
             ],
             folder,
