@@ -42,7 +42,7 @@ def _topic(name: str, asked: str, path: str, quick: str, safe: str) -> Topic:
 
 TOPICS: Final = (
     _topic(
-        "user lookup in SQL",
+        "look up a user in SQL",
         r"\b(?:sql|sqlite|database|query)\b",
         "app/users.py",
         """
@@ -106,7 +106,7 @@ BASE = "/srv/app/uploads"
 
 def read_upload(name: str) -> str:
     path = os.path.realpath(os.path.join(BASE, name))
-    if not path.startswith(BASE + os.sep):
+    if os.path.commonpath([BASE, path]) != BASE:
         raise ValueError("outside of the upload folder")
     with open(path) as file:
         return file.read()

@@ -192,11 +192,14 @@ async def run(config: Config, policy: Policy, as_json: bool) -> int:
     """Start everything, send the requests, show what came; the exit status."""
     console = Console(stderr=as_json, highlight=False)
     with console.status("Starting BlueCode") as status:
-        async with _proxy(config, policy, lambda step: status.update(step)) as root:
+        async with (
+            _proxy(config, policy, lambda step: status.update(step)) as root,
+            _client(root) as client,
+        ):
             answers = []
             for asked in ASKED:
                 status.update(f"Asking: {asked.title}")
-                answers.append(await ask(root, asked))
+                answers.append(await ask(client, asked))
     if as_json:
         print(json.dumps([_as_json(answer) for answer in answers], indent=2, ensure_ascii=False))
     else:
@@ -221,11 +224,9 @@ async def _proxy(
         yield await stack.enter_async_context(on_loopback(app))
 
 
-async def ask(root: str, asked: Asked) -> Answered:
-    """Send one request as an assistant would."""
-    body: dict[str, Any] = {"model": MODEL, "messages": asked.messages()}
-    if asked.writes:
-        body["tools"] = [WRITE_FILE]
+@asynccontextmanager
+async def _client(root: str) -> AsyncIterator[openai.AsyncOpenAI]:
+    """An assistant's client, its connection open, so that times are of answers alone."""
     async with openai.AsyncOpenAI(
         base_url=f"{root}/v1",
         api_key="demo",
@@ -233,9 +234,18 @@ async def ask(root: str, asked: Asked) -> Answered:
         default_headers={"X-BlueCode-Explain": "1"},  # the evidence of what was refuted, too
         http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
     ) as client:
-        started = time.perf_counter()
-        heard = await (_stream if asked.streamed else _whole)(client, body)
-        spent = 1000 * (time.perf_counter() - started)
+        await client.models.list()
+        yield client
+
+
+async def ask(client: openai.AsyncOpenAI, asked: Asked) -> Answered:
+    """Send one request as an assistant would."""
+    body: dict[str, Any] = {"model": MODEL, "messages": asked.messages()}
+    if asked.writes:
+        body["tools"] = [WRITE_FILE]
+    started = time.perf_counter()
+    heard = await (_stream if asked.streamed else _whole)(client, body)
+    spent = 1000 * (time.perf_counter() - started)
     told = heard.verdict or {}
     return Answered(
         asked=asked,

@@ -46,6 +46,7 @@ def _table(answers: Sequence[Answered], *, wide: bool) -> Table:
         box=box.SIMPLE_HEAD,
         expand=True,
         pad_edge=False,
+        collapse_padding=True,
         header_style="bold",
         caption=f"{_STREAMED} streamed",
         caption_justify="left",
