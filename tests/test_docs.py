@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from bluecode.defenses.checkers import CHECKERS
+from bluecode.defenses.checkers.credentials import RULES as CREDENTIALS
+from bluecode.defenses.checkers.python_rules import RULES as PYTHON
 from bluecode.defenses.detectors import DETECTORS
 from bluecode.defenses.policy import Policy
 from bluecode.proxy.__main__ import parser
@@ -86,6 +88,20 @@ def test_every_detector_and_checker_has_a_row_in_the_readme(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", text("README.md"), re.MULTILINE)
 
 
+@pytest.mark.parametrize("rule", [*PYTHON, *CREDENTIALS])
+def test_every_rule_has_a_row_in_the_readme_of_the_defenses(rule: str) -> None:
+    cwe = PYTHON[rule].cwe if rule in PYTHON else CREDENTIALS[rule][1]
+
+    assert f"| `{rule}` | {cwe} |" in text("defenses", "README.md")
+
+
+def test_the_readme_counts_the_rules_right() -> None:
+    weaknesses = {rule.cwe for rule in PYTHON.values()}
+
+    assert f"[{len(PYTHON)} rules]" in text("README.md")
+    assert f"over {len(weaknesses)} CWEs" in text("README.md")
+
+
 def test_the_settings_shown_in_the_docs_can_be_read(tmp_path: Path) -> None:
     (block,) = re.findall(r"```toml\n(.*?)```", text("proxy", "README.md"), re.DOTALL)
     (tmp_path / "openai.key").write_text("key", encoding="utf-8")
@@ -97,7 +113,7 @@ def test_the_settings_shown_in_the_docs_can_be_read(tmp_path: Path) -> None:
     assert config.name_of(tomllib.loads(block)["proxy_keys"]["alice"]) == "alice"
 
 
-@pytest.mark.parametrize(("file", "words"), shell_lines())
+@pytest.mark.parametrize(("file", "words"), list(shell_lines()))
 def test_every_command_in_a_shell_block_can_be_given(file: str, words: list[str]) -> None:
     program = words[0].rpartition("/")[2]
     if program == "bluecode":
@@ -127,6 +143,7 @@ def test_every_link_leads_to_a_file(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCS, ids=name_of)
 def test_every_file_named_in_a_table_of_files_exists(path: Path) -> None:
-    for row in re.findall(r"^\| ((?:`[\w/.]+`(?:, )?)+) \|", path.read_text("utf-8"), re.MULTILINE):
-        for name in re.findall(r"`([\w/]+(?:\.\w+|/))`", row):
+    tables = re.findall(r"^\| file.*\n(?:\|.*\n)+", path.read_text("utf-8"), re.MULTILINE)
+    for row in "".join(tables).splitlines():
+        for name in re.findall(r"`([^`]+)`", row.split("|")[1]):
             assert (path.parent / name).exists(), name

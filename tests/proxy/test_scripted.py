@@ -2,6 +2,7 @@
 
 import ast
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -72,6 +73,18 @@ async def test_where_a_tool_writes_files_the_code_comes_in_its_arguments(streame
 
     assert name == "write_file"
     assert "SELECT" in json.loads(arguments)["content"]
+
+
+async def test_an_answer_on_a_kept_connection_does_not_wait_for_an_acknowledgement() -> None:
+    async with client() as sdk:
+        await sdk.models.list()
+        spent = []
+        for _ in range(5):
+            started = time.perf_counter()
+            await sdk.models.list()
+            spent.append(time.perf_counter() - started)
+
+    assert min(spent) < 0.03
 
 
 async def test_models_and_embeddings_are_served() -> None:
