@@ -109,7 +109,7 @@ def report(
 ) -> DynamicReport:
     """What an outcome says of the claims, and what it shows besides."""
     seen = read(outcome.events)
-    run = Run(seen, trials(seen, token), outcome.ended, snippet.code)
+    run = Run(seen, trials(seen, token, snippet.code), outcome.ended, snippet.code)
     if not seen.entries and seen.readable:
         why = not_testable(f"the run ended before anything was called: {outcome.ended}")
         return DynamicReport(evidence=(why,) * len(claims))

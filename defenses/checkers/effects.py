@@ -48,19 +48,21 @@ class Attack:
         return self.marker in self.text.lower()
 
     @property
-    def reference(self) -> str:
-        """What the text would be with harmless data."""
-        if self.benign is not None:
+    def reference(self) -> str | None:
+        """What the text would be with harmless data, where that can be told."""
+        if self.benign is not None or self.payload not in self.text:
             return self.benign
         return self.text.replace(self.payload, self.marker + "a")
 
 
 def judge(kind: str, attack: Attack) -> Effect:
     """What came of the payload. `UNKNOWN` where it cannot be seen any more."""
-    judged = JUDGES.get(kind)
-    if judged is None or not attack.shows:
+    if not attack.shows:
         return Effect.UNKNOWN
-    return judged(attack)
+    if kind in BY_SHAPE:
+        reference = attack.reference
+        return Effect.UNKNOWN if reference is None else BY_SHAPE[kind](attack, reference)
+    return JUDGES[kind](attack) if kind in JUDGES else Effect.UNKNOWN
 
 
 # --- Syntax: the shape of the text must be the same for any data --------------------------------
@@ -111,11 +113,11 @@ def sql_shape(statement: str, marker: str = "", *, backslash: bool = False) -> l
     return shape
 
 
-def _sql(attack: Attack) -> Effect:
+def _sql(attack: Attack, reference: str) -> Effect:
     if attack.whole:
         return Effect.OWN
     for backslash in (False, _backslashes(attack)):
-        before = sql_shape(attack.reference, attack.marker, backslash=backslash)
+        before = sql_shape(reference, attack.marker, backslash=backslash)
         if sql_shape(attack.text, attack.marker, backslash=backslash) != before:
             return Effect.HARM
     return Effect.NEUTRAL
@@ -126,8 +128,8 @@ def _backslashes(attack: Attack) -> bool:
     return "mysql" in api
 
 
-def _shell(attack: Attack) -> Effect:
-    changed = shell_shape(attack.text) != shell_shape(attack.reference)
+def _shell(attack: Attack, reference: str) -> Effect:
+    changed = shell_shape(attack.text) != shell_shape(reference)
     return Effect.HARM if changed else Effect.NEUTRAL
 
 
@@ -137,16 +139,16 @@ def _argv(attack: Attack) -> Effect:
     return Effect.HARM if chosen else Effect.NEUTRAL
 
 
-def _xpath(attack: Attack) -> Effect:
-    changed = sql_shape(attack.text, attack.marker) != sql_shape(attack.reference, attack.marker)
+def _xpath(attack: Attack, reference: str) -> Effect:
+    changed = sql_shape(attack.text, attack.marker) != sql_shape(reference, attack.marker)
     return Effect.HARM if changed else Effect.NEUTRAL
 
 
-def _ldap(attack: Attack) -> Effect:
+def _ldap(attack: Attack, reference: str) -> Effect:
     def shape(text: str) -> list[str]:
-        return re.findall(r"[()&|!*=]", text)
+        return re.findall(r"[()&|!*]", text)
 
-    return Effect.HARM if shape(attack.text) != shape(attack.reference) else Effect.NEUTRAL
+    return Effect.HARM if shape(attack.text) != shape(reference) else Effect.NEUTRAL
 
 
 # --- Code and templates -------------------------------------------------------------------------
@@ -163,9 +165,9 @@ def code_shape(source: str) -> list[str] | None:
     return [type(node).__name__ for node in ast.walk(tree) if isinstance(node, _ACTS)]
 
 
-def _code(attack: Attack) -> Effect:
+def _code(attack: Attack, reference: str) -> Effect:
     quoted = re.sub(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"", "''", attack.text)
-    shape, before = code_shape(attack.text), code_shape(attack.reference)
+    shape, before = code_shape(attack.text), code_shape(reference)
     if shape is not None and before is not None:
         return Effect.HARM if shape != before else Effect.NEUTRAL
     arrived = attack.payload.strip() in attack.text or attack.marker in quoted.lower()
@@ -185,7 +187,8 @@ def _pattern(attack: Attack) -> Effect:
     return Effect.HARM if attack.payload.strip() in attack.text else Effect.NEUTRAL
 
 
-def _object(attack: Attack) -> Effect:
+def _always(attack: Attack) -> Effect:
+    """For a place where outside data does harm whatever it says."""
     return Effect.HARM
 
 
@@ -197,21 +200,17 @@ def _xml(attack: Attack) -> Effect:
     return Effect.NEUTRAL if api.startswith("lxml") else Effect.UNKNOWN
 
 
-def _import(attack: Attack) -> Effect:
-    return Effect.HARM
-
-
 # --- Places -------------------------------------------------------------------------------------
 
 
-def _path(attack: Attack) -> Effect:
+def _path(attack: Attack, reference: str) -> Effect:
     reached = attack.text
     if attack.whole:
         return Effect.OWN
-    at = attack.reference.lower().find(attack.marker)
-    if at < 0 or not reached.startswith("/"):
+    at = reference.lower().find(attack.marker)
+    if at < 0 or not reached.startswith("/") or attack.benign is None:
         return Effect.UNKNOWN
-    folder = attack.reference[:at].rpartition("/")[0]
+    folder = reference[:at].rpartition("/")[0]
     inside = posixpath.normpath(reached).startswith(folder.rstrip("/") + "/")
     return Effect.NEUTRAL if inside else Effect.HARM
 
@@ -236,9 +235,9 @@ def _redirect(attack: Attack) -> Effect:
     return Effect.NEUTRAL
 
 
-def _url(attack: Attack) -> Effect:
+def _url(attack: Attack, reference: str) -> Effect:
     try:
-        parts, before = urlsplit(attack.text.strip()), urlsplit(attack.reference.strip())
+        parts, before = urlsplit(attack.text.strip()), urlsplit(reference.strip())
         host, usual = parts.hostname or "", before.hostname or ""
     except ValueError:
         return Effect.UNKNOWN
@@ -292,8 +291,8 @@ def page_shape(text: str) -> list[str]:
     return outline.shape
 
 
-def _page(attack: Attack) -> Effect:
-    changed = page_shape(attack.text) != page_shape(attack.reference)
+def _page(attack: Attack, reference: str) -> Effect:
+    changed = page_shape(attack.text) != page_shape(reference)
     return Effect.HARM if changed else Effect.NEUTRAL
 
 
@@ -301,25 +300,29 @@ def _nosql(attack: Attack) -> Effect:
     return Effect.HARM if (attack.detail or {}).get("operators") else Effect.NEUTRAL
 
 
-JUDGES: Mapping[str, Callable[[Attack], Effect]] = {
+BY_SHAPE: Mapping[str, Callable[[Attack, str], Effect]] = {
     "shell": _shell,
-    "argv": _argv,
     "sql": _sql,
     "path": _path,
     "page": _page,
-    "redirect": _redirect,
     "url": _url,
     "code": _code,
-    "template": _template,
     "ldap": _ldap,
     "xpath": _xpath,
+}
+"""Judged against what harmless data would have made of it."""
+
+JUDGES: Mapping[str, Callable[[Attack], Effect]] = {
+    "argv": _argv,
+    "redirect": _redirect,
+    "template": _template,
     "xml": _xml,
     "log": _line_break,
     "header": _line_break,
     "raw_header": _line_break,
     "mail": _line_break,
     "pattern": _pattern,
-    "object": _object,
-    "import": _import,
+    "object": _always,
+    "import": _always,
     "nosql": _nosql,
 }

@@ -156,7 +156,8 @@ def _random(claim: Finding, run: Run) -> str | None:
 
 
 def _refuted(claim: Finding, run: Run) -> str | None:
-    kinds, judged = set(kinds_of(claim)), {*kinds_of(claim), RETURNS.get(claim.cwe or 0, "")}
+    kinds = set(kinds_of(claim)) - {"match"}
+    judged = {*kinds, RETURNS.get(claim.cwe or 0, "")}
     reached = _reached(claim, run, kinds)
     if not reached or not any(reached.values()):
         return None
@@ -166,6 +167,8 @@ def _refuted(claim: Finding, run: Run) -> str | None:
         mine = [item for item in mine if item.call.mode == "attack"]
         for source in sources or {item.source for item in mine}:
             of_source = [item for item in mine if item.source == source]
+            if not of_source and kinds == {"path"} and mine:
+                continue  # the folder, which is the caller's to choose
             if len({item.call.payload for item in of_source}) < FEWEST_PAYLOADS:
                 return None
             tried += of_source

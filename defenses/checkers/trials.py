@@ -8,6 +8,7 @@ from bluecode.defenses.checkers.effects import Attack, Effect, judge
 from bluecode.defenses.checkers.observations import Call, Entry, Observations, Sink
 
 WEB = frozenset({"query", "form", "json", "headers", "cookies", "body", "path", "files"})
+NUMBER = re.compile(r"\b47\d\d\b")  # the guest's numeric markers
 OWN_TO_SCRIPTS = frozenset({"path", "url", "sql"})
 """Kinds that a person who starts a script may choose as a whole."""
 
@@ -36,19 +37,19 @@ class Trial:
         return self.call.doubts == 0
 
 
-def trials(seen: Observations, token: str) -> list[Trial]:
+def trials(seen: Observations, token: str, code: str) -> list[Trial]:
     """Every attack call of the run, judged."""
-    return [trial for entry in seen.entries for trial in _of_entry(entry, token)]
+    return [trial for entry in seen.entries for trial in _of_entry(entry, token, code)]
 
 
-def _of_entry(entry: Entry, token: str) -> Iterator[Trial]:
+def _of_entry(entry: Entry, token: str, code: str) -> Iterator[Trial]:
     benign: list[Sink] = []
     for call in entry.calls:
         if call.mode == "benign":
             benign += call.sinks
             yield from _unprovoked(entry, call, token)
         elif call.mode == "attack":
-            yield from _of_call(entry, call, benign, token)
+            yield from _of_call(entry, call, benign, token, code)
 
 
 def _unprovoked(entry: Entry, call: Call, token: str) -> Iterator[Trial]:
@@ -61,31 +62,33 @@ def _unprovoked(entry: Entry, call: Call, token: str) -> Iterator[Trial]:
             yield Trial(entry, call, sink.kind, Effect.HARM, sink, source=source, whole=whole)
 
 
-def _of_call(entry: Entry, call: Call, benign: Sequence[Sink], token: str) -> Iterator[Trial]:
+def _of_call(
+    entry: Entry, call: Call, benign: Sequence[Sink], token: str, code: str
+) -> Iterator[Trial]:
     found = re.search(rf"{token}([a-z])", call.payload)
     source = ord(found[1]) - 97 if found else -1
     kind = re.sub(r"\d+$", "", call.probe) if call.kind == "return" else call.kind
     trial = Trial(entry, call, kind, Effect.UNKNOWN, source=source)
     arrived = [sink for sink in call.sinks if sink.kind == call.kind]
     for sink in arrived:
-        yield _at_sink(trial, sink, benign, token)
+        yield _at_sink(trial, sink, benign, token, code)
     if not arrived:
         yield replace(trial, stopped=call.ended and (not call.error or call.deliberate))
 
 
-def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str) -> Trial:
+def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str, code: str) -> Trial:
     before = [item for item in benign if item.kind == sink.kind and item.line == sink.line]
     of_source = [item for item in before if trial.source in item.sources] or before
     payload = trial.call.payload
     if trial.source not in sink.sources and token not in sink.text.lower():
-        texts = {item.text for item in before}
-        chosen = len(texts) > 1 and sink.text in texts  # the payload could only choose a constant
+        chosen = _constant(sink, before, code)
         return replace(trial, sink=sink, effect=Effect.NEUTRAL if chosen else Effect.UNKNOWN)
     if sink.detail.get("bound") and token not in sink.text.lower():
         return replace(trial, sink=sink, effect=Effect.NEUTRAL)
     given = str(sink.detail.get("raw", "")) if sink.kind == "path" else sink.text
     whole = given.strip() == payload.strip()[: len(given.strip()) or 1]
-    reference = next((item.text for item in reversed(of_source) if token in item.text.lower()), None)
+    marked = [NUMBER.sub(token + "a", item.text) for item in of_source]
+    reference = next((text for text in reversed(marked) if token in text.lower()), None)
     attack = Attack(
         text=sink.text,
         payload=payload,
@@ -95,6 +98,13 @@ def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str) -> Tr
         detail={**sink.detail, "api": sink.api},
     )
     return replace(trial, sink=sink, effect=judge(trial.kind, attack), whole=whole)
+
+
+def _constant(sink: Sink, before: Sequence[Sink], code: str) -> bool:
+    """Could the payload do no more than choose among the snippet's own texts?"""
+    texts = {item.text for item in before}
+    literal = f'"{sink.text}"' in code or f"'{sink.text}'" in code
+    return bool(sink.text) and (literal or (len(texts) > 1 and sink.text in texts))
 
 
 def _exposed(trial: Trial) -> bool:

@@ -129,19 +129,15 @@ class Driver:
 
     def satisfied(self, entry, hits):
         """Is there nothing claimed here that is still out of reach?"""
-        self.reached |= {kind for _, kind in hits} & self.claimed
-        if not self.concerns(entry):
-            return True
-        return self.claimed <= self.reached
+        self.reached |= {kind for _, kind in hits}
+        open_claims = [claim for claim in self.claims if not self.reached.intersection(claim["kinds"])]
+        return not any(claim["kinds"] and self.concerns(entry, claim) for claim in open_claims)
 
-    def concerns(self, entry):
+    def concerns(self, entry, claim):
         """Could this entry reach a claimed line?"""
-        for claim in self.claims:
-            if entry.first <= claim["last"] and claim["first"] <= entry.last:
-                return True
-            if entry.role != "module" and self.callers(claim) & set(entry.code.co_names):
-                return True
-        return False
+        if entry.first <= claim["last"] and claim["first"] <= entry.last:
+            return True
+        return entry.role != "module" and bool(self.callers(claim) & set(entry.code.co_names))
 
     def callers(self, claim):
         """Names of the functions that hold the claimed line."""
@@ -182,7 +178,9 @@ class Driver:
     def better(self, hits):
         """Did data now reach a claimed kind of sink that it had not reached?"""
         new = {kind for _, kind in self.state.hits} & self.claimed
-        return bool(new - {kind for _, kind in hits})
+        found = new - {kind for _, kind in hits}
+        self.reached |= found
+        return bool(found)
 
     def at_claim(self):
         """Was a claimed line's sink reached, with whatever data?"""
@@ -200,16 +198,15 @@ class Driver:
         pairs = [(names[index], kind, text) for (index, kind), text in hits.items() if index < len(names)]
         if fixed and not {kind for _, kind in hits} & self.claimed:
             pairs += [(name, kind, "") for name in fixed for kind in self.claimed]
-        elif not pairs and self.claimed and self.concerns(entry) and entry.role != "module":
-            pairs = [(ALL, kind, "") for kind in self.claimed if names]
+        elif not pairs and names and entry.role != "module":
+            near = [claim for claim in self.claims if self.concerns(entry, claim)]
+            pairs = [(ALL, kind, "") for kind in {kind for claim in near for kind in claim["kinds"]}]
         bases = [name for name, kind, _ in pairs if kind == "path" and not is_base(name)]
         for name, kind, text in pairs:
             if name in self.sources.typed or (kind == "path" and bases and is_base(name)):
                 continue
             if kind == "match":
                 self.plan_pumps(entry, name, text)
-                continue
-            if name in fixed and text:
                 continue
             self.payloads(entry, name, kind, text, variant, {} if name in fixed else fixed)
 
@@ -238,6 +235,7 @@ class Driver:
         self.calls += 1
         self.state.begin_call()
         self.state.limit = self.state.work + CALL_WORK
+        self.state.pumping = mode == "pump"
         self.sources.begin(name, text, variant, fixed)
         self.world.begin_call()
         self.say("call", mode, name or "", kind, probe, text[:400] if kind != "match" else "")

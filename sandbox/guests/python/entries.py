@@ -104,12 +104,12 @@ class Builder:
     def value(self, name, note, default):
         world, source = self.world, "p:" + name
         label = note if isinstance(note, str) else getattr(note, "__name__", None) or str(note or "")
-        if isinstance(default, Depends) and default.function is not None:
-            return self.depend(default.function)
         if name in REQUESTS or re.search(r"Request$", label):
             return world.request
         if DATABASES.match(name) or re.search(r"Cursor|Connection|Session|Engine|Database", label):
             return world.cursor("db")
+        if isinstance(default, Depends) and default.function is not None:
+            return self.depend(default.function)
         if name in ("response", "resp", "res") and not note:
             return world.response("")
         if name in ("self", "cls"):
@@ -155,9 +155,8 @@ class Builder:
 
     def by_default(self, name, source, default):
         if default is not self and default is not None and not isinstance(default, Depends):
-            if isinstance(default, str):
-                return self.text(source)
-            return default
+            configures = self.depth > 0 or is_base(name)  # a constructor's default, a base folder
+            return self.text(source) if isinstance(default, str) and not configures else default
         if FUNCTIONS.match(name):
             return lambda *args, **_: args[0] if args else None
         if FLAGS.search(name):

@@ -47,6 +47,7 @@ class State:
         self.lines = {}  # line -> kinds reached there, in this call
         self.sinks = 0
         self.doubts = 0
+        self.pumping = False  # a text made for a pattern is on its way
 
     def indexes(self, text):
         """Which sources are visible in a text."""

@@ -120,6 +120,8 @@ class Sources:
         """A text from the snippet itself: what an allow-list may let pass."""
         if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+", text) and re.search("ur[li]|link|next", name):
             return f"https://{text}/{marker}"
+        if re.match(r"https?://", text):
+            return text.rstrip("/") + "/" + marker
         return marker + text if re.fullmatch(r"\.\w{1,5}", text) else text
 
 

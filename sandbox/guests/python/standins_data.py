@@ -236,7 +236,7 @@ def _install_patterns(state, sink):
 
     def told(api, pattern, text=""):
         source = getattr(pattern, "pattern", pattern)
-        given = state.tainted(text)
+        given = state.pumping or state.tainted(text)
         if given or state.tainted(source):
             sink("pattern", api, source)
             if given:

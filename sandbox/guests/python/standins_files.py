@@ -18,6 +18,7 @@ import shutil
 import stat
 import tarfile
 import tempfile
+import types
 import zipfile
 
 CWD = "/srv/app"
@@ -69,8 +70,6 @@ class Disk:
         if path in self.files:
             return bytes(self.files[path])
         extension = posixpath.splitext(path)[1]
-        if extension in (".zip", ".tar", ".gz", ".tgz"):
-            return archive(extension, self.state.token)
         if self.sources.target is not None and self.state.tainted(path):
             return self.sources.payload.encode("utf-8", "replace")
         return TEXTS.get(extension, "first line\nsecond line\n").encode()
@@ -256,10 +255,21 @@ def install(state, sources, sink):
         file = disk.open.get(number)
         return file.read(count) if file is not None else b""
 
+    def archived(extension):
+        def opened_archive(path, mode="r", *args, **keywords):
+            if isinstance(path, (str, os.PathLike)) and "r" in mode:
+                resolved = disk.resolve(path)
+                packed = ".gz" if resolved.endswith("gz") and extension == ".tar" else extension
+                disk.files.setdefault(resolved, archive(packed, state.token))
+            return opened(path, mode, *args, **keywords)
+
+        return opened_archive
+
     builtins.open = io.open = opened
     io.open_code = lambda path: opened(path, "rb")
     io.FileIO = lambda path, mode="r", *_, **__: opened(path, mode.replace("b", "") + "b")
-    tarfile.bltn_open = opened
+    tarfile.bltn_open = archived(".tar")
+    zipfile.io = types.SimpleNamespace(**{**vars(io), "open": archived(".zip")})
     replaced = {
         "open": os_open, "stat": status, "lstat": status, "listdir": listed, "scandir": scanned,
         "remove": forget("os.remove"), "unlink": forget("os.unlink"), "rmdir": forget("os.rmdir"),

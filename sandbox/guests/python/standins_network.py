@@ -25,13 +25,26 @@ def lookup(host):
         return str(ipaddress.ip_address(host))
     except ValueError:
         pass
-    try:
-        return socket.inet_ntoa(socket.inet_aton(host))
-    except (OSError, AttributeError, UnicodeError):
-        pass
+    if (spelled := unusual(host)) is not None:
+        return str(spelled)
     if host.endswith(INTERNAL_SUFFIX):
         return "10.0.0.5"
     return PRIVATE_NAMES.get(host, PUBLIC)
+
+
+def unusual(host):
+    """An address in one of the old spellings that resolvers accept: `2130706433`, `0x7f.1`."""
+    try:
+        parts = [int(part, 0 if part.startswith("0x") else 8 if part[:1] == "0" else 10)
+                 for part in host.split(".")]  # fmt: skip
+    except ValueError:
+        return None
+    if not 1 <= len(parts) <= 4 or any(part < 0 for part in parts):
+        return None
+    number = parts[-1]
+    for at, part in enumerate(parts[:-1]):
+        number += part << (24 - 8 * at)
+    return ipaddress.IPv4Address(number) if number < 2**32 else None
 
 
 class Answer:

@@ -130,8 +130,8 @@ class World:
             folder = seen[:at].rstrip("/") if at > 0 else "/srv"
             text = text.replace("<BASE>", folder.rpartition("/")[2])
         if "<HOST>" in text:
-            hosts = (item for item in self.sources.constants if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+", item))
-            host = next(hosts, "") or urllib.parse.urlsplit(seen).hostname or "example.com"
+            hosts = (re.match(r"(?:https?://)?([\w-]+(?:\.[\w-]+)+)", item) for item in self.sources.constants)
+            host = next((found[1] for found in hosts if found), "") or urllib.parse.urlsplit(seen).hostname or "example.com"
             text = text.replace("<HOST>", host)
         return text
 
