@@ -1,7 +1,7 @@
 """What a worker process gives up before it runs anything: the walls behind WebAssembly's own.
 
-Linux has all of them, other systems only the resource limits. Not promised: a system-call filter,
-or other users' rights; run BlueCode in a container for those.
+Linux has all of them, other systems only the resource limits. Not promised: another user's rights,
+or blindness for files that this user can read; run BlueCode in a container for those.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 import resource
 import signal
 import sys
+
+from bluecode.sandbox.system_calls import forbid_system_calls
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 DATA_BYTES = 1024**3
@@ -23,6 +25,7 @@ def confine(parent: int) -> None:
         follow_parent(parent)
         prctl(PR_SET_NO_NEW_PRIVS, 1)
         prctl(PR_SET_DUMPABLE, 0)
+        forbid_system_calls()
         resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES, DATA_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

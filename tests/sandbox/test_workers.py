@@ -335,7 +335,7 @@ async def test_a_worker_has_no_environment_and_few_rights(
 
         assert b"secret" not in (folder / "environ").read_bytes()
         status = (folder / "status").read_text()
-        assert "NoNewPrivs:\t1" in status
+        assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
         limits = (folder / "limits").read_text()
         assert [line.split()[-3] for line in limits.splitlines() if "core file" in line] == ["0"]
         opened = {path.name: os.readlink(path) for path in (folder / "fd").iterdir()}
