@@ -189,8 +189,9 @@ def _unknown(run: Run, state: State, call: Call) -> Value:
                 state.clear(value)
     if cleaners.named_cleaner(short):
         return Value(tags=_cleared_all(everything), name=name)
-    if call.receiver.tags:
-        return Value(tags=union((call.receiver.tags, weakened(everything))), name=name)
+    if call.callee.tags or call.receiver.tags:
+        own = call.callee.tags if call.method else weakened(call.callee.tags)
+        return Value(tags=union((own or call.receiver.tags, weakened(everything))), name=name)
     if everything:
         return Value(tags=weakened(everything), name=name)
     return Value(name=name)
@@ -337,6 +338,12 @@ def _write(run: Run, state: State, call: Call) -> Value:
     return NOTHING
 
 
+def _members(run: Run, state: State, call: Call) -> Value:
+    """Members of an archive: their names are whatever its maker wrote."""
+    tag = Tag(f"archive@{call.node.lineno}", Level.STORED, line=call.node.lineno)
+    return Value(tags=frozenset({tag}))
+
+
 def _copied(run: Run, state: State, call: Call) -> Value:
     return call.receiver
 
@@ -362,7 +369,8 @@ def _first(run: Run, state: State, call: Call) -> Value:
     if call.name in ("str", "unicode") and is_constant(value) and value.const is not None:
         return constant(str(value.const))
     if call.name in ("str", "unicode"):
-        return value._replace(items=None, fields=None, tags=all_tags(value))
+        plain = cleaned(value._replace(tags=all_tags(value)), frozenset({"nosql"}))
+        return plain._replace(const=value.const)
     return value
 
 
@@ -542,6 +550,7 @@ _METHODS: Mapping[str, _Transfer] = {
     ),
     **dict.fromkeys("resolve absolute".split(), _normal),
     **dict.fromkeys("match fullmatch search finditer".split(), _matched),
+    **dict.fromkeys("infolist namelist getmembers getnames".split(), _members),
     "encode": _encoded,
     "decode": _decoded,
     "replace": _replaced,

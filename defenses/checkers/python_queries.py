@@ -123,7 +123,8 @@ def _executed(run: Run, call: Call) -> None:
 
 def _raw(run: Run, call: Call) -> None:
     """Pieces of SQL in an object mapper: `raw`, `extra`, `RawSQL`, `literal_column`."""
-    for value in call.values:
+    given = call.values if call.last == "extra" else call.args[:1]
+    for value in given:
         pieces = [value, *(value.items or ()), *(held for _, held in value.fields or ())]
         for piece in pieces:
             if not (piece.composed and _is_sql(piece.parts)):

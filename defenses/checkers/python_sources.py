@@ -120,7 +120,7 @@ def request_object(name: str = "request") -> Value:
 
 
 def is_request_name(name: str) -> bool:
-    return name in _REQUEST_MODULES or name.rpartition(".")[2] in ("request", "HTTP_REQUEST")
+    return name in _REQUEST_MODULES or name in ("request", "self.request", "REQUEST")
 
 
 def of_request(attribute: str) -> Value:

@@ -1,0 +1,11 @@
+from django.http import JsonResponse
+
+from shop.models import Product
+
+
+def search(request):
+    term = request.GET.get("term", "")
+    found = Product.objects.raw(
+        "SELECT * FROM shop_product WHERE title LIKE %s", [f"%{term}%"]
+    )
+    return JsonResponse({"titles": [item.title for item in found]})

@@ -1,0 +1,12 @@
+import logging
+
+from flask import Flask, request
+
+app = Flask(__name__)
+log = logging.getLogger(__name__)
+
+
+@app.post("/login")
+def login():
+    log.warning("login failed for %r", repr(request.form["user"]))
+    return {"ok": False}

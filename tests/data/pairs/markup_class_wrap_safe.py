@@ -1,0 +1,5 @@
+from markupsafe import Markup
+
+
+def badge(label):
+    return Markup("<span class='badge'>{}</span>").format(label)

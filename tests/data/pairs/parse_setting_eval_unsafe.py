@@ -1,0 +1,3 @@
+def parse_setting(text):
+    name, _, value = text.partition("=")
+    return name.strip(), eval(value)

@@ -1,0 +1,8 @@
+import pickle
+import socket
+
+
+def receive(host, port):
+    with socket.create_connection((host, port)) as connection:
+        data = connection.recv(65536)
+    return pickle.loads(data)

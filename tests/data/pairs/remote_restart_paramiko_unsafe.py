@@ -1,0 +1,3 @@
+def restart(client, service):
+    stdin, stdout, stderr = client.exec_command(f"systemctl restart {service}")
+    return stdout.read().decode()

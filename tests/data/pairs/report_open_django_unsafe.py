@@ -1,0 +1,6 @@
+from django.http import HttpResponse
+
+
+def report(request, name):
+    with open("reports/" + name) as file:
+        return HttpResponse(file.read(), content_type="text/plain")

@@ -1,0 +1,15 @@
+import os
+
+from flask import Flask, request
+
+app = Flask(__name__)
+
+
+def locate(name):
+    return os.path.join("/srv/docs", name)
+
+
+@app.route("/doc")
+def doc():
+    with open(locate(request.args["doc"])) as file:
+        return {"text": file.read()}

@@ -1,0 +1,5 @@
+import pickle
+
+
+def load_job(message: bytes):
+    return pickle.loads(message)

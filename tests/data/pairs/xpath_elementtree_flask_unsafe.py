@@ -1,0 +1,12 @@
+import xml.etree.ElementTree as ET
+
+from flask import Flask, request
+
+app = Flask(__name__)
+BOOKS = ET.parse("books.xml")
+
+
+@app.route("/book")
+def book():
+    found = BOOKS.find(f".//book[@id='{request.args['id']}']")
+    return {"found": found is not None}
