@@ -93,6 +93,11 @@ class DynamicChecker:
     def __init__(self, sandbox: Runs) -> None:
         self.sandbox = sandbox
 
+    @property
+    def ready(self) -> bool:
+        """Is the sandbox warm?"""
+        return self.sandbox.ready
+
     async def test(self, snippet: Snippet, claims: Sequence[Finding]) -> DynamicReport:
         """Run the snippet. Raises `DetectorError` when the sandbox cannot be used."""
         token = token_of(snippet)
