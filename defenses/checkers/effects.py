@@ -44,6 +44,12 @@ class Attack:
     detail: Mapping[str, Any] | None = None
 
     @property
+    def own(self) -> str:
+        """The marker of the attacked source."""
+        found = re.search(rf"{self.marker}[a-z]", self.payload)
+        return found[0] if found else self.marker
+
+    @property
     def shows(self) -> bool:
         return self.marker in self.text.lower()
 
@@ -134,9 +140,10 @@ def _shell(attack: Attack, reference: str) -> Effect:
 
 
 def _argv(attack: Attack) -> Effect:
+    """Without a shell there is no syntax; whoever names the program may be meant to."""
     words = attack.text.split()
     chosen = bool(words) and attack.marker in words[0].lower()
-    return Effect.HARM if chosen else Effect.NEUTRAL
+    return Effect.OWN if chosen else Effect.NEUTRAL
 
 
 def _xpath(attack: Attack, reference: str) -> Effect:
@@ -230,9 +237,7 @@ def _redirect(attack: Attack) -> Effect:
     host = browser_host(attack.text)
     if host is None:
         return Effect.NEUTRAL
-    if host in ("script", "unreadable") or attack.marker in host:
-        return Effect.HARM
-    return Effect.NEUTRAL
+    return Effect.HARM if host in ("script", "unreadable") or attack.own in host else Effect.NEUTRAL
 
 
 def _url(attack: Attack, reference: str) -> Effect:
@@ -292,6 +297,8 @@ def page_shape(text: str) -> list[str]:
 
 
 def _page(attack: Attack, reference: str) -> Effect:
+    if (attack.detail or {}).get("type") == "collection":
+        return Effect.UNKNOWN  # a function's own data, not a page
     changed = page_shape(attack.text) != page_shape(reference)
     return Effect.HARM if changed else Effect.NEUTRAL
 

@@ -19,6 +19,7 @@ from bluecode.sandbox.outcome import Ended
 
 OBSERVED = 160
 FEWEST_PAYLOADS = 2
+ROOTED = frozenset({"path", "url", "redirect", "return"})
 BUSY: tuple[Ended, ...] = ("out_of_fuel", "timed_out")
 # Code that looks at its own frames, modules or closures could reach the harness and report a
 # defence that is not there; of such code no refutation is believed.
@@ -167,8 +168,8 @@ def _refuted(claim: Finding, run: Run) -> str | None:
         mine = [item for item in mine if item.call.mode == "attack"]
         for source in sources or {item.source for item in mine}:
             of_source = [item for item in mine if item.source == source]
-            if not of_source and kinds == {"path"} and mine:
-                continue  # the folder, which is the caller's to choose
+            if not of_source and mine and kinds <= ROOTED:
+                continue  # the folder or the host, which is the caller's to choose
             if len({item.call.payload for item in of_source}) < FEWEST_PAYLOADS:
                 return None
             tried += of_source

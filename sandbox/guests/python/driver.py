@@ -22,6 +22,10 @@ WRAPS = 3
 WRAPPED = frozenset({"shell", "sql", "code", "path", "url", "redirect", "page", "template"})
 
 
+ROOTED = frozenset({"path", "url", "redirect", "return"})
+"""Kinds whose values lie within a folder or on a host that may be a parameter of its own."""
+
+
 class Driver:
     """One run of one snippet."""
 
@@ -201,9 +205,10 @@ class Driver:
         elif not pairs and names and entry.role != "module":
             near = [claim for claim in self.claims if self.concerns(entry, claim)]
             pairs = [(ALL, kind, "") for kind in {kind for claim in near for kind in claim["kinds"]}]
-        bases = [name for name, kind, _ in pairs if kind == "path" and not is_base(name)]
+        inner = {(kind, is_base(name, kind)) for name, kind, _ in pairs}
         for name, kind, text in pairs:
-            if name in self.sources.typed or (kind == "path" and bases and is_base(name)):
+            beside = kind in ROOTED and (kind, False) in inner
+            if name in self.sources.typed or (beside and is_base(name, kind)):
                 continue
             if kind == "match":
                 self.plan_pumps(entry, name, text)
@@ -258,7 +263,8 @@ class Driver:
         if isinstance(result, (str, bytes, list, tuple, dict)) and entry.role != "module":
             text = plain(result)
             if self.state.indexes(text):
-                self.sink("return", entry.name, text, line=entry.last)
+                kind = type(result).__name__ if isinstance(result, (str, bytes)) else "collection"
+                self.sink("return", entry.name, text, line=entry.last, type=kind)
 
 
 class ModuleEntry:

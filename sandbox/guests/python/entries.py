@@ -13,7 +13,7 @@ import types
 import typing
 
 from recording import SNIPPET, Refusal
-from sources import BASES, Fields, Given
+from sources import BASES, HOSTS, Fields, Given
 from standins_web import Depends, Upload
 
 REQUESTS = frozenset({"request", "req", "http_request", "_request"})
@@ -304,9 +304,9 @@ VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "do_get", "d
                    "do_delete", "dispatch", "do_head"})  # fmt: skip
 
 
-def is_base(name):
-    """A parameter that names a folder the caller chooses, not a file within it."""
-    return bool(BASES.search(name.rpartition(":")[2]))
+def is_base(name, kind="path"):
+    """A parameter that names the folder or host that the caller chooses, not what lies within."""
+    return bool((BASES if kind == "path" else HOSTS).search(name.rpartition(":")[2]))
 
 
 def deliberate(error):

@@ -81,7 +81,7 @@ def plain(value, depth=3):
     if isinstance(value, (list, tuple, set, frozenset)) and depth:
         return " ".join(plain(item, depth - 1) for item in list(value)[:20])
     if isinstance(value, dict) and depth:
-        pairs = list(value.items())[:20]
+        pairs = list(dict.items(value))[:20]
         return " ".join(f"{plain(key, 1)}={plain(item, depth - 1)}" for key, item in pairs)
     try:
         return str(value)

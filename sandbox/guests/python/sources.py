@@ -54,8 +54,9 @@ BASES = re.compile(
     r"|dirname|basedir|base_?path|dir_path|output_dir|upload_folder|allowed\w*)(?:$|_)",
     re.IGNORECASE,
 )
-SECRETS = re.compile(
-    r"passw|pwd|secret|token|session|otp|nonce|salt|api_?key|credential|reset|csrf|pin(?:$|_)",
+HOSTS = re.compile(
+    r"(?:^|_)(?:domain|host|hostname|server|origin|site|base|root|api_url|base_url|allowed\w*|trusted\w*"
+    r"|endpoint|endpoint_url)(?:$|_)",
     re.IGNORECASE,
 )
 

@@ -362,6 +362,24 @@ def missing_modules(unknown):
         module.__getattr__ = lambda attribute, name=name: member(unknown, name, attribute)
         module.__path__ = []
         sys.modules[name] = module
+    for name, kind in (("bz2", "BZ2File"), ("lzma", "LZMAFile")):
+        sys.modules[name].LZMAError = OSError
+        setattr(sys.modules[name], kind, NeverPacked)  # `tarfile.open` tries each packing in turn
+
+
+class NeverPacked:
+    """A packed file of a kind that this build cannot read."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def read(self, *_):
+        raise OSError("not a packed file")
+
+    seek = tell = read
+
+    def close(self):
+        return None
 
 
 def member(unknown, module, attribute):

@@ -30,10 +30,10 @@ class Markup(str):
         return Markup(str.__mod__(self, tuple(escape(item) for item in values)))
 
     def __add__(self, other):
-        return Markup(str(self) + escape(other))
+        return Markup(str.__add__(self, escape(other)))
 
     def __radd__(self, other):
-        return Markup(escape(other) + str(self))
+        return Markup(str.__add__(escape(other), self))
 
     def join(self, items):
         return Markup(str.join(self, [escape(item) for item in items]))

@@ -20,7 +20,7 @@ import standins_template
 import standins_web
 from driver import Driver, install_watch
 from recording import State, make_recorder, plain
-from sources import Sources
+from sources import HOSTS, Sources
 from unknown import make_finder, make_unknown
 
 MODULE_NAMES = frozenset(
@@ -131,7 +131,10 @@ class World:
             text = text.replace("<BASE>", folder.rpartition("/")[2])
         if "<HOST>" in text:
             hosts = (re.match(r"(?:https?://)?([\w-]+(?:\.[\w-]+)+)", item) for item in self.sources.constants)
-            host = next((found[1] for found in hosts if found), "") or urllib.parse.urlsplit(seen).hostname or "example.com"
+            given = (name for name in self.sources.names if HOSTS.search(name.rpartition(":")[2]))
+            chosen = next((found[1] for found in hosts if found), "")
+            chosen = chosen or next((self.sources.text(name) for name in given), "")
+            host = chosen or urllib.parse.urlsplit(seen).hostname or "example.com"
             text = text.replace("<HOST>", host)
         return text
 
