@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio.abc import ByteReceiveStream, TaskGroup
@@ -60,6 +61,7 @@ class Sandbox:
         self._queue = queue
         self._wait = wait
         self._waiting = 0
+        self._closed = False
         self._guests: dict[str, Path] = {}
         self._workers: set[WorkerProcess] = set()
         self._give, self._take = anyio.create_memory_object_stream[WorkerProcess](size)
@@ -152,16 +154,26 @@ class Sandbox:
         try:
             recording = await worker.run(program, limits)
         except WorkerLost:
-            self._tasks.start_soon(self._replace, worker)
+            self._care(self._replace, worker)
             raise
         except SandboxUnavailable:
-            self._give.send_nowait(worker)
+            self._free(worker)
             raise
         except BaseException:  # cancelled: the guest still runs
-            self._tasks.start_soon(self._settle, worker)
+            self._care(self._settle, worker)
             raise
-        self._give.send_nowait(worker)
+        self._free(worker)
         return recording
+
+    def _free(self, worker: WorkerProcess) -> None:
+        if not self._closed:
+            self._give.send_nowait(worker)
+
+    def _care(
+        self, how: Callable[[WorkerProcess], Coroutine[Any, Any, None]], worker: WorkerProcess
+    ) -> None:
+        if not self._closed:  # then all workers are stopped already
+            self._tasks.start_soon(how, worker)
 
     async def _worker(self) -> WorkerProcess:
         if self._failure is not None and not self._guests:
@@ -215,7 +227,7 @@ class Sandbox:
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 self._workers.add(worker)
-                self._give.send_nowait(worker)
+                self._free(worker)
                 self._warm.set()
                 return
 
@@ -231,9 +243,10 @@ class Sandbox:
         except WorkerLost:
             await self._replace(worker)
         else:
-            self._give.send_nowait(worker)
+            self._free(worker)
 
     async def _stop(self) -> None:
+        self._closed = True
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as tasks:
                 for worker in self._workers:

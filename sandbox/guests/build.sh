@@ -20,22 +20,27 @@ export LC_ALL=C SOURCE_DATE_EPOCH=1700000000 ZIG_GLOBAL_CACHE_DIR="$work/zig-cac
 export CPYTHON="$work/cpython" PATH="$work/bin:$PATH"
 emulation="-D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_GETPID -D_WASI_EMULATED_PROCESS_CLOCKS"
 emulated="-lwasi-emulated-signal -lwasi-emulated-getpid -lwasi-emulated-process-clocks"
+# SOCK_RAW: CPython's socket module wants the number, though no such socket can be made.
 # The path map keeps WORK's name out of the guest, so that the digest does not depend on it.
 flags="-O2 -g0 $emulation -fno-sanitize=undefined -Wno-unused-command-line-argument \
 -Wno-date-time -DSOCK_RAW=3 -ffile-prefix-map=$work=. -I$work/prefix/include"
 
-step() { # name, function: runs the function unless it finished before
-    [ -f "$work/done-$1" ] || { echo "== $1" && "$2" && touch "$work/done-$1"; }
+step() { # runs the function of that name unless it finished before
+    if [ -f "$work/done-$1" ]; then return; fi
+    echo "== $1"
+    "$1" # no condition around it: `set -e` would not hold inside
+    touch "$work/done-$1"
 }
 
 unpack() {
     (cd "$sources" && sha256sum -c "$here/sources.sha256")
     mkdir -p "$work/bin" "$work/prefix/lib" "$work/prefix/include"
     while read -r _ tarball; do
-        name=${tarball%%_*}
-        mkdir -p "$work/${name%3.13}" && tar -xf "$sources/$tarball" -C "$work/${name%3.13}" --strip-components=1
+        folder=$work/${tarball%%_*}
+        mkdir -p "$folder"
+        tar -xf "$sources/$tarball" -C "$folder" --strip-components=1
     done < "$here/sources.sha256"
-    mv "$work/python" "$work/cpython"
+    mv "$work/python3.13" "$work/cpython"
 }
 
 wrappers() {
@@ -121,13 +126,13 @@ pack() {
     done
 }
 
-step unpack unpack
-step wrappers wrappers
-step native native
-step zlib zlib
-step sqlite sqlite
-step configure configure
-step interpreter interpreter
-step reactor reactor
-step library library
-step pack pack
+step unpack
+step wrappers
+step native
+step zlib
+step sqlite
+step configure
+step interpreter
+step reactor
+step library
+step pack
