@@ -184,7 +184,7 @@ def _unknown(run: Run, state: State, call: Call) -> Value:
     short = call.last
     if names_check(short) and call.node.args and not call.method.startswith("get"):
         # `validate(x)` as a statement: unknown code that raises, or whose outcome is used.
-        if short.startswith(("validate", "check", "ensure", "assert", "verify", "require")):
+        if short.lstrip("_").startswith(("validate", "check", "verify")):
             for value in call.values:
                 state.clear(value)
     if cleaners.named_cleaner(short):
@@ -349,7 +349,7 @@ def _copied(run: Run, state: State, call: Call) -> Value:
 
 
 def _read(run: Run, state: State, call: Call) -> Value:
-    return Value(tags=call.receiver.tags, name=f"{call.name}()")
+    return Value(tags=call.callee.tags or call.receiver.tags, name=f"{call.name}()")
 
 
 def _safe_substitute(run: Run, state: State, call: Call) -> Value:
@@ -573,7 +573,7 @@ _METHODS: Mapping[str, _Transfer] = {
 _FUNCTIONS: Mapping[str, _Transfer] = {
     **dict.fromkeys(
         "str unicode bytes bytearray sorted reversed iter next tuple frozenset max min copy.copy "
-        "copy.deepcopy os.fspath os.path.expanduser os.path.expandvars urllib.parse.unquote "
+        "copy.deepcopy compile os.fspath os.path.expanduser os.path.expandvars urllib.parse.unquote "
         "urllib.parse.unquote_plus html.unescape base64.b64encode io.StringIO io.BytesIO "
         "base64.b64decode memoryview django.utils.encoding.force_str typing.cast "
         "asyncio.wait_for".split(),

@@ -102,6 +102,8 @@ def attribute_of(run: Run, base: Value, name: str) -> Value:
     known = python_sources.of_name(full)
     if known is not None:
         return known
+    if name in ("data", "cleaned_data") and "form" in base.name.lower() and not base.tags:
+        return source(f"request.form.{name}", Level.REQUEST, name=full)
     if python_sources.is_request_name(full) and not base.tags:
         return python_sources.request_object()
     return _plain_attribute(base, name, full)

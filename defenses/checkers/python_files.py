@@ -46,7 +46,16 @@ def _inside_base(call: Call, path: Value) -> bool:
     return False
 
 
+def _access(run: Run, call: Call) -> None:
+    """`os.access` asks now what may be different when the file is opened."""
+    if call.node.args:
+        run.frame.asked.add(ast.dump(call.node.args[0]))
+
+
 def _first(run: Run, call: Call) -> None:
+    if call.last == "open" and call.node.args:
+        if run.frame.asked and ast.dump(call.node.args[0]) in run.frame.asked:
+            run.claim("race_condition", call.node, 0.6)
     _used(run, call, call.argument(0, "file") or call.argument(0, "path"))
     _temporary_literal(run, call)
 
@@ -173,6 +182,8 @@ def _judge_mode(
 
 def _umask(run: Run, call: Call) -> None:
     mask = call.argument(0)
+    if run.frame.targets:
+        return  # The usual way to read the mask: set it, then set it back.
     if mask is not None and is_constant(mask) and mask.const == 0:
         run.claim("loose_permissions", call.node, 0.65)
 
@@ -211,6 +222,7 @@ CALLS: Mapping[str, Look] = {
     "flask.send_from_directory": _from_folder,
     "bottle.static_file": _static_file,
     **dict.fromkeys("tempfile.mktemp os.tempnam os.tmpnam".split(), _guessable_name),
+    "os.access": _access,
     "shutil.unpack_archive": _unpack_any,
     **dict.fromkeys("os.chmod os.fchmod os.lchmod".split(), _mode_set),
     "os.umask": _umask,

@@ -5,12 +5,11 @@ a part is never passed off as the whole.
 """
 
 import ast
-import io
 import re
-import tokenize
 import warnings
 from dataclasses import dataclass
 
+from bluecode.defenses.checkers.python_layout import Layout, layout, scaffold
 from bluecode.defenses.verdict import DetectorError
 
 _PROMPT = re.compile(r"^\s*(?:>>>|\.\.\.|In \[\d+\]:)(?: |$)")
@@ -84,7 +83,7 @@ _PYTHON2 = (
         r"\1print(\2)",
     ),
     (re.compile(r"^(\s*)except\s+(.+?)\s*,\s*(\w+)\s*:", re.M), r"\1except \2 as \3:"),
-    (re.compile(r"^(\s*)raise\s+([\w.]+)\s*,\s*(.+)$", re.M), r"\1raise \2(\3)"),
+    (re.compile(r"^(\s*)raise\s+([\w.]+)\s*,\s*(?=\S)", re.M), r"\1raise \2 from "),
     (re.compile(r"^(\s*)exec\s+([^(=\s].*?)(?:\s+in\s+.+)?$", re.M), r"\1exec(\2)"),
     (re.compile(r"\bur(?=['\"])"), "r"),
     (re.compile(r"(?<![\w.])0([0-7]+)(?![\w.])"), r"0o\1"),
@@ -128,24 +127,57 @@ def _levelled(text: str) -> Parsed | None:
 
 
 def _mended(text: str) -> Parsed:
-    """Close what was cut off; leave out the lines that cannot be read, and count them."""
-    first = next((line for line in text.split("\n") if line.strip()), "")
-    shift = 1 if first[:1] in (" ", "\t") else 0
-    lines = (["if True:"] if shift else []) + text.split("\n")
+    """Complete what was cut off on either side; leave out lines that cannot be read, and count."""
+    for candidate, shift in _completed(text):
+        tree = _tree(candidate)
+        if tree is not None and _says_something(tree):
+            return Parsed(tree, shift=shift)
+    candidate, shift = _completed(text)[0]
+    lines = candidate.split("\n")
+    count = len(lines)
     dropped = 0
     for _ in range(_ATTEMPTS):
         candidate = _closed("\n".join(lines))
         tree = _tree(candidate)
         if tree is not None and _says_something(tree):
             return Parsed(tree, shift=shift, dropped=dropped)
-        where = _error_line(candidate, len(lines))
-        if where is None or dropped > len(lines) // 2:
+        where = _error_line(candidate, count)
+        if where is None or where < shift or dropped > count // 2:
             break
         lines[where] = _emptied(lines[where])
         dropped += 1
     raise DetectorError(
         "the code cannot be read as Python, not even in part", unchecked="syntax"
     )
+
+
+def _completed(text: str) -> list[tuple[str, int]]:
+    """The piece with what must have stood around it, likeliest first, and the lines added."""
+    found = layout(text)
+    candidates = [_framed(text, found)]
+    if found.loose_end is not None:
+        line, bracket = found.loose_end
+        opened = f"_{_OPENERS[bracket]}" if bracket != "}" else "_ = {"
+        rest = [item for item in found.lines if item.number > line]
+        indent = " " * (rest[0].indent if rest else 0)
+        added = f"{indent}{opened}\n{text}"
+        framed, shift = _framed(added, layout(added))
+        candidates.append((framed, shift + 1))
+    if found.open_quote:
+        inside = f"{found.open_quote}\n{text}"
+        later = layout(inside)
+        indent = " " * (later.lines[1].indent if len(later.lines) > 1 else 0)
+        framed, shift = _framed(indent + inside, layout(indent + inside))
+        candidates.append((framed, shift + 1))
+    return candidates
+
+
+_OPENERS = {")": "(", "]": "["}
+
+
+def _framed(text: str, found: Layout) -> tuple[str, int]:
+    above = scaffold(found)
+    return _closed("\n".join([*above, text])), len(above)
 
 
 def _says_something(tree: ast.Module) -> bool:
@@ -178,36 +210,33 @@ def _emptied(line: str) -> str:
 def _closed(text: str) -> str:
     """Text with its open strings and brackets closed and its last block filled."""
     ended = text.rstrip()
-    for _ in range(2):
-        stack, quote = _open_brackets(ended)
-        if quote:
-            ended += quote
-            continue
-        ended = ended.rstrip().removesuffix(",") if stack else ended
-        ended += "".join(_BRACKETS[bracket] for bracket in reversed(stack))
-        break
-    last = ended.split("\n")[-1]
-    if last.rstrip().endswith(":"):
-        indent = last[: len(last) - len(last.lstrip())]
-        return f"{ended}\n{indent}    pass\n"
+    found = layout(ended)
+    if found.open_quote:
+        ended += found.open_quote
+        found = layout(ended)
+    if found.open_brackets:
+        ended = ended.rstrip().removesuffix(",")
+        if ended.endswith(("=", "+", "and", "or", "%")):
+            ended += " None"
+    ended += "".join(_BRACKETS[bracket] for bracket in reversed(found.open_brackets))
+    last = found.lines[-1] if found.lines else None
+    if last is not None and _opens_block(ended.split("\n")[last.number :]):
+        head = ended if ended.rstrip().endswith(":") else f"{ended}:"
+        return f"{head}\n{' ' * (last.indent + 4)}pass\n"
+    if last is not None and last.text.startswith(("try:",)):
+        return f"{ended}\n"
     return ended + "\n"
 
 
-def _open_brackets(text: str) -> tuple[list[str], str]:
-    """Brackets that stay open at the end, and the quotes of a string that does."""
-    stack: list[str] = []
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type != tokenize.OP:
-                continue
-            if token.string in _BRACKETS:
-                stack.append(token.string)
-            elif stack and token.string == _BRACKETS[stack[-1]]:
-                stack.pop()
-    except tokenize.TokenError as error:
-        if "string" in str(error.args[0]):
-            odd_double, odd_single = text.count('"""') % 2, text.count("'''") % 2
-            return stack, '"""' if odd_double else "'''" if odd_single else ""
-    except (IndentationError, SyntaxError):
-        return stack, ""
-    return stack, ""
+_BLOCK = re.compile(r"^\s*(?:if|elif|else|for|while|with|try|except|finally|def|class|async)\b")
+
+
+def _opens_block(lines: list[str]) -> bool:
+    """Whether the last statement is a header whose block was cut off."""
+    if _BLOCK.match(lines[0]) is None:
+        return lines[-1].rstrip().endswith(":") and len(lines) == 1
+    text = "\n".join(lines)
+    depth = layout(text)
+    return not re.search(r":[ \t]*\S[^\n]*$", text) or text.rstrip().endswith(":") or bool(
+        depth.open_brackets
+    )

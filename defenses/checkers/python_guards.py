@@ -21,6 +21,7 @@ from bluecode.defenses.checkers.python_values import (
 _ALPHABET_TESTS = frozenset("isdigit isalnum isalpha isnumeric isdecimal isidentifier".split())
 _PATH = frozenset({"path"})
 _URL = frozenset({"url"})
+_PATH_CHECKS = ("os.path.commonpath()", "os.path.commonprefix()", "os.path.dirname()")
 
 
 def assume(run: Run, state: State, test: ast.expr, truth: bool) -> None:
@@ -108,12 +109,12 @@ def _equality(
     for value, other in ((left, right), (right, left)):
         if not equal:
             continue
-        if is_constant(other) and other.const is not None and other.const != "":
+        if value.name in _PATH_CHECKS or _normal(value):
+            state.clear(value, _PATH, parent=True)
+        elif is_constant(other) and other.const is not None and other.const != "":
             _allowed(state, value)
         elif value.name.endswith((".netloc", ".hostname", ".host")):
             state.clear(value, _URL, parent=True)
-        elif value.name in ("os.path.commonpath()", "os.path.dirname()") or _normal(value):
-            state.clear(value, _PATH, parent=True)
     if equal and _empty(right) and left.name.endswith((".netloc", ".scheme")):
         state.clear(left, ("url",), parent=True)
 

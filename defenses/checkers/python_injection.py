@@ -95,17 +95,25 @@ def run_by_name(run: Run, call: Call) -> None:
     if not found & (_STRONG | _WEAK):
         return
     command = call.args[0]
-    lead = command.parts[0] if command.composed else None
-    if not isinstance(lead, str) or not _COMMAND.match(lead):
-        return
-    program = lead.split()[0].rpartition("/")[2]
-    if not (found & _STRONG or program in _KNOWN_COMMANDS or _called_command(call.node.args[0])):
+    if call.last[:1].isupper() or not _is_command(call, command, found):
         return
     tags = live(call, command, "shell")
     level = max((tag.level for tag in tags), default=Level.NONE)
     if level is not Level.NONE:
         weight = {Level.REQUEST: 0.8, Level.PARAMETER: 0.62}.get(level, 0.52)
         run.claim("command_injection", call.node, weight, level)
+
+
+def _is_command(call: Call, command: Value, found: frozenset[str]) -> bool:
+    """Whether text glued together reads as a command, or is called one."""
+    if not command.composed:
+        return False
+    named = _called_command(call.node.args[0])
+    lead = command.parts[0]
+    if not isinstance(lead, str) or not _COMMAND.match(lead):
+        return named and any(isinstance(part, str) and " " in part for part in command.parts)
+    program = lead.split()[0].rpartition("/")[2]
+    return bool(found & _STRONG) or named or program in _KNOWN_COMMANDS
 
 
 def _called_command(node: ast.expr) -> bool:
@@ -121,6 +129,12 @@ def _evaluated(run: Run, call: Call) -> None:
 def _imported(run: Run, call: Call) -> None:
     tags = [tag for tag in live(call, call.argument(0), "name") if tag.level is Level.REQUEST]
     report(run, call, "dynamic_import", scores.ONLY_REQUESTS, tags)
+
+
+def _environment_template(run: Run, call: Call) -> None:
+    """`environment.from_string(text)`; other classes have a method of that name too."""
+    if words(call.receiver.name) & {"env", "environment", "jinja", "jinja2", "engine", "engines"}:
+        _template(run, call)
 
 
 def _template(run: Run, call: Call) -> None:
@@ -201,7 +215,7 @@ CALLS: Mapping[str, Look] = {
         _replaced_process,
     ),
     **dict.fromkeys(
-        "eval exec compile execfile builtins.eval builtins.exec pandas.eval numexpr.evaluate "
+        "eval exec execfile builtins.eval builtins.exec pandas.eval numexpr.evaluate "
         "sympy.sympify sympy.parse_expr code.interact".split(),
         _evaluated,
     ),
@@ -220,7 +234,7 @@ CALLS: Mapping[str, Look] = {
 }
 METHODS: Mapping[str, Look] = {
     **dict.fromkeys("exec_command getoutput getstatusoutput".split(), _shell_method),
-    "from_string": _template,
+    "from_string": _environment_template,
     "format": _formatted,
     **dict.fromkeys("runsource runcode".split(), _evaluated),
     **dict.fromkeys("match search fullmatch findall finditer sub".split(), _pattern),

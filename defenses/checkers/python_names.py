@@ -30,7 +30,7 @@ _NOT_SECRET = frozenset(
     "label prompt error message min max size index id ids regex pattern input expires expiry ttl "
     "lifetime placeholder env var param help text title tokenizer limit usage validator form "
     "strength counter timeout salt enabled required valid invalid public pub prefix suffix "
-    "separator kind class format location endpoint algorithm algo".split()
+    "allow allowed separator kind class format location endpoint algorithm algo".split()
 )
 _CHECKER = frozenset(
     "valid validate validated validator safe allowed allow permitted whitelisted whitelist "
@@ -112,6 +112,8 @@ def names_config(name: str) -> bool:
 def hash_weight(names: tuple[str, ...]) -> float:
     """How likely a broken hash matters, by the names around it."""
     found = frozenset().union(*(words(name) for name in names)) if names else frozenset()
+    if found & {"ws", "websocket", "git", "etag", "gravatar", "guid"}:
+        return 0.3
     if found & _SENSITIVE_HASH:
         return 0.8
     return 0.3 if found & _CHECKSUM else 0.55

@@ -365,13 +365,6 @@ _SETTINGS = {
         "A protocol is used that sends credentials in clear text.",
         "use SSH, SFTP, FTPS or TLS",
     ),
-    "unbounded_read": Rule(
-        "Input read without a limit",
-        400,
-        LOW,
-        "Data from {source} decides how much memory or time is used.",
-        "set an upper bound before reading or allocating",
-    ),
     "hidden_text_direction": Rule(
         "Invisible characters that reorder the code",
         1007,

@@ -3,10 +3,9 @@
 import ast
 from collections.abc import Callable, Mapping
 
-from bluecode.defenses.checkers.python_injection import live
 from bluecode.defenses.checkers.python_names import words
 from bluecode.defenses.checkers.python_state import Call, Function, Run
-from bluecode.defenses.checkers.python_values import Level, Value, is_constant
+from bluecode.defenses.checkers.python_values import Value, is_constant
 
 _OLD = ("PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1", "TLSv1", "SSLv3")
 _UNVERIFIED = 0.82
@@ -132,14 +131,6 @@ def _clear_text(run: Run, call: Call) -> None:
     run.claim("cleartext_protocol", call.node, 0.55)
 
 
-def _sized(run: Run, call: Call) -> None:
-    """A repetition or buffer whose size a client decides."""
-    size = call.argument(0)
-    tags = [tag for tag in live(call, size, "size") if tag.level is Level.REQUEST]
-    if tags:
-        run.claim("unbounded_read", call.node, 0.5, Level.REQUEST)
-
-
 Look = Callable[[Run, Call], None]
 
 CALLS: Mapping[str, Look] = {
@@ -159,7 +150,6 @@ CALLS: Mapping[str, Look] = {
     "ssl.wrap_socket": _wrapped,
     "ssl.SSLContext": _context,
     **dict.fromkeys("telnetlib.Telnet ftplib.FTP".split(), _clear_text),
-    "bytearray": _sized,
 }
 METHODS: Mapping[str, Look] = {
     "set_missing_host_key_policy": _host_keys,

@@ -188,8 +188,9 @@ def parameters(run: Run, function: Function, level: Level, owner: str, kind: str
         found[positional[0].arg] = Value(name="self")
         positional = positional[1:]
     typed = _route_types(function)
+    siblings = frozenset(argument.arg for argument in positional)
     for argument in [*positional, *spec.kwonlyargs]:
-        found[argument.arg] = _parameter(argument, level, kind, typed)
+        found[argument.arg] = _parameter(argument, level, kind, typed, siblings)
     for rest in (spec.vararg, spec.kwarg):
         if rest is not None:
             found[rest.arg] = source(f"param {rest.arg}", _risen(level, kind))
@@ -204,11 +205,15 @@ def _risen(level: Level, kind: str) -> Level:
     return Level.REQUEST if kind in ("html", "json", "object", "chat") else level
 
 
-def _parameter(argument: ast.arg, level: Level, kind: str, typed: Mapping[str, str]) -> Value:
+def _parameter(
+    argument: ast.arg, level: Level, kind: str, typed: Mapping[str, str], siblings: frozenset[str]
+) -> Value:
     name = argument.arg
     annotation = "" if argument.annotation is None else _annotation(argument.annotation)
     last = annotation.rpartition(".")[2]
-    if name in ("request", "req", "REQUEST") or last in _REQUEST_TYPES:
+    if name in ("request", "REQUEST") or last in _REQUEST_TYPES:
+        return request_object()
+    if name == "req" and (kind or "res" in siblings or "resp" in siblings):
         return request_object()
     if typed.get(name) in ("int", "float", "uuid") or annotation in _SAFE_TYPES:
         return NUMBER
@@ -260,12 +265,39 @@ def unresolved(name: str, line: int) -> Value:
     """A name that the snippet does not define."""
     if is_request_name(name):
         return request_object(name)
+    if name in _BARE:
+        return Value(name=_BARE[name])
     if name in ("event",):
         return source(name, Level.UNKNOWN, name=name)
     if name in MODULES or names_config(name) or name[:1].isupper():
         return Value(name=MODULES.get(name, name))
     return source(f"name {name}", Level.UNKNOWN, name=name, line=line)
 
+
+_BARE: Mapping[str, str] = {
+    **dict.fromkeys(["Popen"], "subprocess.Popen"),
+    **{
+        name: f"{module}.{name}"
+        for module, names in (
+            ("subprocess", "check_output check_call getoutput getstatusoutput"),
+            ("os", "popen"),
+            ("urllib.request", "urlopen urlretrieve"),
+            ("urllib.parse", "urlparse urlsplit quote_plus urljoin"),
+            ("hashlib", "md5 sha1 sha256 sha512"),
+            ("markupsafe", "Markup"),
+            ("django.utils.safestring", "mark_safe"),
+            ("flask", "render_template_string send_file send_from_directory make_response"),
+            ("werkzeug.utils", "secure_filename"),
+            ("random", "randint randrange"),
+            ("shlex", "quote"),
+            ("pathlib", "Path PurePath"),
+            ("lxml", "etree"),
+            ("importlib", "import_module"),
+        )
+        for name in names.split()
+    },
+}
+"""Names that a fragment uses without showing where it has them from."""
 
 MODULES: Mapping[str, str] = {
     **{
@@ -274,7 +306,7 @@ MODULES: Mapping[str, str] = {
             "os sys re subprocess pickle yaml json hashlib random secrets ssl socket tempfile "
             "shutil requests urllib flask django sqlite3 jwt base64 hmac time datetime math "
             "string logging html threading asyncio zipfile tarfile io uuid shelve marshal dill "
-            "commands popen2 paramiko torch joblib numpy pandas httpx aiohttp lxml etree ET "
+            "commands popen2 paramiko torch joblib numpy pandas httpx aiohttp lxml ET "
             "struct copy itertools functools collections pathlib ftplib telnetlib jinja2 "
             "importlib ctypes signal glob getpass traceback types typing inspect"
         ).split()

@@ -155,7 +155,8 @@ class Frame:
     """Names that the current statement assigns or passes to."""
     returns: list["Inlined"] = field(default_factory=list)
     test: bool = False
-    trying: int = 0
+    asked: set[str] = field(default_factory=set)
+    """Files that `os.access` was asked about, as dumped expressions."""
 
 
 class Inlined(NamedTuple):

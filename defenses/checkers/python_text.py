@@ -72,7 +72,7 @@ def formatted(template: Value, positional: Sequence[Value], named: Mapping[str, 
     automatic = 0
     for part in parts_of(template):
         if not isinstance(part, str):
-            pieces.append(part)
+            pieces.extend((part, everything) if everything else (part,))
             continue
         try:
             chunks = list(string.Formatter().parse(part))
