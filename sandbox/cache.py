@@ -18,10 +18,16 @@ KEPT = 4  # compiled guests of some 30 MB each; other versions may still be runn
 
 
 def default_folder() -> Path:
-    """`$XDG_CACHE_HOME/bluecode`, or `~/.cache/bluecode`."""
+    """`$XDG_CACHE_HOME/bluecode`, or `~/.cache/bluecode`.
+
+    Raises `SandboxUnavailable` for a user who has neither."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
-    return root / "bluecode"
+    if os.path.isabs(base):
+        return Path(base) / "bluecode"
+    try:
+        return Path.home() / ".cache" / "bluecode"
+    except RuntimeError as error:
+        raise SandboxUnavailable("this user has no home folder; name a cache folder") from error
 
 
 class Cache:

@@ -130,5 +130,5 @@ def processor_features() -> bytes:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:
         return b""
-    wanted = ("flags", "Features", "model name")
+    wanted = ("flags", "Features")
     return "\n".join(sorted({line for line in lines if line.startswith(wanted)})).encode()

@@ -88,7 +88,7 @@ class Sandbox:
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
             sandbox = cls(tasks, size, queue, wait)
-            tasks.start_soon(sandbox._start, cache or default_folder(), harness, report)
+            tasks.start_soon(sandbox._start, cache, harness, report)
             try:
                 yield sandbox
             except Exception as error:  # the block's own, raised below: the group would wrap it
@@ -204,9 +204,9 @@ class Sandbox:
 
     # --- the workers' lives ---
 
-    async def _start(self, folder: Path, harness: Path | None, report: Report) -> None:
+    async def _start(self, folder: Path | None, harness: Path | None, report: Report) -> None:
         try:
-            self._guests = await prepared(folder, harness, report)
+            self._guests = await prepared(Cache(folder or default_folder()), harness, report)
         except SandboxUnavailable as unavailable:
             self._failure = unavailable
             self._warm.set()
@@ -255,23 +255,23 @@ class Sandbox:
         self._take.close()
 
 
-async def prepared(folder: Path, harness: Path | None, report: Report) -> dict[str, Path]:
+async def prepared(cache: Cache, harness: Path | None, report: Report) -> dict[str, Path]:
     """The compiled guest of each language, built if it is not in the cache."""
     return {
-        language.name: await prepare(language, folder, harness, report)
+        language.name: await prepare(language, cache, harness, report)
         for language in LANGUAGES.values()
     }
 
 
-async def prepare(language: Language, folder: Path, harness: Path | None, report: Report) -> Path:
-    cache = Cache(folder)
+async def prepare(language: Language, cache: Cache, harness: Path | None, report: Report) -> Path:
     source = await anyio.to_thread.run_sync(GuestSource.load, language, harness)
     key = await anyio.to_thread.run_sync(source.key)
     found = cache.find(key)
     if found is not None:
         return found
-    command = [sys.executable, "-I", "-m", "bluecode.sandbox.builder", str(folder), language.name]
-    await build([*command, *([str(harness)] if harness else [])], report)
+    command = [sys.executable, "-I", "-m", "bluecode.sandbox.builder"]
+    command += [str(cache.folder), language.name, *([str(harness)] if harness else [])]
+    await build(command, report)
     found = cache.find(key)
     if found is None:
         raise SandboxUnavailable(f"the `{language.name}` guest was built, but not as expected")

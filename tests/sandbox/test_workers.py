@@ -324,6 +324,21 @@ async def test_a_worker_that_talks_rubbish_is_lost(code: str, reason: str) -> No
         await worker.stop()
 
 
+LIGHT = [
+    ("bluecode.sandbox.worker", ["anyio", "asyncio", "numpy", "openai", "importlib.metadata"]),
+    ("bluecode.sandbox.workers", ["wasmtime"]),
+]
+
+
+@pytest.mark.parametrize(("module", "heavy"), LIGHT)
+def test_neither_side_loads_what_only_the_other_needs(module: str, heavy: list[str]) -> None:
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 @pytest.mark.skipif(not LINUX, reason="reads /proc")
 async def test_a_worker_has_no_environment_and_few_rights(
     open_sandbox: OpenSandbox, monkeypatch: pytest.MonkeyPatch
