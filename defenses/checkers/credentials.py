@@ -39,9 +39,7 @@ _ASSIGNED = re.compile(
     r"auth[_-]?key|client[_-]?secret)[\w-]*)['\"]?\s*(?::=|=>|=|:)\s*(?:[A-Za-z]+\s*\(\s*)?"
     r"(['\"`])([^'\"`\n]{8,})\2"
 )
-_URL = re.compile(
-    r"\b[a-z][a-z0-9+.-]*://([^\s:/@'\"]*):([^\s/@'\"]{2,})@[\w.\[-]", re.I
-)
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://([^\s:/@'\"]*):([^\s/@'\"]{2,})@[\w.\[-]", re.I)
 _PLACEHOLDER = re.compile(
     r"(?i)^$|x{3,}|\*{3,}|\.{3}|<.*>|\{.*\}|\$\{?\w|%\(?\w|your|example|change[_-]?(?:me|it|this)|"
     r"placeholder|dummy|sample|redacted|insert|replace|todo|fixme|n/?a$|^none$|^null$|^test|"
@@ -114,9 +112,10 @@ def _private_score(text: str, end: int) -> float:
 
 
 def _is_example(key: str) -> bool:
-    return bool(re.search(r"(?i)example|xxxx|0{8}|1234567890|abcdefgh|test", key)) or entropy(
-        key[4:]
-    ) < 2.5
+    return (
+        bool(re.search(r"(?i)example|xxxx|0{8}|1234567890|abcdefgh|test", key))
+        or entropy(key[4:]) < 2.5
+    )
 
 
 def entropy(text: str) -> float:

@@ -92,9 +92,7 @@ def _evaluated(run: Run, state: State, node: ast.Call) -> Call:
             keywords.append((keyword.arg, value))
         else:
             keywords.extend(value.fields or (("**", value),))
-    return Call(
-        node, callee.name, method, receiver, callee, tuple(args), tuple(keywords), state
-    )
+    return Call(node, callee.name, method, receiver, callee, tuple(args), tuple(keywords), state)
 
 
 def _own(run: Run, state: State, call: Call) -> Value:
@@ -132,9 +130,7 @@ def _instance(run: Run, state: State, call: Call, node: ast.ClassDef) -> Value:
     made = Value(name=f"{node.name}()", code=node, marks=frozenset({"instance"}))
     maker = find_method(run, node.name, "__init__")
     if maker is not None:
-        run.walker.invoke(
-            run, state, Invocation(maker, call.args, call.keywords, made, node.name)
-        )
+        run.walker.invoke(run, state, Invocation(maker, call.args, call.keywords, made, node.name))
         names = [argument.arg for argument in maker.args.args[1:]]
     else:
         names = [
@@ -293,9 +289,7 @@ def _items(run: Run, state: State, call: Call) -> Value:
     one = Value(tags=tags)
     if call.receiver.fields is not None:
         values = blend(value for _, value in call.receiver.fields)
-        return Value(
-            tags=tags, items=(sequence((NOTHING, values)),), marks=frozenset({"repeated"})
-        )
+        return Value(tags=tags, items=(sequence((NOTHING, values)),), marks=frozenset({"repeated"}))
     return Value(tags=tags, items=(sequence((one, one)),), marks=frozenset({"repeated"}))
 
 
@@ -327,7 +321,9 @@ def _append(run: Run, state: State, call: Call) -> Value:
         known = base.fields is not None and (given.fields is not None or not call.args)
         state.names[key] = base._replace(tags=tags, fields=tuple(fields.items()) if known else None)
     elif call.values:
-        state.names[key] = Value(tags=union((base.tags, *map(all_tags, call.values))), name=base.name)
+        state.names[key] = Value(
+            tags=union((base.tags, *map(all_tags, call.values))), name=base.name
+        )
     return NOTHING
 
 
@@ -436,9 +432,7 @@ def _matched(run: Run, state: State, call: Call) -> Value:
 
 def _enumerated(run: Run, state: State, call: Call) -> Value:
     inner = iterated(call.args[0]) if call.args else NOTHING
-    return Value(
-        tags=inner.tags, items=(sequence((NUMBER, inner)),), marks=frozenset({"repeated"})
-    )
+    return Value(tags=inner.tags, items=(sequence((NUMBER, inner)),), marks=frozenset({"repeated"}))
 
 
 def _zipped(run: Run, state: State, call: Call) -> Value:
@@ -494,8 +488,10 @@ def _random(run: Run, state: State, call: Call) -> Value:
 
 def _environment(run: Run, state: State, call: Call) -> Value:
     default = call.argument(1, "default")
-    return Value(name="os.environ.get()") if default is None else Value(
-        tags=default.tags, name="os.environ.get()"
+    return (
+        Value(name="os.environ.get()")
+        if default is None
+        else Value(tags=default.tags, name="os.environ.get()")
     )
 
 
@@ -540,9 +536,7 @@ _METHODS: Mapping[str, _Transfer] = {
     ),
     **dict.fromkeys("copy decrypt json to_dict dict tostring".split(), _copied),
     **dict.fromkeys("split rsplit splitlines partition rpartition".split(), _split),
-    **dict.fromkeys(
-        "append extend insert add update setdefault appendleft put".split(), _append
-    ),
+    **dict.fromkeys("append extend insert add update setdefault appendleft put".split(), _append),
     **dict.fromkeys(
         "read readline readlines read1 readall getlist get_json get_data stream group groups "
         "findall groupdict decode_json multi_items".split(),

@@ -115,6 +115,9 @@ _HAZARDS: Mapping[str, str] = {
 }
 """Characters that a danger needs: text without them cannot do it."""
 
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+"""Code without any of them computes numbers and nothing else."""
+
 _REPLACED: Mapping[str, frozenset[str]] = {
     "\n": frozenset({"header", "log"}),
     "\r": frozenset({"header", "log"}),
@@ -152,9 +155,17 @@ def without_pattern(pattern: str) -> frozenset[str]:
 
 def matching(pattern: str) -> frozenset[str]:
     """Dangers gone once the whole text is known to match the pattern."""
-    return frozenset(
+    gone = {
         danger for danger, characters in _HAZARDS.items() if not lets_through(pattern, characters)
-    )
+    }
+    return frozenset(gone if lets_through(pattern, _LETTERS) else gone | {"code"})
+
+
+def alphabet(allowed: str) -> frozenset[str]:
+    """Dangers gone once the text is known to hold only these characters."""
+    known = set(allowed)
+    gone = {danger for danger, characters in _HAZARDS.items() if known.isdisjoint(characters)}
+    return frozenset(gone if known & set(_LETTERS) else gone | {"code"})
 
 
 def replaced(old: str) -> frozenset[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bluecode.defenses.checkers import python_sinks, python_sources
+from bluecode.defenses.checkers.python_names import names_config
 from bluecode.defenses.checkers.python_state import Run, State
 from bluecode.defenses.checkers.python_text import interpolated, percent
 from bluecode.defenses.checkers.python_values import (
@@ -53,7 +54,7 @@ def dotted(node: ast.expr) -> str:
 
 
 def _constant(run: Run, state: State, node: ast.Constant) -> Value:
-    return NOTHING if node.value is Ellipsis else constant(node.value)  # type: ignore[arg-type]
+    return NOTHING if node.value is Ellipsis else constant(node.value)
 
 
 def _name(run: Run, state: State, node: ast.Name) -> Value:
@@ -131,7 +132,7 @@ def _of_self(run: Run, base: Value, name: str) -> Value:
     held = run.fields.get(owner, {}).get(name)
     if held is not None:
         return held
-    if python_sources.names_config(name) or name.isupper():
+    if names_config(name) or name.isupper():
         return Value(name=f"self.{name}")
     return source(f"self.{name}", Level.FIELD, name=f"self.{name}")
 
@@ -170,7 +171,8 @@ def _subscript(run: Run, state: State, node: ast.Subscript) -> Value:
         return _sliced(base)
     index = evaluate(run, state, node.slice)
     if "request" in base.marks:
-        return source(f"request>{index.const}", Level.REQUEST, name="request[]")
+        key = index.const if isinstance(index.const, str) else "item"
+        return source(f"request>{key}", Level.REQUEST, name="request[]")
     return element(base, index)
 
 
@@ -198,7 +200,9 @@ def element(base: Value, index: Value) -> Value:
     word = str(key) if isinstance(key, (str, int)) else "item"
     name = f"{base.name}[]" if base.name else ""
     part = piece(base, word)
-    marks = frozenset({"extension"}) if base.name.endswith(("splitext()", "split()")) else part.marks
+    marks = (
+        frozenset({"extension"}) if base.name.endswith(("splitext()", "split()")) else part.marks
+    )
     return part._replace(name=name, marks=marks)
 
 
@@ -337,7 +341,7 @@ def _named(run: Run, state: State, node: ast.NamedExpr) -> Value:
 
 
 def _sequence(run: Run, state: State, node: ast.List | ast.Tuple | ast.Set) -> Value:
-    items = []
+    items: list[Value] = []
     for element_node in node.elts:
         value = evaluate(run, state, element_node)
         if isinstance(element_node, ast.Starred):
@@ -369,9 +373,7 @@ def _comprehension(
 ) -> Value:
     branch = _generated(run, state, node.generators)
     value = branch.bake(evaluate(run, branch, node.elt))
-    return Value(
-        tags=all_tags(value), items=(value,), marks=frozenset({"repeated"}), name="list"
-    )
+    return Value(tags=all_tags(value), items=(value,), marks=frozenset({"repeated"}), name="list")
 
 
 def _dict_comprehension(run: Run, state: State, node: ast.DictComp) -> Value:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from bluecode.defenses.checkers import python_scores as scores
 from bluecode.defenses.checkers.python_injection import live
 from bluecode.defenses.checkers.python_state import Call, Run
-from bluecode.defenses.checkers.python_values import Level, Tag, Value, all_tags, is_constant
+from bluecode.defenses.checkers.python_values import Level, Value, all_tags, is_constant
 
 _TEMPORARY = re.compile(r"^(?:/tmp|/var/tmp|/dev/shm|[cC]:\\[tT]emp)[/\\]")
 _EVERYONE_WRITES = 0o002
@@ -195,7 +195,6 @@ def _created(run: Run, call: Call) -> None:
         run, call, call.argument(index, "mode"), _argument_node(call, index, "mode"), 0.6, 0.0
     )
     _used(run, call, call.argument(0, "path"))
-
 
 
 Look = Callable[[Run, Call], None]

@@ -6,12 +6,13 @@ the walk stays linear in the size of the snippet.
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from bluecode.defenses.checkers import python_calls, python_guards, python_sinks, python_sources
 from bluecode.defenses.checkers.python_expressions import bind, dotted, evaluate, iterated
 from bluecode.defenses.checkers.python_names import names_check
 from bluecode.defenses.checkers.python_state import (
+    Cleared,
     Frame,
     Function,
     Inlined,
@@ -70,34 +71,33 @@ def walk_module(run: Run, tree: ast.Module) -> None:
 
 
 def _register(run: Run, tree: ast.Module) -> None:
+    """Note what the snippet defines, calls and imports, in one pass."""
     called: set[str] = set()
+    imported: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            if isinstance(node.func, ast.Name):
-                called.add(node.func.id)
-            elif isinstance(node.func, ast.Attribute) and dotted(node.func).startswith("self."):
-                called.add(node.func.attr)
+            called.add(_called_name(node.func))
         elif isinstance(node, ast.ClassDef):
             run.classes[node.name] = node
-            run.methods[node.name] = {
-                item.name: item
-                for item in node.body
-                if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))
-            }
-    for item in tree.body:
-        if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            run.functions[item.name] = item
-    run.called = frozenset(called)
-    run.imports = frozenset(
-        name.split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Import, ast.ImportFrom))
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-        )
-    )
+            run.methods[node.name] = {item.name: item for item in node.body if _is_function(item)}
+        elif isinstance(node, ast.Import):
+            imported.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").split(".")[0])
+    run.functions.update({item.name: item for item in tree.body if _is_function(item)})
+    run.called, run.imports = frozenset(called), frozenset(imported)
+
+
+def _called_name(function: ast.expr) -> str:
+    if isinstance(function, ast.Name):
+        return function.id
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        return function.attr if function.value.id in ("self", "cls") else ""
+    return ""
+
+
+def _is_function(node: ast.stmt) -> TypeGuard[Function]:
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
 
 
 def execute(run: Run, state: State, body: Sequence[ast.stmt]) -> None:
@@ -143,9 +143,7 @@ def _defaults(run: Run, state: State, function: Function) -> None:
     ]
     for argument, default in pairs:
         if default is not None:
-            python_sinks.named(
-                run, state, default, argument.arg, evaluate(run, state, default)
-            )
+            python_sinks.named(run, state, default, argument.arg, evaluate(run, state, default))
 
 
 def _fields(state: State) -> dict[str, Value]:
@@ -286,9 +284,7 @@ def _function(run: Run, state: State, node: Function) -> None:
 
 def _class(run: Run, state: State, node: ast.ClassDef) -> None:
     state.names[node.name] = Value(name=node.name, code=node)
-    methods = [
-        item for item in node.body if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))
-    ]
+    methods = [item for item in node.body if _is_function(item)]
     inside = state.copy()
     before = set(inside.names)
     execute(run, inside, [item for item in node.body if item not in methods])
@@ -439,12 +435,23 @@ def _if(run: Run, state: State, node: ast.If) -> None:
 
 def _for(run: Run, state: State, node: ast.For | ast.AsyncFor) -> None:
     item = iterated(evaluate(run, state, node.iter))
+    passed: list[Cleared] = []
 
     def once(branch: State) -> None:
         bind(run, branch, node.target, item)
         execute(run, branch, node.body)
+        if not branch.dead:
+            passed.append(branch.cleared)
 
     _loop(run, state, once)
+    if (
+        passed
+        and passed[0] - state.cleared
+        and not any(isinstance(n, (ast.Continue, ast.Break)) for n in ast.walk(node))
+    ):
+        # Every element went through the checks, or the loop was left for good.
+        roots = tuple(tag.root for tag in all_tags(item))
+        state.cleared |= frozenset(one for one in passed[0] if one[0].startswith(roots))
     execute(run, state, node.orelse)
 
 
@@ -462,9 +469,7 @@ def _while(run: Run, state: State, node: ast.While) -> None:
     execute(run, state, node.orelse)
 
 
-def _loop(
-    run: Run, state: State, once: Callable[[State], None], *, endless: bool = False
-) -> None:
+def _loop(run: Run, state: State, once: Callable[[State], None], *, endless: bool = False) -> None:
     """Walk a body once, and once more where it changed what it starts from."""
     run.breaks.append([])
     try:

@@ -77,7 +77,10 @@ def _unprompted(line: str) -> str:
 _PYTHON2 = (
     (re.compile(r"^(\s*)print\s+>>\s*([\w.]+)\s*,?(.*?),?\s*$", re.M), r"\1print(\3, file=\2)"),
     (re.compile(r"^(\s*|.*?:\s+)print\s*$", re.M), r"\1print()"),
-    (re.compile(r"^(\s*|[^#'\"\n]*:\s+)print[ \t]+(?![=(.\[)])(.+?),?[ \t]*$", re.M), r"\1print(\2)"),
+    (
+        re.compile(r"^(\s*|[^#'\"\n]*:\s+)print[ \t]+(?![=(.\[)])(.+?),?[ \t]*$", re.M),
+        r"\1print(\2)",
+    ),
     (
         re.compile(r"^(\s*)print[ \t]+(\(.*\)[ \t]*[%.+].*|\(.*\),.*)$", re.M),
         r"\1print(\2)",
@@ -146,9 +149,7 @@ def _mended(text: str) -> Parsed:
             break
         lines[where] = _emptied(lines[where])
         dropped += 1
-    raise DetectorError(
-        "the code cannot be read as Python, not even in part", unchecked="syntax"
-    )
+    raise DetectorError("the code cannot be read as Python, not even in part", unchecked="syntax")
 
 
 def _completed(text: str) -> list[tuple[str, int]]:
@@ -237,6 +238,8 @@ def _opens_block(lines: list[str]) -> bool:
         return lines[-1].rstrip().endswith(":") and len(lines) == 1
     text = "\n".join(lines)
     depth = layout(text)
-    return not re.search(r":[ \t]*\S[^\n]*$", text) or text.rstrip().endswith(":") or bool(
-        depth.open_brackets
+    return (
+        not re.search(r":[ \t]*\S[^\n]*$", text)
+        or text.rstrip().endswith(":")
+        or bool(depth.open_brackets)
     )

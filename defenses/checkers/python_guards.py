@@ -43,7 +43,7 @@ def assume(run: Run, state: State, test: ast.expr, truth: bool) -> None:
 
 
 def _assume_all(run: Run, state: State, test: ast.BoolOp, truth: bool) -> None:
-    """`and` that holds, or `or` that fails, settles every operand; the others settle what all do."""
+    """`and` that holds and `or` that fails settle every operand, the others what all share."""
     if isinstance(test.op, ast.And) is truth:
         for operand in test.values:
             assume(run, state, operand, truth)
@@ -67,9 +67,7 @@ def _compared(run: Run, state: State, test: ast.Compare, truth: bool) -> None:
         _equality(run, state, left, right, test, truth is isinstance(operator, (ast.Eq, ast.Is)))
 
 
-def _membership(
-    state: State, left: Value, right: Value, container: ast.expr, inside: bool
-) -> None:
+def _membership(state: State, left: Value, right: Value, container: ast.expr, inside: bool) -> None:
     if inside and _trusted(right):
         _allowed(state, left)
     elif not inside and left.literal is not None:
@@ -95,8 +93,8 @@ def _allowed(state: State, value: Value) -> None:
 
 def _without(state: State, text: str, value: Value) -> None:
     """The value does not contain a text."""
-    if text in ("..", "/", "../", "\\") or text == "..":
-        state.clear(value, _PATH)
+    if text in ("..", "/", "../", "\\"):
+        state.clear(value, _PATH, parent=value.name.endswith((".name", ".filename")))
     elif text in ("\n", "\r", "\r\n"):
         state.clear(value, ("header", "log"))
     elif text == "__":
@@ -193,9 +191,10 @@ def _method_check(
         if truth:
             state.clear(receiver, ("upload",))
         return True
-    if name == "is_absolute":
+    if name == "issubset" and truth and arguments and arguments[0].literal:
+        state.clear(receiver, cleaners.alphabet(arguments[0].literal))
         return True
-    return False
+    return name == "is_absolute"
 
 
 def _prefix(state: State, receiver: Value, arguments: list[Value]) -> None:
@@ -227,18 +226,33 @@ def _each(run: Run, state: State, node: ast.expr, name: str, truth: bool) -> Non
     branch = state.copy()
     if isinstance(generator.target, ast.Name):
         branch.names[generator.target.id] = _element(evaluate(run, state, generator.iter))
+    if _spelled(run, state, branch, node.elt, truth):
+        return
     before = branch.cleared
     assume(run, branch, node.elt, truth)
-    if branch.cleared == before and _literal_marks(node, generator):
+    if branch.cleared == before and _literal_marks(generator):
         _blocked_characters(run, state, node, generator)
     state.cleared |= branch.cleared
+
+
+def _spelled(run: Run, state: State, branch: State, test: ast.expr, truth: bool) -> bool:
+    """`character in "abc"` for each one: the text has only the dangers of that alphabet."""
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1):
+        return False
+    if not isinstance(test.ops[0], ast.In if truth else ast.NotIn):
+        return False
+    letters = evaluate(run, branch, test.comparators[0]).literal
+    if letters is None:
+        return False
+    state.clear(evaluate(run, branch, test.left), cleaners.alphabet(letters))
+    return True
 
 
 def _element(value: Value) -> Value:
     return Value(tags=value.tags, parts=value.parts if is_constant(value) else ())
 
 
-def _literal_marks(node: ast.AST, generator: ast.comprehension) -> bool:
+def _literal_marks(generator: ast.comprehension) -> bool:
     return isinstance(generator.iter, (ast.Constant, ast.Tuple, ast.List, ast.Set))
 
 
@@ -257,9 +271,7 @@ def _blocked_characters(
             _without(state, mark, value)
 
 
-def _pattern(
-    state: State, full: str, callee: Value, call: str, arguments: list[Value]
-) -> None:
+def _pattern(state: State, full: str, callee: Value, call: str, arguments: list[Value]) -> None:
     compiled = not full.startswith("re.") or full.startswith("re.compile()")
     if compiled:
         pattern = callee.field("pattern")

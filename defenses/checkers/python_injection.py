@@ -12,7 +12,9 @@ from bluecode.defenses.checkers.python_values import Level, Tag, Value, all_tags
 
 _SHELLS = frozenset("sh bash zsh dash ksh cmd cmd.exe powershell pwsh".split())
 _COMMAND = re.compile(r"^\s*[\w./~-]+(?:\s|$)")
-_STRONG = frozenset("cmd command commands shell ssh cli popen sudo sh system exec subprocess".split())
+_STRONG = frozenset(
+    "cmd command commands shell ssh cli popen sudo sh system exec subprocess".split()
+)
 _WEAK = frozenset("run exec execute call output getoutput check spawn remote".split())
 _HARMLESS = frozenset(
     "print format join info debug warning error exception log append write write_line "
@@ -151,9 +153,7 @@ def _formatted(run: Run, call: Call) -> None:
     if any(isinstance(part, str) and "{" in part for part in call.receiver.parts):
         return
     tags = [
-        tag
-        for tag in call.state.live(call.receiver.tags, "template")
-        if tag.level is Level.REQUEST
+        tag for tag in call.state.live(call.receiver.tags, "template") if tag.level is Level.REQUEST
     ]
     if tags:
         run.claim("format_injection", call.node, 0.6, Level.REQUEST)

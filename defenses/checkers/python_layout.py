@@ -4,7 +4,6 @@ Reads characters only, so that it works on text that no parser accepts.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 _OPENING, _CLOSING = "([{", ")]}"
@@ -46,19 +45,20 @@ def layout(text: str) -> Layout:
     for number, line in enumerate(text.split("\n")):
         if not stack and not quote and line.strip() and not line.lstrip().startswith("#"):
             starts.append(Line(number, len(line) - len(line.lstrip()), line.strip()))
-        for character, quote in _outside_strings(line, quote):
-            if character in _OPENING and character:
+        brackets, quote = _outside_strings(line, quote)
+        for character in brackets:
+            if character in _OPENING:
                 stack.append(character)
-            elif character in _CLOSING and character:
-                if stack and stack[-1] == _PAIR[character]:
-                    stack.pop()
-                elif loose is None and not stack:
-                    loose = (number, character)
+            elif stack and stack[-1] == _PAIR[character]:
+                stack.pop()
+            elif loose is None and not stack:
+                loose = (number, character)
     return Layout(tuple(starts), "".join(stack), quote, loose)
 
 
-def _outside_strings(line: str, quote: str) -> Iterator[tuple[str, str]]:
-    """Each bracket outside strings and comments with the triple quote open behind it."""
+def _outside_strings(line: str, quote: str) -> tuple[str, str]:
+    """The brackets outside strings and comments, and the triple quote that is open at the end."""
+    found = ""
     index = 0
     while index < len(line):
         if quote:
@@ -78,9 +78,9 @@ def _outside_strings(line: str, quote: str) -> Iterator[tuple[str, str]]:
             index = _string_end(line, index)
             continue
         if character in _OPENING or character in _CLOSING:
-            yield character, quote
+            found += character
         index += 1
-    yield "", quote
+    return found, quote
 
 
 def _string_end(line: str, start: int) -> int:

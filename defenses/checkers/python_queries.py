@@ -11,7 +11,7 @@ from bluecode.defenses.checkers import python_scores as scores
 from bluecode.defenses.checkers.python_injection import live, report
 from bluecode.defenses.checkers.python_names import words
 from bluecode.defenses.checkers.python_state import Call, Run
-from bluecode.defenses.checkers.python_values import Level, Part, Tag, Value, all_tags
+from bluecode.defenses.checkers.python_values import Level, Part, Tag, Value
 
 _HOLE = "\0"
 _SQL = re.compile(
@@ -29,7 +29,9 @@ _NAME_PLACE = re.compile(
     r"\b(?:from|into|table|update|join)\s+[`\"\[])\s*$",
     re.I,
 )
-_QUOTED_NAME = re.compile(r"(?:\b(?:from|into|table|update|join|by|column)\s+|[.,(]\s*)[`\"\[]$", re.I)
+_QUOTED_NAME = re.compile(
+    r"(?:\b(?:from|into|table|update|join|by|column)\s+|[.,(]\s*)[`\"\[]$", re.I
+)
 _VALUE_PLACE = re.compile(
     r"(?:['\"%]|[=<>]\s*|\b(?:like|ilike|in|values|between|limit|offset|then|return|is)\b\s*\(?\s*|"
     r"\bvalues\b[^)]*[,(]\s*|\bin\s*\([^)]*)$",
@@ -179,9 +181,7 @@ def _document(run: Run, call: Call) -> None:
             report(run, call, "nosql_injection", scores.QUERY, live(call, value, "nosql"))
         elif any(_structured(tag) for tag in live(call, value, "nosql")):
             run.claim("nosql_injection", call.node, 0.72, Level.REQUEST)
-    if document.fields is None and any(
-        _structured(tag) for tag in live(call, document, "nosql")
-    ):
+    if document.fields is None and any(_structured(tag) for tag in live(call, document, "nosql")):
         run.claim("nosql_injection", call.node, 0.78, Level.REQUEST)
 
 
@@ -202,7 +202,9 @@ CALLS: Mapping[str, Look] = {
 METHODS: Mapping[str, Look] = {
     **dict.fromkeys("execute executemany executescript execute_sql".split(), _executed),
     **dict.fromkeys("raw extra literal_column RawSQL".split(), _raw),
-    **dict.fromkeys("search_s search_st search_ext search_ext_s paged_search simple_bind_s".split(), _ldap),
+    **dict.fromkeys(
+        "search_s search_st search_ext search_ext_s paged_search simple_bind_s".split(), _ldap
+    ),
     "search": _search,
     "xpath": _xpath,
     **dict.fromkeys("find findall findtext iterfind".split(), _find),

@@ -119,9 +119,9 @@ def _single(item: Any) -> int | None:
     """Characters of an item that takes exactly one; None for other items."""
     code, content = item
     if code is codes.LITERAL:
-        return 1 << min(content, 128)
+        return 1 << min(int(content), 128)
     if code is codes.NOT_LITERAL:
-        return _ALL & ~(1 << min(content, 128)) | 1 << 128
+        return _ALL & ~(1 << min(int(content), 128)) | 1 << 128
     if code is codes.ANY:
         return _ALL & ~_NEWLINE
     if code is codes.IN:

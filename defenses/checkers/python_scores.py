@@ -12,7 +12,12 @@ Profile = Mapping[Level, float]
 
 
 def _profile(
-    unknown: float, own: float, private: float, parameter: float, stored: float, typed: float,
+    unknown: float,
+    own: float,
+    private: float,
+    parameter: float,
+    stored: float,
+    typed: float,
     request: float,
 ) -> Profile:
     return {

@@ -64,15 +64,25 @@ def _shows_secret(node: ast.expr) -> bool:
         return False
     return any(
         _shows_secret(child) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)
-    ) or (isinstance(node, ast.JoinedStr) and any(
-        _shows_secret(item.value) for item in node.values if isinstance(item, ast.FormattedValue)
-    ))
+    ) or (
+        isinstance(node, ast.JoinedStr)
+        and any(
+            _shows_secret(item.value)
+            for item in node.values
+            if isinstance(item, ast.FormattedValue)
+        )
+    )
 
 
 def _is_secret(name: str) -> bool:
-    return names_secret(name) and not words(name) & {"tokens", "pass", "token"} or (
-        names_password(name) and "pass" not in words(name)
-    ) or bool(words(name) & {"token"} and words(name) & {"access", "auth", "refresh", "api", "jwt"})
+    return (
+        names_secret(name)
+        and not words(name) & {"tokens", "pass", "token"}
+        or (names_password(name) and "pass" not in words(name))
+        or bool(
+            words(name) & {"token"} and words(name) & {"access", "auth", "refresh", "api", "jwt"}
+        )
+    )
 
 
 def _name_of(node: ast.expr) -> str:
@@ -81,9 +91,7 @@ def _name_of(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def compared(
-    run: Run, node: ast.Compare, operator: ast.cmpop, left: Value, right: Value
-) -> None:
+def compared(run: Run, node: ast.Compare, operator: ast.cmpop, left: Value, right: Value) -> None:
     """`if password == "literal"`: a secret everybody with the code knows."""
     if not isinstance(operator, (ast.Eq, ast.NotEq)):
         return

@@ -1,4 +1,4 @@
-"""Switches set the wrong way: certificates unchecked, debuggers open, cookies bare, limits missing."""
+"""Switches set the wrong way: certificates unchecked, debuggers open, cookies bare."""
 
 import ast
 from collections.abc import Callable, Mapping

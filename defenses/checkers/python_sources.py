@@ -4,15 +4,17 @@ Matched by origin name where the import is seen, by usual names where a fragment
 """
 
 import ast
+import string
 from collections.abc import Mapping
 
-from bluecode.defenses.checkers.python_state import Function, Run
 from bluecode.defenses.checkers.python_names import names_config, names_place
+from bluecode.defenses.checkers.python_state import Function, Run
 from bluecode.defenses.checkers.python_values import (
     NUMBER,
     Level,
     Tag,
     Value,
+    constant,
     source,
 )
 
@@ -111,6 +113,8 @@ def of_call(name: str, method: str, line: int) -> Value | None:
 
 def of_name(name: str) -> Value | None:
     """A module's attribute that holds input."""
+    if name.startswith("string.") and isinstance(getattr(string, name[7:], None), str):
+        return constant(getattr(string, name[7:]))
     level = _NAMES.get(name)
     return None if level is None else source(name, level, name=name)
 
@@ -155,15 +159,17 @@ def _last(node: ast.expr) -> str:
 
 
 def handler_kind(run: Run, function: Function, owner: str) -> str:
-    """What a client gets when the function returns text: `html`, `json`, or empty for no handler."""
+    """What a client gets of a returned text: `html`, `json` or `object`; empty: no handler."""
     decorators = [_decorator(node) for node in function.decorator_list]
     routed = any(word in _ROUTE_WORDS and dotted for word, dotted in decorators)
     if any(word in ("message_handler", "command", "event", "on_message") for word, _ in decorators):
         return "chat"
     if routed:
         return "json" if "fastapi" in run.imports or "aiohttp" in run.imports else "html"
-    if any(word in ("api_view", "view_config", "csrf_exempt", "login_required", "require_POST")
-           for word, _ in decorators):
+    if any(
+        word in ("api_view", "view_config", "csrf_exempt", "login_required", "require_POST")
+        for word, _ in decorators
+    ):
         return "object"
     node = run.classes.get(owner)
     if node is not None and function.name in _VIEW_METHODS and _is_view(node):
@@ -179,7 +185,9 @@ def _decorator(node: ast.expr) -> tuple[str, bool]:
     return _last(target), isinstance(target, ast.Attribute)
 
 
-def parameters(run: Run, function: Function, level: Level, owner: str, kind: str) -> dict[str, Value]:
+def parameters(
+    run: Run, function: Function, level: Level, owner: str, kind: str
+) -> dict[str, Value]:
     """What the parameters hold when nobody in the snippet says otherwise."""
     spec = function.args
     found: dict[str, Value] = {}
@@ -317,4 +325,3 @@ MODULES: Mapping[str, str] = {
     "_pickle": "pickle",
     "ET": "xml.etree.ElementTree",
 }
-

@@ -44,7 +44,9 @@ class State:
     def become(self, other: "State") -> None:
         self.names, self.cleared, self.dead = other.names, other.cleared, other.dead
 
-    def clear(self, value: Value, dangers: Iterable[str] = DANGERS, *, parent: bool = False) -> None:
+    def clear(
+        self, value: Value, dangers: Iterable[str] = DANGERS, *, parent: bool = False
+    ) -> None:
         """Rule out dangers for all sources of the value (with `parent`: of all it is part of)."""
         roots = {tag.root for tag in all_tags(value)}
         if parent:
@@ -97,9 +99,7 @@ def _baked(value: Value, roots: Mapping[str, set[str]]) -> Value:
         return value
     parts = tuple(p if isinstance(p, str) else _baked_tags(p, roots) for p in value.parts)
     items = None if value.items is None else tuple(_baked(item, roots) for item in value.items)
-    fields = (
-        None if value.fields is None else tuple((k, _baked(v, roots)) for k, v in value.fields)
-    )
+    fields = None if value.fields is None else tuple((k, _baked(v, roots)) for k, v in value.fields)
     return value._replace(tags=tags, parts=parts, items=items, fields=fields)
 
 

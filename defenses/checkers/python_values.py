@@ -41,7 +41,7 @@ class Tag(NamedTuple):
     """One source that went into a value."""
 
     root: str
-    """Names the source; parts of it add `>` and a word, so that a check of the whole covers them."""
+    """Names the source; its parts add `>` and a word: a check of the whole covers them."""
     level: Level
     cleared: frozenset[str] = frozenset()
     kind: str = "input"

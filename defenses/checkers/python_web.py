@@ -163,9 +163,12 @@ def _stays(call: Call, target: Value) -> bool:
     """Whether the address cannot leave this site, whatever fills its holes."""
     first = target.parts[0] if target.parts else None
     if isinstance(first, str):
-        return first.startswith(("/", "?", "#")) and first[1:2] not in ("/", "\\", "") or (
-            _HOST_KNOWN.match(first) is not None
-        ) or (first == "/" and len(target.parts) == 1)
+        return (
+            first.startswith(("/", "?", "#"))
+            and first[1:2] not in ("/", "\\", "")
+            or (_HOST_KNOWN.match(first) is not None)
+            or (first == "/" and len(target.parts) == 1)
+        )
     rooted = not call.state.live(target.tags, "not_rooted")
     return bool(target.tags) and rooted and not call.state.live(target.tags, "not_double")
 
@@ -302,7 +305,9 @@ METHODS: Mapping[str, Look] = {
         "HTTPSeeOther HTTPMovedPermanently HTTPTemporaryRedirect redirect_to".split(),
         _redirect,
     ),
-    **dict.fromkeys("get post put patch delete head request stream fetch".split(), _session_request),
+    **dict.fromkeys(
+        "get post put patch delete head request stream fetch".split(), _session_request
+    ),
     **dict.fromkeys("send_header set_header add_header".split(), _header),
     **dict.fromkeys(_LOG_METHODS, _logged),
     "endswith": _host_ending,
