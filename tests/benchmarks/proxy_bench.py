@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -194,7 +193,12 @@ def _litellm(folder: Path, upstream: str, venv: Path) -> Iterator[str]:
     )
     command = [str(venv / "bin" / "litellm"), "--config", str(config), "--port", str(port)]
     command += ["--host", "127.0.0.1", "--telemetry", "False"]
-    extra = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    extra = {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_LOG": "ERROR",
+        # Without keys it need not look any up: the arm is the fastest that it can be.
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+    }
     with _running(command, port, "/health/liveliness", extra) as root:
         yield root
 
@@ -204,32 +208,34 @@ def _running(
     command: list[str], port: int, path: str = "/", extra: dict[str, str] | None = None
 ) -> Iterator[str]:
     """A service in a process of its own, ended at the end."""
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(
-        command, stdout=quiet, stderr=quiet, env={**os.environ, **(extra or {})}
-    )
     root = f"http://127.0.0.1:{port}"
-    try:
-        _wait(process, root + path)
-        yield root
-    finally:
-        process.terminate()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=said, env={**os.environ, **(extra or {})}
+        )
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            if not _answers(process, root + path):
+                said.seek(0)
+                raise RuntimeError(f"{command[0]} does not answer:\n{said.read()[-2000:].decode()}")
+            yield root
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
+def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
     until = time.monotonic() + 120
     while time.monotonic() < until and process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
+                return True
+        except OSError:
             time.sleep(0.1)
-    raise RuntimeError(f"{process.args!r} does not answer at {url}")
+    return False
 
 
 def _free_port() -> int:
