@@ -37,17 +37,13 @@ class Attack:
     payload: str
     marker: str
     """The run's token; in the text it is followed by the letter of its source."""
+    own: str
+    """The marker of the attacked source: the token and its letter."""
     benign: str | None = None
     """At the same sink, under a benign input."""
     whole: bool = False
     """The benign value arrived exactly as it was given."""
     detail: Mapping[str, Any] | None = None
-
-    @property
-    def own(self) -> str:
-        """The marker of the attacked source."""
-        found = re.search(rf"{self.marker}[a-z]", self.payload)
-        return found[0] if found else self.marker
 
     @property
     def shows(self) -> bool:
@@ -249,7 +245,8 @@ def _url(attack: Attack, reference: str) -> Effect:
     if parts.scheme == "file":
         return Effect.HARM
     if not host or host == usual:
-        return Effect.NEUTRAL
+        climbs = "/../" in parts.path  # another resource of the same host: not what was meant
+        return Effect.UNKNOWN if climbs else Effect.NEUTRAL
     if is_private(host) or host.endswith(INTERNAL):
         return Effect.OWN if attack.whole else Effect.HARM
     fixed = usual.rpartition(attack.marker)[2].lstrip("abcdefghijklmnopqrstuvwxyz")

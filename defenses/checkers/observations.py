@@ -34,6 +34,8 @@ class Call:
 
     mode: str
     source: str = ""
+    index: int = 0
+    """Of the attacked source: its letter in markers."""
     kind: str = ""
     probe: str = ""
     payload: str = ""
@@ -96,8 +98,8 @@ def _take(seen: Observations, kind: str, args: Sequence[Any]) -> bool:
             seen.readable = how
         case "entry", [str(name), str(role), int(first), int(last)] if role in ROLES:
             seen.entries.append(Entry(name[:200], role, first, last))
-        case "call", [str(mode), str(source), str(into), str(probe), str(text)] if mode in MODES:
-            return _begin(seen, Call(mode, source, into, probe, text[:TEXT_LIMIT]))
+        case "call", [str(mode), str(name), int(index), str(into), str(probe), str(text)]:
+            return _begin(seen, Call(mode, name, index, into, probe, text[:TEXT_LIMIT]))
         case "sink", [str(into), str(api), int(line), str(text), list(sources), dict(detail)]:
             return _reach(seen, into, api, line, text, sources, detail)
         case "end", [str(error), bool(deliberate), int(line), int(doubts)]:
@@ -117,7 +119,7 @@ def _open_call(seen: Observations) -> Call | None:
 
 
 def _begin(seen: Observations, call: Call) -> bool:
-    if not seen.entries:
+    if not seen.entries or call.mode not in MODES:
         return False
     seen.entries[-1].calls.append(call)
     return True

@@ -35,7 +35,7 @@ PROBES: Mapping[str, Sequence[str]] = {
     "url": (
         "http://169.254.169.254/<T>", "http://127.0.0.1/<T>", "http://localhost/<T>", "http://[::1]/<T>",
         "http://2130706433/<T>", "http://<T>.internal.example/", "http://<HOST>@127.0.0.1/<T>",
-        "file:///etc/<T>", "127.0.0.1/<T>#", "@127.0.0.1/<T>",
+        "file:///etc/<T>", "127.0.0.1/<T>#", "@127.0.0.1/<T>", "../<T>",
     ),
     "code": (
         "__import__('os').system('<T>')", "[].__class__.__<T>__", "'+__import__('os').system('<T>')+'",

@@ -65,10 +65,8 @@ def _unprovoked(entry: Entry, call: Call, token: str) -> Iterator[Trial]:
 def _of_call(
     entry: Entry, call: Call, benign: Sequence[Sink], token: str, code: str
 ) -> Iterator[Trial]:
-    found = re.search(rf"{token}([a-z])", call.payload)
-    source = ord(found[1]) - 97 if found else -1
     kind = re.sub(r"\d+$", "", call.probe) if call.kind == "return" else call.kind
-    trial = Trial(entry, call, kind, Effect.UNKNOWN, source=source)
+    trial = Trial(entry, call, kind, Effect.UNKNOWN, source=call.index)
     arrived = [sink for sink in call.sinks if sink.kind == call.kind]
     for sink in arrived:
         yield _at_sink(trial, sink, benign, token, code)
@@ -93,6 +91,7 @@ def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str, code:
         text=sink.text,
         payload=payload,
         marker=token,
+        own=token + chr(97 + trial.source % 26),
         benign=reference,
         whole=whole and not _exposed(trial),
         detail={**sink.detail, "api": sink.api},

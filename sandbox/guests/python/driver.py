@@ -133,7 +133,9 @@ class Driver:
 
     def satisfied(self, entry, hits):
         """Is there nothing claimed here that is still out of reach?"""
-        self.reached |= {kind for _, kind in hits}
+        names = self.sources.names
+        self.reached |= {kind for index, kind in hits if index < len(names) and not (
+            len(names) > 1 and self.roots(names[index], kind))}  # fmt: skip
         open_claims = [claim for claim in self.claims if not self.reached.intersection(claim["kinds"])]
         return not any(claim["kinds"] and self.concerns(entry, claim) for claim in open_claims)
 
@@ -181,8 +183,10 @@ class Driver:
 
     def better(self, hits):
         """Did data now reach a claimed kind of sink that it had not reached?"""
-        new = {kind for _, kind in self.state.hits} & self.claimed
-        found = new - {kind for _, kind in hits}
+        names = self.sources.names
+        found = {(index, kind) for index, kind in set(self.state.hits) - set(hits)
+                 if kind in self.claimed and index < len(names)}  # fmt: skip
+        found = {kind for index, kind in found if not self.roots(names[index], kind)}
         self.reached |= found
         return bool(found)
 
@@ -205,10 +209,9 @@ class Driver:
         elif not pairs and names and entry.role != "module":
             near = [claim for claim in self.claims if self.concerns(entry, claim)]
             pairs = [(ALL, kind, "") for kind in {kind for claim in near for kind in claim["kinds"]}]
-        inner = {(kind, is_base(name, kind)) for name, kind, _ in pairs}
+        inner = {name for name in names if name not in self.sources.typed}
         for name, kind, text in pairs:
-            beside = kind in ROOTED and (kind, False) in inner
-            if name in self.sources.typed or (beside and is_base(name, kind)):
+            if name in self.sources.typed or (len(inner) > 1 and self.roots(name, kind)):
                 continue
             if kind == "match":
                 self.plan_pumps(entry, name, text)
@@ -230,6 +233,10 @@ class Driver:
                 if any(reached == kind for _, reached in self.state.hits):
                     break
 
+    def roots(self, name, kind):
+        """Does the source name the folder or the host, which the caller may choose?"""
+        return kind in ROOTED and is_base(name, kind)
+
     def plan_pumps(self, entry, name, pattern):
         polynomial = bool(self.claimed & {"match"})
         for text in pumps(pattern, polynomial):
@@ -243,7 +250,8 @@ class Driver:
         self.state.pumping = mode == "pump"
         self.sources.begin(name, text, variant, fixed)
         self.world.begin_call()
-        self.say("call", mode, name or "", kind, probe, text[:400] if kind != "match" else "")
+        index = self.sources.index(name) if name and name != ALL else 0
+        self.say("call", mode, name or "", index, kind, probe, text[:400] if kind != "match" else "")
         ended, chosen, line = "", False, 0
         try:
             self.result(entry, self.world.settle(entry.call()))

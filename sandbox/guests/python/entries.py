@@ -22,7 +22,7 @@ DATABASES = re.compile(
     r"|\w+_(?:conn|connection|cursor|db|session))$"
 )
 FUNCTIONS = re.compile(r"^(?:func|function|fn|callback|cb|predicate|on_\w+|factory|transform)$")
-FLAGS = re.compile(r"^(?:is|has|should|enable|allow|use|with|no)_|^(?:verbose|force|recursive|flag)$")
+FLAGS = re.compile(r"^(?:is|has|should|enable|allow|use|with|no)_|^(?:verbose|force|recursive|flag|shell)$")
 OBJECTS = ("text", "bytes", "fields", "list", "upload", "unknown")
 """Types that an argument without annotation may turn out to need, in the order they are tried."""
 
@@ -160,7 +160,7 @@ class Builder:
         if FUNCTIONS.match(name):
             return lambda *args, **_: args[0] if args else None
         if FLAGS.search(name):
-            return True
+            return name != "shell"
         if name in ("logger", "log", "app", "client", "config", "settings", "ctx", "context"):
             return self.world.unknown(name)
         return self.by_object(name, source)

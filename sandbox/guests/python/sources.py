@@ -47,7 +47,7 @@ SHAPES = (
 )  # fmt: skip
 ALTERNATIVES = (
     "{m}", "{n}", "https://example.com/{m}", "{m}@example.com", "{m}.txt", "BASE64", "HEX",
-    '{{"name": "{m}"}}', "192.0.2.7",
+    '{{"name": "{m}"}}', "192.0.2.7", "HOSTED",
 )  # fmt: skip
 BASES = re.compile(
     r"(?:^|_)(?:base|root|dir|directory|folder|prefix|dest|destination|cwd|home|workdir|storage"
@@ -115,7 +115,18 @@ class Sources:
             return base64.b64encode(f"{marker}======".encode()).decode()
         if shape == "HEX":
             return binascii.hexlify(marker.encode()).decode()
+        if shape == "HOSTED":
+            return self.hosted(name, marker)
         return shape.format(m=marker, n=number)
+
+    def hosted(self, name, marker):
+        """An address on the host that another source names; that source keeps its usual value."""
+        if HOSTS.search(name):
+            return shape_of(name).format(m=marker, n=NUMBER)
+        host = next((item for item in self.names if HOSTS.search(item.rpartition(":")[2])), None)
+        if host is None:
+            return f"https://example.org/{marker}"
+        return f"https://{self.benign(host.rpartition(':')[2], self.index(host))}/{marker}"
 
     def constant(self, text, name, marker):
         """A text from the snippet itself: what an allow-list may let pass."""
