@@ -58,9 +58,12 @@ class Entry:
     first: int
     last: int
     calls: list[Call] = field(default_factory=list)
+    sources: tuple[str, ...] = ()
+    """Names of its sources, in the order of their indexes."""
 
-    def holds(self, line: int) -> bool:
-        return self.first <= line <= self.last
+    def names(self, indexes: Iterable[int]) -> str:
+        """The names of some sources, together."""
+        return " ".join(self.sources[at] for at in indexes if 0 <= at < len(self.sources))
 
 
 @dataclass(slots=True)
@@ -104,6 +107,8 @@ def _take(seen: Observations, kind: str, args: Sequence[Any]) -> bool:
             return _reach(seen, into, api, line, text, sources, detail)
         case "end", [str(error), bool(deliberate), int(line), int(doubts)]:
             return _end(seen, error, deliberate, line, doubts)
+        case "sources", names if seen.entries and all(isinstance(item, str) for item in names):
+            seen.entries[-1].sources = tuple(names)
         case "done", []:
             seen.finished = True
         case ("doubt" | "context" | "flood" | "unreadable"), _:

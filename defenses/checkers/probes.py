@@ -52,7 +52,7 @@ PROBES: Mapping[str, Sequence[str]] = {
     "header": ("<T>\r\nX-Forged: 1", "<T>\nX-Forged: 1"),
     "raw_header": ("<T>\r\nX-Forged: 1", "<T>\nX-Forged: 1"),
     "pattern": ("(<T>+)+$", ".*<T>.*"),
-    "nosql": ("<T>' || '1'=='1",),
+    "nosql": ("<T>", "<T>' || '1'=='1"),
     "import": ("os.<T>",),
     "mail": ("<T>\nBcc: <T>@example.net",),
 }  # fmt: skip

@@ -6,11 +6,11 @@ itself. All else is not testable, silence above all.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bluecode.defenses.checkers.effects import Effect
-from bluecode.defenses.checkers.observations import Observations, Sink
+from bluecode.defenses.checkers.observations import Entry, Observations, Sink
 from bluecode.defenses.checkers.probes import RETURNS, kinds_of
 from bluecode.defenses.checkers.trials import Trial
 from bluecode.defenses.fusion import REFUTABLE
@@ -128,11 +128,37 @@ def _weakness(claim: Finding, run: Run) -> str | None:
             names = sink.detail.get("cwe")
             if not isinstance(names, list) or claim.cwe not in names or not _within(claim, sink.line):
                 continue
-            if sink.kind == "weak" or (sink.kind == "hash" and _SECRETS.search(entry.name)):
+            if sink.kind == "weak" or (sink.kind == "hash" and _secret(run, entry, sink)):
                 return f"{sink.api}: {_one_line(sink.text)}"
-    if claim.cwe == 732:
-        return _permission(claim, run)
-    return _random(claim, run) if claim.cwe in (330, 338) else None
+    shown = _SHOWN.get(claim.cwe or 0)
+    return shown(claim, run) if shown is not None else None
+
+
+def _secret(run: Run, entry: Entry, sink: Sink) -> bool:
+    """Is it a secret that is at stake, by the names of the data, the line or the function?"""
+    lines = run.code.split("\n")
+    line = lines[sink.line - 1] if 0 < sink.line <= len(lines) else ""
+    return bool(_SECRETS.search(f"{entry.name} {entry.names(sink.sources)} {line}"))
+
+
+def _repeated(claim: Finding, run: Run) -> str | None:
+    """The same salt or initialisation vector in each call."""
+    kind = "iv" if claim.cwe in (323, 329, 1204) else "salt"
+    for entry in run.seen.entries:
+        texts = [sink.text for call in entry.calls for sink in call.sinks
+                 if sink.kind == kind and _within(claim, sink.line)]  # fmt: skip
+        if len(texts) > 1 and len(set(texts)) == 1:
+            return f"{entry.name} used the same {kind} {len(texts)} times"
+    return None
+
+
+def _logged(claim: Finding, run: Run) -> str | None:
+    for entry in run.seen.entries:
+        for sink in (sink for call in entry.calls for sink in call.sinks):
+            name = entry.names(sink.sources)
+            if sink.kind == "log" and _within(claim, sink.line) and _SECRETS.search(name):
+                return f"{sink.api} got the value of {name}"
+    return None
 
 
 def _permission(claim: Finding, run: Run) -> str | None:
@@ -148,9 +174,16 @@ def _random(claim: Finding, run: Run) -> str | None:
     for entry in run.seen.entries:
         drawn = [sink for call in entry.calls for sink in call.sinks if sink.kind == "random"]
         here = [sink for sink in drawn if _within(claim, sink.line)]
-        if here and _SECRETS.search(entry.name):
+        if here and _secret(run, entry, here[0]):
             return f"{here[0].api} drew what {entry.name} gives"
     return None
+
+
+_SHOWN: Mapping[int, Callable[[Finding, Run], str | None]] = {
+    330: _random, 338: _random, 340: _random, 732: _permission, 329: _repeated, 323: _repeated,
+    1204: _repeated, 759: _repeated, 760: _repeated, 532: _logged, 312: _logged,
+}  # fmt: skip
+"""What a run can show of weaknesses that no input causes."""
 
 
 # --- Refuted ------------------------------------------------------------------------------------

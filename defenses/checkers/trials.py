@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from bluecode.defenses.checkers.effects import Attack, Effect, judge
 from bluecode.defenses.checkers.observations import Call, Entry, Observations, Sink
 
-WEB = frozenset({"query", "form", "json", "headers", "cookies", "body", "path", "files"})
+WEB = frozenset({"query", "form", "json", "headers", "cookies", "body", "path", "files", "socket"})
 NUMBER = re.compile(r"\b47\d\d\b")  # the guest's numeric markers
 OWN_TO_SCRIPTS = frozenset({"path", "url", "sql"})
 """Kinds that a person who starts a script may choose as a whole."""

@@ -22,6 +22,7 @@ WRAPS = 3
 WRAPPED = frozenset({"shell", "sql", "code", "path", "url", "redirect", "page", "template"})
 
 
+TWICE = frozenset({"iv", "salt"})
 ROOTED = frozenset({"path", "url", "redirect", "return"})
 """Kinds whose values lie within a folder or on a host that may be a parameter of its own."""
 
@@ -108,6 +109,7 @@ class Driver:
         self.begin_entry(entry)
         hits, fixed = self.benign(entry)
         self.attack(entry, hits, fixed)
+        self.say("sources", *self.sources.names)
 
     def exhausted(self):
         return self.calls >= CALLS or self.state.work > RUN_WORK
@@ -117,6 +119,8 @@ class Driver:
         self.builder.objects = 0
         ended = self.call(entry, "benign")
         best, hits = 0, dict(self.state.hits)
+        if any(kinds & TWICE for kinds in self.state.lines.values()):
+            self.call(entry, "benign")  # is it the same again?
         stumbled = ended in ("TypeError", "AttributeError", "KeyError", "IndexError")
         for kind in range(1, len(OBJECTS)):
             if not stumbled or self.exhausted():
@@ -156,6 +160,14 @@ class Driver:
 
     def search(self, entry, hits):
         """Other benign values, by which a claimed sink may be reached."""
+        for kind in range(1, len(OBJECTS)):
+            if not self.may_search():
+                return hits, {}
+            usual, self.builder.objects = self.builder.objects, kind
+            self.call(entry, "benign")
+            if self.better(hits):
+                return dict(self.state.hits), {}
+            self.builder.objects = usual
         for variant in range(len(ALTERNATIVES)):
             if not self.may_search():
                 return hits, {}
@@ -219,13 +231,17 @@ class Driver:
             self.payloads(entry, name, kind, text, variant, {} if name in fixed else fixed)
 
     def payloads(self, entry, name, kind, seen, variant, fixed):
-        benign = "" if name == ALL else self.sources.benign(name.rpartition(":")[2], self.sources.index(name))
+        benign = ""
+        if name != ALL:
+            self.sources.begin(variant=variant)
+            benign = self.sources.benign(name.rpartition(":")[2], self.sources.index(name))
         for at, probe in enumerate(self.probes.get(kind, ())):
-            text = self.world.payload(probe["value"], seen, self.sources.marker(
-                0 if name == ALL else self.sources.index(name)))  # fmt: skip
+            marker = self.sources.marker(0 if name == ALL else self.sources.index(name))
+            text = self.world.payload(probe["value"], seen, marker)
             forms = [text]
             if at < WRAPS and kind in WRAPPED and benign:
-                forms += [benign + text, text + benign]
+                inner = benign.replace(marker, text) if marker in benign else text + benign
+                forms += [inner, benign + text]
             for form in forms:
                 if self.exhausted():
                     return
@@ -248,7 +264,7 @@ class Driver:
         self.state.begin_call()
         self.state.limit = self.state.work + CALL_WORK
         self.state.pumping = mode == "pump"
-        self.sources.begin(name, text, variant, fixed)
+        self.sources.begin(name, text, variant, fixed, kind)
         self.world.begin_call()
         index = self.sources.index(name) if name and name != ALL else 0
         self.say("call", mode, name or "", index, kind, probe, text[:400] if kind != "match" else "")

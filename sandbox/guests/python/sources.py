@@ -48,6 +48,7 @@ SHAPES = (
 ALTERNATIVES = (
     "{m}", "{n}", "https://example.com/{m}", "{m}@example.com", "{m}.txt", "BASE64", "HEX",
     '{{"name": "{m}"}}', "192.0.2.7", "HOSTED",
+    "{m}={m}", "{m}:{m}", "{m},{m}",
 )  # fmt: skip
 BASES = re.compile(
     r"(?:^|_)(?:base|root|dir|directory|folder|prefix|dest|destination|cwd|home|workdir|storage"
@@ -76,8 +77,9 @@ class Sources:
         self.names = []
         self.typed = set()
 
-    def begin(self, target=None, payload="", variant=-1, fixed=None):
+    def begin(self, target=None, payload="", variant=-1, fixed=None, kind=""):
         """A call: benign if there is no target. `fixed` holds values that some sources keep."""
+        self.kind = kind
         self.target = target
         self.payload = payload
         self.variant = variant
@@ -174,6 +176,8 @@ class Fields(dict):
 
     def __missing__(self, key):
         name = f"{self._kind}:{key}"
+        if self._sources.kind == "nosql" and self._kind in ("json", "p") and self._sources.attacked(name):
+            return {"$ne": self._sources.text(name)}
         return Given(self._sources.text(name), self._sources, name)
 
     def __getitem__(self, key):

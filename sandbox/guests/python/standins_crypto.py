@@ -80,7 +80,7 @@ def _install_random(sink):
     for name in PREDICTABLE:
         setattr(random, name, wrap(name, getattr(random, name)))
     count = iter(range(1, 10**9))
-    os.urandom = lambda size: hashlib.sha512(b"%d" % next(count)).digest()[:size].ljust(size, b"\7")
+    os.urandom = random._urandom = lambda size: hashlib.sha512(b"%d" % next(count)).digest()[:size].ljust(size, b"\7")
 
 
 class Key:

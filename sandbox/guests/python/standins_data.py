@@ -105,6 +105,8 @@ def _install_xml(sink):
 
     tree.fromstring = tree.XML = fromstring
     tree.parse = parse
+    for name in ("find", "findall", "findtext", "iterfind"):
+        setattr(tree.ElementTree, name, searched(sink, getattr(tree.ElementTree, name)))
     real_dom = xml.dom.minidom.parseString
     xml.dom.minidom.parseString = lambda text, *_: real_dom(
         without_doctype(told("minidom.parseString", text, False))
@@ -112,8 +114,39 @@ def _install_xml(sink):
     xml.dom.minidom.parse = lambda source, *_: real_dom(
         without_doctype(told("minidom.parse", body(source), False))
     )
+    xml.sax.make_parser = lambda *_: SaxParser(sink)
     xml.sax.parseString = lambda text, *_, **__: told("sax.parseString", text, False) and None
     xml.sax.parse = lambda source, *_, **__: told("sax.parse", body(source), False) and None
+
+
+def searched(sink, real):
+    """A search of `ElementTree` by a path."""
+
+    def search(self, path, *args, **keywords):
+        sink("xpath", "ElementTree." + real.__name__, path)
+        return real(self, path, *args, **keywords)
+
+    return search
+
+
+class SaxParser:
+    """A SAX reader: resolves entities if that was asked for."""
+
+    def __init__(self, sink):
+        self._sink, self._resolves = sink, False
+
+    def setFeature(self, name, state):  # noqa: N802
+        if "external-general" in name:
+            self._resolves = bool(state)
+
+    def parse(self, source):
+        self._sink("xml", "sax.parse", body(source), resolves=self._resolves)
+
+    def _nothing(self, *_):
+        return None
+
+    setContentHandler = setErrorHandler = setProperty = setEntityResolver = _nothing  # noqa: N815
+    setDTDHandler = feed = close = reset = _nothing  # noqa: N815
 
 
 def without_doctype(text):

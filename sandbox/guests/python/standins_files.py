@@ -48,6 +48,13 @@ class Disk:
         self.modes = {}
         self.open = {}
 
+    def told(self, path):
+        """The content of a file that outside data names: outside data too."""
+        if self.sources.target is not None:
+            return self.sources.payload
+        indexes = sorted(self.state.indexes(path))
+        return self.sources.marker(indexes[0]) if indexes else self.state.token
+
     def resolve(self, path):
         if isinstance(path, int):
             return self.open[path].name if path in self.open else f"/dev/fd/{path}"
@@ -70,8 +77,8 @@ class Disk:
         if path in self.files:
             return bytes(self.files[path])
         extension = posixpath.splitext(path)[1]
-        if self.sources.target is not None and self.state.tainted(path):
-            return self.sources.payload.encode("utf-8", "replace")
+        if self.state.tainted(path):  # whoever names the file may have written it
+            return self.told(path).encode("utf-8", "replace")
         return TEXTS.get(extension, "first line\nsecond line\n").encode()
 
 

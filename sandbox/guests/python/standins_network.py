@@ -122,6 +122,14 @@ class Answer:
         return self
 
 
+class Connector:
+    """`aiohttp.TCPConnector`: whether its connections check certificates."""
+
+    def __init__(self, *_, ssl=True, verify_ssl=True, **__):
+        unchecked = ssl is False or verify_ssl is False or getattr(ssl, "unchecked", False)
+        self.verify = not unchecked
+
+
 class Body(dict):
     """Parsed JSON that has any key."""
 
@@ -136,7 +144,7 @@ class Body(dict):
         return self
 
 
-def install(sink):
+def install(sink, sources):
     def told(api, url, **keywords):
         text = plain(getattr(url, "full_url", url))
         unchecked = keywords.get("verify") is False or keywords.get("ssl") is False
@@ -152,11 +160,11 @@ def install(sink):
     urllib.request.urlopen = opener
     urllib.request.urlretrieve = lambda url, *_, **__: (told("urlretrieve", url), {})[:0] or ("/tmp/x", {})
     urllib.request.OpenerDirector.open = lambda self, url, *_, **__: told("opener.open", url)
-    _install_sockets(sink, told)
+    _install_sockets(sink, told, sources)
     return told
 
 
-def _install_sockets(sink, told):
+def _install_sockets(sink, told, sources):
     class Connection:
         secure = False
 
@@ -182,7 +190,7 @@ def _install_sockets(sink, told):
 
     class Socket:
         def __init__(self, *_, **__):
-            pass
+            self._left = 1
 
         def connect(self, address):
             if isinstance(address, tuple):
@@ -195,16 +203,17 @@ def _install_sockets(sink, told):
                 sink("weak", "socket.bind", plain(address), cwe=[605])
 
         def recv(self, *_):
-            return b""
+            self._left -= 1
+            return sources.text("socket:data").encode() if self._left >= 0 else b""
 
         def recvfrom(self, *_):
-            return b"", ("192.0.2.7", 1)
+            return self.recv(), ("192.0.2.7", 1)
 
         def accept(self):
             raise OSError("no one connects")
 
         def makefile(self, *_, **__):
-            return io.BytesIO(b"")
+            return io.BytesIO(self.recv())
 
         def fileno(self):
             return 9
@@ -276,7 +285,8 @@ def providers(unknown, told):
 
             def __init__(self, base_url="", *args, **keywords):
                 self._base = base_url if isinstance(base_url, str) else ""
-                self.verify = keywords.get("verify", True)
+                connector = keywords.get("connector")
+                self.verify = keywords.get("verify", getattr(connector, "verify", True))
                 self.headers, self.cookies, self.auth, self.proxies = {}, {}, None, {}
 
             def _send(self, method, url="", **keywords):
@@ -331,6 +341,7 @@ def providers(unknown, told):
             for name in ("Session", "session", "Client", "AsyncClient", "ClientSession", "PoolManager",
                          "Http", "HTTPClient", "AsyncHTTPClient"):  # fmt: skip
                 setattr(module, name, made)
+            module.TCPConnector = Connector
             errors = ("RequestException", "HTTPError", "ConnectionError", "Timeout", "ClientError",
                       "SSLError", "InvalidURL", "RequestError", "TimeoutException",
                       "HTTPStatusError")  # fmt: skip

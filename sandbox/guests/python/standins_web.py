@@ -15,6 +15,7 @@ from recording import Refusal, plain
 from sources import Fields, Given
 
 HTML = "text/html"
+URL_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
 METHODS = ("route", "get", "post", "put", "patch", "delete", "head", "options", "api_route",
            "websocket", "view", "errorhandler_", "add_url_rule", "add_route", "add_api_route",
            "add_get", "add_post")  # fmt: skip
@@ -312,7 +313,8 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
         target = plain(keywords.get("url", keywords.get("location", keywords.get("to", location))))
         if "\n" in target or "\r" in target:
             raise ValueError("Header values must not contain newline characters.")
-        sink("redirect", "redirect", target)
+        # werkzeug, django and starlette all quote what may not stand in a URL, backslashes too.
+        sink("redirect", "redirect", urllib.parse.quote(target, safe=URL_CHARACTERS))
         return Response(sink, "", "text/plain", 302)
 
     def jsonify(*args, **keywords):

@@ -78,6 +78,10 @@ def make_unknown(state, say, sink, special):
                 sink("sql", self._n, first, also=(args[1:], keywords))
             elif short == "exec_command" and isinstance(first, str):
                 sink("shell", self._n, first)
+            elif short in ("search_s", "search_ext_s", "search_st"):
+                sink("ldap", self._n, args[2] if len(args) > 2 else keywords.get("filterstr", ""))
+            elif short == "xpath" or (short in ("find", "findall") and "[" in plain(first)):
+                sink("xpath", self._n, first, also=keywords)
 
         def __getitem__(self, key):
             if isinstance(key, int) and key > 3:

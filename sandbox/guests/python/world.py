@@ -50,7 +50,7 @@ class World:
         standins_runtime.install(state, self.sources, sink, unknown)
         standins_runtime.install_async_processes(told, None)
         database = standins_database.install(state, sink, unknown)
-        reach = standins_network.install(sink)
+        reach = standins_network.install(sink, self.sources)
         standins_network.install_tls(sink)
         standins_data.install(state, sink)
         standins_crypto.install(state, sink)
