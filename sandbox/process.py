@@ -71,7 +71,11 @@ class WorkerProcess:
         try:
             with anyio.CancelScope(shield=True):  # a process that nobody knows would stay
                 process = await anyio.open_process(
-                    command, stderr=subprocess.DEVNULL, cwd="/", env=environment
+                    command,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    env=environment,
+                    start_new_session=True,  # an interrupt at the terminal is the service's to take
                 )
         except OSError as error:
             raise SandboxUnavailable(f"no worker process: {error.strerror}") from error
