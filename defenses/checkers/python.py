@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import anyio.to_thread
 
-from bluecode.defenses.checkers.python_flow import Walk, walk_module
+from bluecode.defenses.checkers.python_entries import Walk, walk_module
 from bluecode.defenses.checkers.python_fragments import Parsed, parse
 from bluecode.defenses.checkers.python_rules import RULES
 from bluecode.defenses.checkers.python_state import Claim, OutOfSteps, Run

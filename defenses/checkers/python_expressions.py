@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bluecode.defenses.checkers import python_sinks, python_sources
-from bluecode.defenses.checkers.python_names import names_config
+from bluecode.defenses.checkers.python_members import (
+    added,
+    attribute_of,
+    element,
+    iterated,
+    joined_path,
+    sliced,
+)
 from bluecode.defenses.checkers.python_state import Run, State
 from bluecode.defenses.checkers.python_text import interpolated, percent
 from bluecode.defenses.checkers.python_values import (
@@ -18,20 +25,12 @@ from bluecode.defenses.checkers.python_values import (
     Value,
     all_tags,
     blend,
-    cleaned,
     constant,
-    glue,
-    is_constant,
     keep_kinds,
     merge,
-    piece,
     sequence,
     source,
 )
-
-_PATH_NAMES = frozenset({"name", "stem"})
-_PATH = frozenset({"path"})
-_NUMERIC_FIELDS = frozenset({"port", "status_code", "lineno", "st_size"})
 
 
 def evaluate(run: Run, state: State, node: ast.expr | None) -> Value:
@@ -88,136 +87,17 @@ def _attribute(run: Run, state: State, node: ast.Attribute) -> Value:
     return attribute_of(run, evaluate(run, state, node.value), node.attr)
 
 
-def attribute_of(run: Run, base: Value, name: str) -> Value:
-    """What `base.name` holds."""
-    if "request" in base.marks:
-        return python_sources.of_request(name)
-    if base.name == "self":
-        return _of_self(run, base, name)
-    if isinstance(base.code, ast.ClassDef):
-        return _of_class(run, base, name)
-    held = base.field(name)
-    if held is not None:
-        return held
-    full = f"{base.name}.{name}" if base.name else name
-    known = python_sources.of_name(full)
-    if known is not None:
-        return known
-    if name in ("data", "cleaned_data") and "form" in base.name.lower() and not base.tags:
-        return source(f"request.form.{name}", Level.REQUEST, name=full)
-    if python_sources.is_request_name(full) and not base.tags:
-        return python_sources.request_object()
-    return _plain_attribute(base, name, full)
-
-
-def _plain_attribute(base: Value, name: str, full: str) -> Value:
-    if "path" in base.marks:
-        if name in _PATH_NAMES:
-            return cleaned(Value(tags=base.tags, name=full), _PATH)
-        return Value(tags=base.tags, name=full, parts=base.parts, marks=base.marks)
-    if name in _NUMERIC_FIELDS:
-        return NUMBER
-    part = piece(base, name)
-    return part._replace(name=full)
-
-
-def _of_self(run: Run, base: Value, name: str) -> Value:
-    given = python_sources.of_self(run, name)
-    if given is not None:
-        return given
-    owner = run.frame.owner
-    method = find_method(run, owner, name)
-    if method is not None:
-        return Value(name=f"self.{name}", code=method)
-    held = run.fields.get(owner, {}).get(name)
-    if held is not None:
-        return held
-    if names_config(name) or name.isupper():
-        return Value(name=f"self.{name}")
-    return source(f"self.{name}", Level.FIELD, name=f"self.{name}")
-
-
-def find_method(run: Run, owner: str, name: str) -> Any:
-    """A method of a class of the snippet, or of its bases there."""
-    seen: set[str] = set()
-    queue = [owner]
-    while queue:
-        current = queue.pop()
-        if current in seen or current not in run.classes:
-            continue
-        seen.add(current)
-        if name in run.methods.get(current, {}):
-            return run.methods[current][name]
-        queue.extend(base.id for base in run.classes[current].bases if isinstance(base, ast.Name))
-    return None
-
-
-def _of_class(run: Run, base: Value, name: str) -> Value:
-    assert isinstance(base.code, ast.ClassDef)
-    method = find_method(run, base.code.name, name)
-    if method is not None:
-        return Value(name=f"{base.name}.{name}", code=method)
-    held = base.field(name) or run.fields.get(base.code.name, {}).get(name)
-    if held is not None:
-        return held
-    return piece(base, name)._replace(name=f"{base.name}.{name}")
-
-
 def _subscript(run: Run, state: State, node: ast.Subscript) -> Value:
     base = evaluate(run, state, node.value)
     if isinstance(node.slice, ast.Slice):
         for bound in (node.slice.lower, node.slice.upper, node.slice.step):
             evaluate(run, state, bound)
-        return _sliced(base)
+        return sliced(base)
     index = evaluate(run, state, node.slice)
     if "request" in base.marks:
         key = index.const if isinstance(index.const, str) else "item"
         return source(f"request>{key}", Level.REQUEST, name="request[]")
     return element(base, index)
-
-
-def _sliced(base: Value) -> Value:
-    if base.items is not None:
-        return Value(tags=base.tags, items=None, name=base.name)
-    if is_constant(base):
-        return Value()
-    marks = base.marks & {"weak"}
-    return piece(base, "slice")._replace(marks=marks, name=f"{base.name}[:]" if base.name else "")
-
-
-def element(base: Value, index: Value) -> Value:
-    """What `base[index]` holds."""
-    key = index.const
-    if base.items is not None and isinstance(key, int):
-        if -len(base.items) <= key < len(base.items):
-            return base.items[key]
-    if isinstance(key, str):
-        held = base.field(key)
-        if held is not None:
-            return held
-    if base.fields is not None and base.fields:
-        return blend(value for _, value in base.fields)
-    word = str(key) if isinstance(key, (str, int)) else "item"
-    name = f"{base.name}[]" if base.name else ""
-    part = piece(base, word)
-    marks = (
-        frozenset({"extension"}) if base.name.endswith(("splitext()", "split()")) else part.marks
-    )
-    return part._replace(name=name, marks=marks)
-
-
-def iterated(value: Value) -> Value:
-    """What a loop over the value binds."""
-    if value.items is not None:
-        if not value.items:
-            return NOTHING
-        found = value.items[0]
-        for item in value.items[1:]:
-            found = merge(found, item)
-        return found
-    if value.fields is not None:
-        return NOTHING
-    return piece(value, "each")._replace(name=f"{value.name}[]" if value.name else "")
 
 
 def _binary(run: Run, state: State, node: ast.BinOp) -> Value:
@@ -235,25 +115,6 @@ def _binary(run: Run, state: State, node: ast.BinOp) -> Value:
     if operator is ast.BitOr and left.fields is not None:
         return blend((left, right))
     return Value(tags=keep_kinds(all_tags(left) | all_tags(right)), marks=NUMBER.marks)
-
-
-def joined_path(left: Value, right: Value) -> Value:
-    """Two parts of a path with a separator between."""
-    joined = glue((left, right), "/")
-    return joined._replace(marks=frozenset({"path"}), name="pathlib.Path()")
-
-
-def added(left: Value, right: Value) -> Value:
-    """`left + right` for text, lists and numbers."""
-    if left.items is not None and right.items is not None:
-        return sequence((*left.items, *right.items))
-    if left.items is not None or right.items is not None:
-        return blend((left, right))
-    if "number" in left.marks or "number" in right.marks:
-        return Value(tags=keep_kinds(left.tags | right.tags), marks=NUMBER.marks)
-    if isinstance(left.const, bytes) and isinstance(right.const, bytes):
-        return constant(left.const + right.const)
-    return glue((left, right))
 
 
 def _modulo(left: Value, right: Value) -> Value:

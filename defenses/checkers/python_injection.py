@@ -221,8 +221,9 @@ CALLS: Mapping[str, Look] = {
     ),
     **dict.fromkeys("importlib.import_module __import__".split(), _imported),
     **dict.fromkeys(
-        "flask.render_template_string render_template_string jinja2.Template mako.template.Template "
-        "django.template.Template tornado.template.Template Template chameleon.PageTemplate "
+        "flask.render_template_string render_template_string jinja2.Template Template "
+        "mako.template.Template "
+        "django.template.Template tornado.template.Template chameleon.PageTemplate "
         "bottle.template".split(),
         _template,
     ),
