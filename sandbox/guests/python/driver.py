@@ -126,11 +126,15 @@ class Driver:
             if not stumbled or self.exhausted():
                 break
             self.builder.objects = kind
+            self.sources.typed = set()
             ended = self.call(entry, "benign")
             if len(self.state.hits) > len(hits) or (not ended and not hits):
                 best, hits = kind, dict(self.state.hits)
             stumbled = bool(ended)
         self.builder.objects = best
+        if best and OBJECTS[best] != "number":
+            self.sources.typed = set()
+            self.call(entry, "benign")
         if self.satisfied(entry, hits):
             return hits, {}
         return self.search(entry, hits)
@@ -160,14 +164,15 @@ class Driver:
 
     def search(self, entry, hits):
         """Other benign values, by which a claimed sink may be reached."""
-        for kind in range(1, len(OBJECTS)):
+        for kind in range(2, len(OBJECTS)):
             if not self.may_search():
                 return hits, {}
             usual, self.builder.objects = self.builder.objects, kind
+            typed, self.sources.typed = self.sources.typed, set()
             self.call(entry, "benign")
             if self.better(hits):
                 return dict(self.state.hits), {}
-            self.builder.objects = usual
+            self.builder.objects, self.sources.typed = usual, typed
         for variant in range(len(ALTERNATIVES)):
             if not self.may_search():
                 return hits, {}

@@ -23,7 +23,7 @@ DATABASES = re.compile(
 )
 FUNCTIONS = re.compile(r"^(?:func|function|fn|callback|cb|predicate|on_\w+|factory|transform)$")
 FLAGS = re.compile(r"^(?:is|has|should|enable|allow|use|with|no)_|^(?:verbose|force|recursive|flag|shell)$")
-OBJECTS = ("text", "bytes", "fields", "list", "upload", "unknown")
+OBJECTS = ("text", "number", "bytes", "fields", "list", "upload", "unknown")
 """Types that an argument without annotation may turn out to need, in the order they are tried."""
 
 
@@ -169,6 +169,9 @@ class Builder:
         kind = OBJECTS[self.objects]
         if kind == "bytes":
             return self.sources.text(source).encode()
+        if kind == "number":
+            self.sources.typed.add(source)
+            return self.sources.number(source)
         if kind == "fields":
             return Fields(self.sources, source)
         if kind == "list":

@@ -23,9 +23,22 @@ JUDGES = re.compile(
     r"match|parse|resolve|bleach|accept|legal|trust|within|inside",
     re.IGNORECASE,
 )
+STATEMENT = re.compile(
+    r"\s*(?:select\s.+?\sfrom\s|insert\s+(?:ignore\s+)?into\s|update\s+\S+\s+set\s|delete\s+from\s"
+    r"|replace\s+into\s|drop\s+table\s|alter\s+table\s)",
+    re.IGNORECASE | re.DOTALL,
+)
+COMMANDS = re.compile(
+    r"(?:^|_)(?:ssh|shell|system|popen|sudo|exec_command|run_command|runcommand|run_cmd|execute_command"
+    r"|exec_cmd|run_cli|check_output|getoutput|shell_command)(?:$|_)",
+    re.IGNORECASE,
+)
+QUIET = frozenset({"debug", "info", "warning", "warn", "error", "exception", "log", "critical", "print",
+                   "_", "gettext", "write", "append", "add"})  # fmt: skip
 EXECUTORS = frozenset({"execute", "executemany", "executescript", "raw", "mogrify", "query",
                        "exec_driver_sql", "fetch", "fetchrow", "fetchval", "read_sql",
                        "read_sql_query", "scalar", "scalars", "select_all"})  # fmt: skip
+FORM_DATA = frozenset({"data", "cleaned_data", "validated_data"})
 ROUTES = frozenset({"route", "get", "post", "put", "patch", "delete", "view", "websocket", "api_view",
                     "require_http_methods", "require_POST", "require_GET", "csrf_exempt", "expose",
                     "view_config", "endpoint"})  # fmt: skip
@@ -51,6 +64,8 @@ def make_unknown(state, say, sink, special):
             if attribute.startswith("__") and attribute.endswith("__"):
                 raise AttributeError(attribute)
             value = special.get(attribute)
+            if attribute in FORM_DATA:
+                return special["form"](self._n, attribute)
             if value is None:
                 value = Unknown(f"{self._n}.{attribute}", self._g)
             self.__dict__[attribute] = value
@@ -74,10 +89,18 @@ def make_unknown(state, say, sink, special):
 
         def _look(self, short, args, keywords):
             first = args[0] if args else None
+            at = next((at for at, item in enumerate(args[:3])
+                       if isinstance(item, str) and STATEMENT.match(item)), None)  # fmt: skip
             if short in EXECUTORS and isinstance(first, str) and SQL.match(first):
                 sink("sql", self._n, first, also=(args[1:], keywords))
-            elif short == "exec_command" and isinstance(first, str):
+            elif at is not None and short not in QUIET:
+                sink("sql", self._n, args[at], also=(args[at + 1 :], keywords))
+            elif COMMANDS.search(short) and isinstance(first, str) and " " in first:
                 sink("shell", self._n, first)
+            elif (COMMANDS.search(short) or short == "execute") and isinstance(first, (list, tuple)):
+                sink("argv", self._n, first)
+            elif short == "execute" and isinstance(first, str):
+                sink("argv", self._n, " ".join(plain(item) for item in args))
             elif short in ("search_s", "search_ext_s", "search_st"):
                 sink("ldap", self._n, args[2] if len(args) > 2 else keywords.get("filterstr", ""))
             elif short == "xpath" or (short in ("find", "findall") and "[" in plain(first)):

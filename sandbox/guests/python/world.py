@@ -20,7 +20,7 @@ import standins_template
 import standins_web
 from driver import Driver, install_watch
 from recording import State, make_recorder, plain
-from sources import HOSTS, Sources
+from sources import HOSTS, Fields, Given, Sources
 from unknown import make_finder, make_unknown
 
 MODULE_NAMES = frozenset(
@@ -58,7 +58,7 @@ class World:
         importlib.import_module("standins_log").install(sink)
         render = standins_template.install(sink)
         web = standins_web.make(self.sources, state, sink, unknown, base, self.disk_open, database, render)
-        special.update(request=web.request, REQUEST=web.request)
+        special.update(request=web.request, REQUEST=web.request, form=self.form)
         self.request, self.answer, self.view = web.request, web.answer, web.View
         self.cursor, self.response = database.Cursor, web.Response
         self.providers = gather(unknown, base, sink, database, reach, render, web)
@@ -137,6 +137,16 @@ class World:
             host = chosen or urllib.parse.urlsplit(seen).hostname or "example.com"
             text = text.replace("<HOST>", host)
         return text
+
+    def form(self, name, attribute):
+        """What a form or a serializer holds: all its fields, or the data of one."""
+        field = name.rpartition(".")[2]
+        if attribute != "data" or "form" in field.lower():
+            return Fields(self.sources, "form")
+        if "form" in name.lower():
+            source = "form:" + field
+            return Given(self.sources.text(source), self.sources, source)
+        return self.unknown(f"{name}.{attribute}")
 
     def page_writer(self):
         return PageWriter(self._sink)
