@@ -18,6 +18,9 @@ PER_CALL = 48
 NUMBER = 4700  # numeric markers are NUMBER + index of the source
 
 
+NUMBERS = re.compile(r"47(\d\d)(?!\d)")
+
+
 class Exhausted(BaseException):
     """A call used up its share of work; raised into the snippet."""
 
@@ -34,7 +37,6 @@ class State:
 
     def begin(self, token):
         self.token = token
-        self.pattern = re.compile(token + "([a-z])|47(\\d\\d)(?!\\d)", re.IGNORECASE)
         self.events = 0
         self.work = self.limit = 0
         self.handlers = []
@@ -51,12 +53,12 @@ class State:
 
     def indexes(self, text):
         """Which sources are visible in a text."""
-        if self.token not in text and "47" not in text and self.token not in text.lower():
-            return ()
-        return {
-            ord(found[1].lower()) - 97 if found[1] else int(found[2])
-            for found in self.pattern.finditer(text)
-        }
+        found = set()
+        if "47" in text:
+            found.update(int(number[1]) for number in NUMBERS.finditer(text))
+        pieces = text.lower().split(self.token)
+        found.update(ord(piece[0]) - 97 for piece in pieces[1:] if "a" <= piece[:1] <= "z")
+        return found
 
     def tainted(self, value):
         text = plain(value)
