@@ -17,9 +17,9 @@ from bluecode.defenses.checkers.python_state import Claim, OutOfSteps, Run
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.verdict import Category, DetectorError, Finding
 
-_STEPS = 400_000
+_STEPS = 150_000
 """Expressions and statements walked before the rest is given up, and said to be unread."""
-_LARGEST = 1_000_000
+_LARGEST = 500_000
 """Characters of code that are read at all."""
 _BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LONG = 20_000
@@ -37,7 +37,7 @@ class PythonChecker:
         """Findings in the snippet. Raises `DetectorError` for code that cannot be read, and one
         with `partial` and the findings so far for code that was read only in part."""
         if len(snippet.code) > _LONG:
-            return await anyio.to_thread.run_sync(find, snippet)
+            return await anyio.to_thread.run_sync(find, snippet, abandon_on_cancel=True)
         return find(snippet)
 
 

@@ -85,7 +85,9 @@ def _own(run: Run, state: State, call: Call) -> Value:
     code = call.callee.code
     if isinstance(code, ast.ClassDef):
         return _instance(run, state, call, code)
-    if isinstance(code, ast.Lambda) or code is None:
+    if isinstance(code, ast.Lambda):
+        return _lambda(run, state, call, code)
+    if code is None:
         return blend(call.values)
     receiver: Value | None = None
     owner = ""
@@ -96,6 +98,20 @@ def _own(run: Run, state: State, call: Call) -> Value:
     return run.walker.invoke(
         run, state, Invocation(code, call.args, call.keywords, receiver, owner)
     )
+
+
+def _lambda(run: Run, state: State, call: Call, code: ast.Lambda) -> Value:
+    """The body of a lambda with its parameters bound; a kept test is no function."""
+    if call.callee.name != "lambda" or code in run.active:
+        return blend(call.values)
+    inner = state.copy()
+    names = [argument.arg for argument in (*code.args.posonlyargs, *code.args.args)]
+    inner.names.update(zip(names, call.args, strict=False))
+    run.active.append(code)
+    try:
+        return evaluate(run, inner, code.body)
+    finally:
+        run.active.pop()
 
 
 def _owner(run: Run, call: Call) -> str:

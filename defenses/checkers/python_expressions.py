@@ -246,6 +246,7 @@ def _dict_comprehension(run: Run, state: State, node: ast.DictComp) -> Value:
 
 def _generated(run: Run, state: State, generators: list[ast.comprehension]) -> State:
     branch = state.copy()
+    run.spend(1 + len(state.names) // 32)
     for generator in generators:
         bind(run, branch, generator.target, iterated(evaluate(run, branch, generator.iter)))
         for condition in generator.ifs:
@@ -259,7 +260,7 @@ def _lambda(run: Run, state: State, node: ast.Lambda) -> Value:
     for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
         branch.names[argument.arg] = NOTHING
     evaluate(run, branch, node.body)
-    return Value(name="lambda")
+    return Value(name="lambda", code=node)
 
 
 def _inner(run: Run, state: State, node: ast.Await | ast.Starred | ast.YieldFrom) -> Value:
@@ -279,8 +280,7 @@ def bind(run: Run, state: State, target: ast.expr, value: Value) -> None:
     """Give a value to the target of an assignment, a loop or a `with`."""
     if isinstance(target, ast.Name):
         state.names[target.id] = value
-        for key in [name for name in state.names if name.startswith(f"{target.id}.")]:
-            del state.names[key]
+        state.forget_parts(target.id)
     elif isinstance(target, ast.Attribute):
         _bind_attribute(run, state, target, value)
     elif isinstance(target, ast.Subscript):
@@ -305,7 +305,7 @@ def _bind_attribute(run: Run, state: State, target: ast.Attribute, value: Value)
     base = evaluate(run, state, target.value)
     key = dotted(target)
     if key:
-        state.names[key] = value
+        state.set_part(key, value)
     python_sinks.attribute_set(run, state, target, base, value)
 
 
@@ -318,11 +318,10 @@ def _bind_subscript(run: Run, state: State, target: ast.Subscript, value: Value)
         return
     if base.fields is not None and isinstance(index.const, str):
         fields = {**dict(base.fields), index.const: value}
-        state.names[key] = base._replace(
-            fields=tuple(fields.items()), tags=base.tags | all_tags(value)
-        )
+        tags = base.tags | all_tags(value)
+        state.set_part(key, base._replace(fields=tuple(fields.items()), tags=tags))
     elif "request" not in base.marks:
-        state.names[key] = Value(tags=base.tags | all_tags(value), name=base.name)
+        state.set_part(key, Value(tags=base.tags | all_tags(value), name=base.name))
 
 
 _EVALUATORS: Mapping[type, Callable[[Run, State, Any], Value]] = {

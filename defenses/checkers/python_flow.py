@@ -198,6 +198,7 @@ def _continue(run: Run, state: State, node: ast.Continue) -> None:
 
 def _if(run: Run, state: State, node: ast.If) -> None:
     run.frame.targets = ()
+    run.spend(1 + len(state.names) // 32)
     evaluate(run, state, node.test)
     branches = []
     for truth, body in ((True, node.body), (False, node.orelse)):
@@ -318,7 +319,14 @@ def _match(run: Run, state: State, node: ast.Match) -> None:
             python_guards.assume(run, branch, case.guard, True)
         execute(run, branch, case.body)
         ends.append(branch)
-    join([*ends, state.copy()], state)
+    if not any(_takes_all(case) for case in node.cases):
+        ends.append(state.copy())
+    join(ends, state)
+
+
+def _takes_all(case: ast.match_case) -> bool:
+    pattern = case.pattern
+    return case.guard is None and isinstance(pattern, ast.MatchAs) and pattern.pattern is None
 
 
 def _only_constants(pattern: ast.pattern) -> bool:

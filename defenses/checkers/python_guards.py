@@ -136,7 +136,7 @@ def _named(run: Run, state: State, test: ast.Name, truth: bool) -> None:
     value = state.names.get(test.id)
     if value is None:
         return
-    if isinstance(value.code, ast.Lambda):
+    if isinstance(value.code, ast.Lambda) and value.name != "lambda":
         assume(run, state, value.code.body, truth)
     if not truth and value.name.endswith((".netloc", ".scheme")):
         state.clear(value, _URL, parent=True)

@@ -141,18 +141,18 @@ def _append(run: Run, state: State, call: Call) -> Value:
         return NOTHING
     given = call.args[-1] if call.args else NOTHING
     if call.method == "append" and base.items is not None:
-        state.names[key] = sequence((*base.items, given))
+        state.set_part(key, sequence((*base.items, given)))
     elif call.method == "extend" and base.items is not None:
-        state.names[key] = added(base, given)
+        state.set_part(key, added(base, given))
     elif call.method in ("update", "setdefault"):
         fields = {**dict(base.fields or ()), **dict(given.fields or ()), **dict(call.keywords)}
         tags = union((base.tags, *map(all_tags, call.values)))
         known = base.fields is not None and (given.fields is not None or not call.args)
-        state.names[key] = base._replace(tags=tags, fields=tuple(fields.items()) if known else None)
+        kept = tuple(fields.items()) if known else None
+        state.set_part(key, base._replace(tags=tags, fields=kept))
     elif call.values:
-        state.names[key] = Value(
-            tags=union((base.tags, *map(all_tags, call.values))), name=base.name
-        )
+        tags = union((base.tags, *map(all_tags, call.values)))
+        state.set_part(key, Value(tags=tags, name=base.name))
     return NOTHING
 
 

@@ -31,18 +31,33 @@ class OutOfSteps(Exception):
 class State:
     """Variables and checked sources at one point; `dead` when the point is not reached."""
 
-    __slots__ = ("cleared", "dead", "names")
+    __slots__ = ("cleared", "dead", "names", "owners")
 
     def __init__(self, names: dict[str, Value], cleared: Cleared = frozenset()) -> None:
         self.names = names
         self.cleared = cleared
         self.dead = False
+        self.owners: frozenset[str] = frozenset()
+        """Variables of which `names` holds attributes as well, under dotted keys."""
 
     def copy(self) -> "State":
-        return State(dict(self.names), self.cleared)
+        made = State(dict(self.names), self.cleared)
+        made.owners = self.owners
+        return made
 
-    def become(self, other: "State") -> None:
-        self.names, self.cleared, self.dead = other.names, other.cleared, other.dead
+    def set_part(self, key: str, value: Value) -> None:
+        """Give a value to a variable or, where `key` is dotted, to an attribute."""
+        self.names[key] = value
+        owner, dot, _ = key.partition(".")
+        if dot:
+            self.owners |= {owner}
+
+    def forget_parts(self, owner: str) -> None:
+        """The variable holds something else now: nothing is known of its attributes."""
+        if owner in self.owners:
+            for key in [name for name in self.names if name.startswith(f"{owner}.")]:
+                del self.names[key]
+            self.owners -= {owner}
 
     def clear(
         self, value: Value, dangers: Iterable[str] = DANGERS, *, parent: bool = False
@@ -130,6 +145,7 @@ def join(states: Iterable[State], into: State) -> None:
             own = state.bake(value, extra) if extra else value
             names[name] = merge(names[name], own) if name in names else own
     into.names, into.cleared, into.dead = names, shared, False
+    into.owners = frozenset().union(*(state.owners for state in alive))
 
 
 class Claim(NamedTuple):

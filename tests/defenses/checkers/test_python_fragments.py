@@ -1,0 +1,63 @@
+"""Pieces of code that do not parse as they are."""
+
+import pytest
+
+from bluecode.defenses.checkers.python import find
+from bluecode.defenses.checkers.python_fragments import parse
+from bluecode.defenses.conversation import Snippet
+from bluecode.defenses.verdict import DetectorError
+
+SINK = 'os.system("ls " + name)'
+
+FRAGMENTS = {
+    "indented method": (f"    def run(self, name):\n        {SINK}\n", 2),
+    "first line without its indentation": (f"def run(name):\n        {SINK}\n        return 1", 2),
+    "session": (f">>> import os\n>>> def run(name):\n...     {SINK}\n...\n>>> run('a')\n0", 3),
+    "magics": (f"%matplotlib inline\n!pip install x\nimport os\ndef f(name):\n    {SINK}", 5),
+    "gap": (f"def f(name):\n    ...\n    # more\n    {SINK}\n...", 4),
+    "steps out of its block": (f"            x = 1\n    else:\n        {SINK}\n", 3),
+    "steps out of a handler": (f"        risky()\n    except ValueError:\n        {SINK}\n", 3),
+    "starts inside a call": (f"        second=2)\n    def run(self, name):\n        {SINK}", 3),
+    "starts inside a docstring": (f'    and more.\n    """\n    {SINK}\n', 3),
+    "ends inside a call": (f"def f(name):\n    {SINK}\n    g(1,\n      2,", 2),
+    "ends inside a docstring": (f'def f(name):\n    {SINK}\n\ndef g():\n    """Some', 2),
+    "ends with a header": (f"def f(name):\n    {SINK}\n    if name:", 2),
+    "ends with a signature": (f"def f(name):\n    {SINK}\n\ndef g(a, b", 2),
+    "windows lines": (f"def f(name):\r\n    {SINK}\r\n", 2),
+    "python 2 print": (f'def f(name):\n    print "hello", name\n    {SINK}', 3),
+    "python 2 except": (f"try:\n    {SINK}\nexcept OSError, e:\n    raise E, 'x'", 2),
+    "python 2 numbers": (f"os.chmod(p, 0644)\nx = 10L <> 2\n{SINK}", 3),
+    "tabs and spaces": (f"def f(name):\n\tif name:\n\t\tx = 1\n        {SINK}", 4),
+    "byte order mark": (f"\ufeffdef f(name):\n    {SINK}", 2),
+}
+
+
+@pytest.mark.parametrize(("code", "line"), FRAGMENTS.values(), ids=FRAGMENTS)
+def test_a_fragment_is_completed_and_keeps_its_line_numbers(code: str, line: int) -> None:
+    findings = find(Snippet(code=code, language="python", origin="fence"))
+
+    assert [f.span for f in findings if f.rule == "python.command_injection"] == [(line, line)]
+
+
+def test_lines_that_cannot_be_read_are_said_not_hidden() -> None:
+    code = (
+        f"def f(name):\n    {SINK}\n\nthis is no python at all, is it\n\ndef g():\n    return 1\n"
+    )
+
+    with pytest.raises(DetectorError) as caught:
+        find(Snippet(code=code, language="python", origin="fence"))
+
+    assert caught.value.unchecked == "partial"
+    assert [finding.rule for finding in caught.value.findings] == ["python.command_injection"]
+
+
+@pytest.mark.parametrize("text", ["{ not code }}} at all ((", "Dear all,\n\nplease see below."])
+def test_text_that_is_no_code_is_an_error_never_clean(text: str) -> None:
+    with pytest.raises(DetectorError):
+        find(Snippet(code=text, language="python", origin="fence"))
+
+
+def test_a_whole_program_is_taken_as_it_is() -> None:
+    parsed = parse("x = 1\n")
+
+    assert (parsed.shift, parsed.dropped) == (0, 0)
