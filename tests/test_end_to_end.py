@@ -7,13 +7,15 @@ withheld or carries a warning, the second passes byte for byte.
 import json
 import time
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import anyio
 import pytest
-import pytest_asyncio
+from anyio.from_thread import start_blocking_portal
 from scripted import ScriptedUpstream, answer, streamed
 from serving import chat, post, serving
 
@@ -22,7 +24,6 @@ from bluecode.proxy.app import create_app
 from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Engine
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAIRS = Path(__file__).parent / "data" / "pairs"
 INDEX = tomllib.loads((PAIRS / "pairs.toml").read_text())["pair"]
 NAMES = [pair["name"] for pair in INDEX]
@@ -45,8 +46,8 @@ class House:
         return headers, body, b"".join(said)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house() -> AsyncIterator[House]:
+@asynccontextmanager
+async def open_house() -> AsyncIterator[House]:
     config = Config(upstream="http://127.0.0.1:1/v1", audit="none")
     policy = Policy.default()
     upstream = ScriptedUpstream()
@@ -54,6 +55,14 @@ async def house() -> AsyncIterator[House]:
         app = create_app(config, policy=policy, upstream=upstream, engine=engine)
         async with serving(app) as root:
             yield House(root, upstream)
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    """One house for all tests, in a loop of its own: a first start takes its time."""
+    with start_blocking_portal() as portal:
+        with portal.wrap_async_context_manager(open_house()) as opened:
+            yield opened
 
 
 def code(name: str) -> str:
@@ -133,8 +142,6 @@ async def test_hostile_code_costs_at_most_the_budget_and_others_are_served(
 
 
 async def test_the_house_is_ready_and_counts_its_guests(house: House) -> None:
-    import aiohttp
-
     root = house.url.removesuffix("/v1/chat/completions")
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{root}/readyz") as response:
