@@ -137,7 +137,10 @@ def _named(run: Run, state: State, test: ast.Name, truth: bool) -> None:
     if value is None:
         return
     if isinstance(value.code, ast.Lambda) and value.name != "lambda":
+        # The test may name the variable itself, as in `ok = ok and x in allowed`.
+        state.names[test.id] = value._replace(code=None)
         assume(run, state, value.code.body, truth)
+        state.names[test.id] = value
     if not truth and value.name.endswith((".netloc", ".scheme")):
         state.clear(value, _URL, parent=True)
 

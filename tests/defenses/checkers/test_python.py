@@ -311,6 +311,18 @@ def test_deep_nesting_ends_in_time_and_never_crashes(piece: str) -> None:
     assert time.perf_counter() - start < 5
 
 
+def test_a_test_that_names_itself_is_walked_once() -> None:
+    code = """
+        def check(items, other):
+            fine = True
+            for item in items:
+                fine = fine and item in other
+            return fine
+    """
+
+    assert rules(code) == set()
+
+
 def test_time_grows_with_length_not_faster() -> None:
     part = (
         "def f{i}(a, b):\n    if a:\n        b = a + b\n    return g(a, f'{{b}}', [a for a in b])\n"
