@@ -130,7 +130,8 @@ class Engine:
     @property
     def ready(self) -> dict[str, bool]:
         """What is loaded, by name."""
-        names = [item.name for item in (*self._detectors, *self._checkers)]
+        names = [item.name for item in self._detectors]
+        names += [item.name for item in self._checkers]
         sandbox = {} if self._prover is None else {self._prover.name: self._prover.ready}
         return {**dict.fromkeys(names, True), **sandbox}
 
