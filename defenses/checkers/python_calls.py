@@ -33,6 +33,9 @@ def evaluate_call(run: Run, state: State, node: ast.Call) -> Value:
     """The result of a call; sinks are asked before."""
     call = _evaluated(run, state, node)
     python_sinks.called(run, call)
+    if call.receiver.name in ("str", "bytes") and call.args and call.method != "join":
+        # `str.split(text, ",")` is `text.split(",")`.
+        call = call._replace(receiver=call.args[0], args=call.args[1:])
     if call.callee.code is not None:
         return _own(run, state, call)
     transfer = METHODS.get(call.method) if call.method else None

@@ -183,6 +183,8 @@ def compared(
     both = words(names[0]) | words(names[1])
     if "number" in left.marks and "number" in right.marks and "digest" not in "".join(names):
         return
+    if both & {"version", "method", "type", "algorithm", "name", "header", "length", "len"}:
+        return
     digests = any("digest" in value.name and "hmac" in value.name for value in (left, right))
     asked = any(t.level >= Level.PARAMETER for t in (*left.tags, *right.tags) if t.kind == "input")
     client = any(t.level is Level.REQUEST for t in (*left.tags, *right.tags))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from bluecode.defenses.checkers import python_scores as scores
-from bluecode.defenses.checkers.python_injection import live, report
+from bluecode.defenses.checkers.python_injection import live, report, unexplained
 from bluecode.defenses.checkers.python_state import Call, Run
 from bluecode.defenses.checkers.python_values import Level, Value, is_constant
 
@@ -17,6 +17,8 @@ def _loaded(run: Run, call: Call) -> None:
     content = call.argument(0)
     if content is not None:
         report(run, call, "unsafe_deserialization", scores.OBJECTS, live(call, content, "data"))
+    if unexplained(content) and content is not None and not content.name.endswith("dumps()"):
+        run.claim("unsafe_deserialization", call.node, 0.5, Level.UNKNOWN)
 
 
 def _yaml(run: Run, call: Call) -> None:

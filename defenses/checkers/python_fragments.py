@@ -62,7 +62,8 @@ def _as_it_is(text: str) -> str:
 def _plain_lines(text: str) -> str:
     """Without prompts, IPython magics and prose-like gaps."""
     lines = text.split("\n")
-    if any(line.lstrip().startswith(">>>") for line in lines):
+    spoken = [line for line in lines if line.strip()]
+    if spoken and _PROMPT.match(spoken[0]):
         lines = [_unprompted(line) for line in lines]
     lines = [_MAGIC.sub(r"\1pass  # ", line) if _MAGIC.match(line) else line for line in lines]
     return "\n".join(_GAP.sub(r"\1pass", line) for line in lines)

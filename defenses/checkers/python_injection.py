@@ -11,7 +11,7 @@ from bluecode.defenses.checkers.python_state import Call, Run
 from bluecode.defenses.checkers.python_values import Level, Tag, Value, all_tags, is_constant
 
 _SHELLS = frozenset("sh bash zsh dash ksh cmd cmd.exe powershell pwsh".split())
-_COMMAND = re.compile(r"^\s*[\w./~-]+(?:\s|$)")
+_COMMAND = re.compile(r"^\s*[\w./~-]+\s")
 _STRONG = frozenset(
     "cmd command commands shell ssh cli popen sudo sh system exec subprocess".split()
 )
@@ -31,6 +31,19 @@ _KNOWN_COMMANDS = frozenset(
 def live(call: Call, value: Value | None, danger: str) -> list[Tag]:
     """Tags of the value that still are dangerous at the call."""
     return [] if value is None else call.state.live(all_tags(value), danger)
+
+
+def unexplained(value: Value | None) -> bool:
+    """Whether nothing at all is known of a value: it comes out of code that nobody sees."""
+    return (
+        value is not None
+        and not is_constant(value)
+        and not value.marks
+        and not all_tags(value)
+        and not value.parts
+        and not value.code
+        and value.name.endswith(("()", "[]"))
+    )
 
 
 def report(run: Run, call: Call, rule: str, profile: scores.Profile, tags: list[Tag]) -> None:
@@ -126,6 +139,8 @@ def _evaluated(run: Run, call: Call) -> None:
     code = call.argument(0, "source")
     tags = live(call, code, "code")
     report(run, call, "code_injection", scores.CODE, tags)
+    if unexplained(code):
+        run.claim("code_injection", call.node, 0.5, Level.UNKNOWN)
 
 
 def _imported(run: Run, call: Call) -> None:

@@ -46,15 +46,14 @@ _PLACE = frozenset(
     "outdir output out dest destination target cache parent tmpdir datadir location workspace "
     "save model checkpoint repo project".split()
 )
-_CONFIG = frozenset("settings config conf cfg constants options opts defaults env".split())
+_CONFIG = frozenset("settings config conf cfg constants defaults env".split())
 _CHECKSUM = frozenset(
     "checksum etag cache cached digest fingerprint dedupe dedup duplicate gravatar avatar content "
     "file files chunk chunks md5sum sha1sum bucket shard ring partition color colour hashkey "
     "identifier revision version change changed block blob tree git integrity download".split()
 )
 _SENSITIVE_HASH = _SECRET | frozenset(
-    "signature sign signed auth session user login certificate cert csrf license licence key "
-    "account hmac verify".split()
+    "signature sign signed auth login certificate cert csrf license licence hmac".split()
 )
 
 
@@ -112,7 +111,7 @@ def names_config(name: str) -> bool:
 def hash_weight(names: tuple[str, ...]) -> float:
     """How likely a broken hash matters, by the names around it."""
     found = frozenset().union(*(words(name) for name in names)) if names else frozenset()
-    if found & {"ws", "websocket", "git", "etag", "gravatar", "guid"}:
+    if found & {"ws", "websocket", "git", "etag", "gravatar", "guid", "cache", "cached"}:
         return 0.3
     if found & _SENSITIVE_HASH:
         return 0.8

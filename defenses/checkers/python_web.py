@@ -205,7 +205,7 @@ def _header(run: Run, call: Call) -> None:
 def item_set(run: Run, state: State, node: ast.Subscript, base: Value, value: Value) -> None:
     """`response.headers[name] = value`."""
     name = base.name or (node.value.id if isinstance(node.value, ast.Name) else "")
-    if not words(name) & {"header", "headers"} or "request" in base.marks:
+    if not words(name) & {"header", "headers"} or base.name.startswith("request"):
         return
     tags = [t for t in state.live(value.tags, "header") if t.level >= Level.PARAMETER]
     if tags and tags[0].level is Level.REQUEST:
