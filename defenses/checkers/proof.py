@@ -7,12 +7,12 @@ itself. All else is not testable, silence above all.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bluecode.defenses.checkers.effects import Effect
 from bluecode.defenses.checkers.observations import Entry, Observations, Sink
 from bluecode.defenses.checkers.probes import RETURNS, kinds_of
-from bluecode.defenses.checkers.trials import Trial
+from bluecode.defenses.checkers.trials import Trial, turned_away
 from bluecode.defenses.fusion import REFUTABLE
 from bluecode.defenses.verdict import Evidence, Finding
 from bluecode.sandbox.outcome import Ended
@@ -205,10 +205,22 @@ def _refuted(claim: Finding, run: Run) -> str | None:
                 continue  # the folder or the host, which is the caller's to choose
             if len({item.call.payload for item in of_source}) < FEWEST_PAYLOADS:
                 return None
-            tried += of_source
+            tried += _at_the_claim(claim, of_source)
     if not tried or not all(_harmless(trial) for trial in tried):
         return None
     return _account(tried)
+
+
+def _at_the_claim(claim: Finding, tried: Sequence[Trial]) -> list[Trial]:
+    """Of each call, what happened at the claim's lines; other lines are other claims."""
+    calls: dict[int, list[Trial]] = {}
+    for trial in tried:
+        calls.setdefault(id(trial.call), []).append(trial)
+    found: list[Trial] = []
+    for group in calls.values():
+        here = [item for item in group if item.sink is not None and _spans(claim, item.sink, item)]
+        found += here or [replace(group[0], sink=None, stopped=turned_away(group[0].call))]
+    return found
 
 
 def _reached(claim: Finding, run: Run, kinds: set[str]) -> dict[str, set[int]]:
@@ -226,7 +238,9 @@ def _reached(claim: Finding, run: Run, kinds: set[str]) -> dict[str, set[int]]:
 
 
 def _harmless(trial: Trial) -> bool:
-    return trial.certain and (trial.stopped or trial.effect is Effect.NEUTRAL)
+    if trial.sink is None:
+        return trial.certain and trial.stopped
+    return trial.certain and trial.effect is Effect.NEUTRAL
 
 
 def _account(tried: Sequence[Trial]) -> str:

@@ -71,7 +71,12 @@ def _of_call(
     for sink in arrived:
         yield _at_sink(trial, sink, benign, token, code)
     if not arrived:
-        yield replace(trial, stopped=call.ended and (not call.error or call.deliberate))
+        yield replace(trial, stopped=turned_away(call))
+
+
+def turned_away(call: Call) -> bool:
+    """Did a call that missed a sink end by the snippet's own will?"""
+    return call.ended and (not call.error or call.deliberate)
 
 
 def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str, code: str) -> Trial:

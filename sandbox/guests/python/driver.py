@@ -13,8 +13,8 @@ from recording import MODULE, SNIPPET, Exhausted, plain
 from sources import ALL, ALTERNATIVES
 
 TOOL = 4
-CALL_WORK = 20_000
-RUN_WORK = 120_000
+CALL_WORK = 10_000
+RUN_WORK = 60_000
 CALLS = 160
 SEARCH_CALLS = 40
 WRAPS = 3
@@ -231,7 +231,8 @@ class Driver:
             if name in self.sources.typed or (len(inner) > 1 and self.roots(name, kind)):
                 continue
             if kind == "match":
-                self.plan_pumps(entry, name, text)
+                if "match" in self.claimed:
+                    self.plan_pumps(entry, name, text)
                 continue
             self.payloads(entry, name, kind, text, variant, {} if name in fixed else fixed)
 
@@ -259,9 +260,7 @@ class Driver:
         return kind in ROOTED and is_base(name, kind)
 
     def plan_pumps(self, entry, name, pattern):
-        polynomial = bool(self.claimed & {"match"})
-        for text in pumps(pattern, polynomial):
-            self.pumped.append((entry, name, text))
+        self.pumped += [(entry, name, text) for text in pumps(pattern)]
 
     def call(self, entry, mode, name=None, kind="", probe="", text="", variant=-1, fixed=None):
         """One call; the name of the exception that it ended with, or an empty text."""

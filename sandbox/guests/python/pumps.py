@@ -21,7 +21,7 @@ SHORT, LONG = 44, 24_000
 LIMIT = 4
 
 
-def pumps(pattern, polynomial):
+def pumps(pattern):
     """Texts that open like a match, go on for long, and then fail."""
     try:
         tree = parser.parse(pattern)
@@ -33,7 +33,7 @@ def pumps(pattern, polynomial):
     for prefix, piece, nested in found:
         if nested:
             made.append(prefix + piece * SHORT + "\n!")
-        elif polynomial:
+        else:
             made.append(prefix + piece * (LONG // max(1, len(piece))) + "\n!")
     return list(dict.fromkeys(made))[:LIMIT]
 

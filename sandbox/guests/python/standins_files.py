@@ -168,7 +168,8 @@ def install(state, sources, sink):
 
     def status(path, *_, **__):
         resolved = disk.resolve(path)
-        sink("look", "os.stat", resolved)
+        if state.tainted(resolved):
+            sink("look", "os.stat", resolved)
         if not disk.exists(resolved):
             raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
         folder = disk.is_folder(resolved)

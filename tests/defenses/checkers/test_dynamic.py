@@ -1,0 +1,260 @@
+"""The dynamic checker, with the real guest: what it confirms, refutes and leaves open.
+
+The twins lie in `tests/data/dynamic_twins.toml`. Set `BLUECODE_CACHE` to keep the compiled guest.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluecode.defenses.checkers.dynamic import DynamicChecker, DynamicReport
+from bluecode.defenses.conversation import Snippet
+from bluecode.defenses.fusion import REFUTABLE
+from bluecode.defenses.verdict import Category, DetectorError, Finding
+from bluecode.sandbox.builder import build
+from bluecode.sandbox.cache import Cache
+from bluecode.sandbox.guest import GuestSource
+from bluecode.sandbox.languages import LANGUAGES
+from bluecode.sandbox.languages.language import Program
+from bluecode.sandbox.limits import Limits
+from bluecode.sandbox.outcome import Outcome, SandboxUnavailable
+from bluecode.sandbox.wasm import Guest
+
+TWINS = tomllib.loads(
+    (Path(__file__).parents[2] / "data" / "dynamic_twins.toml").read_text("utf-8")
+)["twin"]
+
+
+class InProcess:
+    """A sandbox without worker processes: the guest runs here."""
+
+    ready = True
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        self.runs = 0
+
+    async def run(self, program: Program, limits: Limits | None = None) -> Outcome:
+        self.runs += 1
+        return self._guest.run(program.job, limits or Limits()).outcome()
+
+
+class Broken:
+    """A sandbox that cannot look."""
+
+    ready = False
+
+    async def run(self, program: Program, limits: Limits | None = None) -> Outcome:
+        raise SandboxUnavailable("no worker")
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
+    given = os.environ.get("BLUECODE_CACHE")
+    folder = Path(given) if given else tmp_path_factory.mktemp("guest")
+    steps: list[str] = []
+    with Guest(build(GuestSource.load(LANGUAGES["python"]), Cache(folder), steps.append)) as guest:
+        yield InProcess(guest)
+
+
+def claim(cwe: int, first: int = 1, last: int = 1_000) -> Finding:
+    return Finding(
+        detector="python",
+        rule="python.some",
+        category=Category.VULNERABLE_CODE,
+        score=0.6,
+        reason="A claim.",
+        cwe=cwe,
+        span=(first, last),
+    )
+
+
+async def check(
+    sandbox: InProcess, code: str, claims: Sequence[Finding] = (), **fields: Any
+) -> DynamicReport:
+    snippet = Snippet(code=code, language="python", origin="fence", **fields)
+    return await DynamicChecker(sandbox).test(snippet, claims)
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=[twin["name"] for twin in TWINS])
+async def test_the_unsafe_twin_is_confirmed_and_the_safe_one_is_not(
+    sandbox: InProcess, twin: dict[str, Any]
+) -> None:
+    unsafe = (await check(sandbox, twin["unsafe"], [claim(twin["cwe"])])).evidence[0]
+    safe = await check(sandbox, twin["safe"], [claim(twin["cwe"])])
+
+    assert unsafe.outcome == "confirmed", unsafe.observed
+    assert safe.evidence[0].outcome != "confirmed", safe.evidence[0].observed
+    if twin["outcome"] != "any":
+        assert safe.evidence[0].outcome == twin["outcome"], safe.evidence[0].observed
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=[twin["name"] for twin in TWINS])
+async def test_nothing_is_discovered_in_a_safe_twin(
+    sandbox: InProcess, twin: dict[str, Any]
+) -> None:
+    assert (await check(sandbox, twin["safe"])).discovered == ()
+
+
+def test_the_twins_cover_many_weaknesses() -> None:
+    assert len(TWINS) >= 40
+    assert len({twin["cwe"] for twin in TWINS} & REFUTABLE) >= 15
+
+
+async def test_a_handler_that_nobody_claimed_is_discovered_with_its_line(
+    sandbox: InProcess,
+) -> None:
+    code = (
+        "import os\nfrom flask import Flask, request\napp = Flask(__name__)\n"
+        "@app.get('/x')\ndef x():\n    os.system('ls ' + request.args['d'])\n    return ''\n"
+    )
+
+    found = (await check(sandbox, code)).discovered
+
+    assert [(item.cwe, item.span, item.rule) for item in found] == [
+        (78, (6, 6), "python.command_injection")
+    ]
+    assert found[0].score >= 0.9 and found[0].evidence is not None
+    assert "os.system got" in (found[0].evidence.observed or "")
+
+
+async def test_evidence_comes_in_the_order_of_the_claims_from_one_run(sandbox: InProcess) -> None:
+    code = (
+        "import os, sqlite3\n"
+        "def first(name):\n    os.system('ls ' + name)\n"
+        "def second(name):\n"
+        "    sqlite3.connect('a').execute('SELECT * FROM t WHERE n = ?', (name,))\n"
+        "def third(name):\n    return hash(name)\n"
+    )
+    before = sandbox.runs
+
+    report = await check(sandbox, code, [claim(89, 5, 5), claim(502, 7, 7), claim(78, 3, 3)])
+
+    assert [item.outcome for item in report.evidence] == ["refuted", "not_testable", "confirmed"]
+    assert sandbox.runs == before + 1
+
+
+async def test_a_safe_line_is_refuted_beside_an_unsafe_one(sandbox: InProcess) -> None:
+    code = (
+        "def find(cursor, name):\n"
+        "    cursor.execute('SELECT 1 FROM a WHERE n = %s', (name,))\n"
+        "    cursor.execute('SELECT 1 FROM b WHERE n = \\'' + name + '\\'')\n"
+    )
+
+    report = await check(sandbox, code, [claim(89, 2, 2), claim(89, 3, 3)])
+
+    assert [item.outcome for item in report.evidence] == ["refuted", "confirmed"]
+
+
+NOT_SHOWN = {
+    "a sink that is never reached": ("def f(name):\n    return len(name)\n", 78),
+    "a check by unknown code": (
+        "import os\nfrom security import is_allowed\ndef f(name):\n"
+        "    if not is_allowed(name):\n        raise ValueError\n    os.system('ls ' + name)\n",
+        78,
+    ),
+    "a file that the caller names": ("def f(path):\n    return open(path).read()\n", 22),
+    "a statement that the caller gives": ("def f(cursor, sql):\n    cursor.execute(sql)\n", 89),
+    "a constant command": ("import os\ndef f(name):\n    os.system('clear')\n", 78),
+    "a weak hash of no secret": (
+        "import hashlib\ndef etag(body):\n    return hashlib.md5(body.encode()).hexdigest()\n",
+        328,
+    ),
+    "a secret in the code": ("KEY = 'abcdef123456'\n", 798),
+    "code that does not parse": ("def f(:\n  x x\n", 78),
+    "a helper whose callers check": (
+        "import os, re\ndef _run(name):\n    os.system('ls ' + name)\n"
+        "def f(name):\n    if not re.fullmatch('[0-9]+x', name):\n        return\n    _run(name)\n",
+        78,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_SHOWN.values(), ids=NOT_SHOWN.keys())
+async def test_what_a_run_does_not_show_is_not_testable(
+    sandbox: InProcess, case: tuple[str, int]
+) -> None:
+    code, cwe = case
+
+    report = await check(sandbox, code, [claim(cwe)])
+
+    assert report.evidence[0].outcome == "not_testable", report.evidence[0].observed
+    assert report.discovered == ()
+
+
+FORGERIES = {
+    "closures": "c = [cell.cell_contents for cell in os.system.__closure__]\n",
+    "frames": "import sys\nframe = sys._getframe()\n",
+    "globals": "space = os.open.__globals__\n",
+}
+
+
+@pytest.mark.parametrize("look", FORGERIES.values(), ids=FORGERIES.keys())
+async def test_code_that_looks_into_the_harness_is_never_refuted(
+    sandbox: InProcess, look: str
+) -> None:
+    code = f"import os, subprocess\n{look}def f(name):\n    subprocess.run(['ls', name])\n"
+
+    report = await check(sandbox, code, [claim(78)])
+
+    assert report.evidence[0].outcome == "not_testable"
+
+
+ENDLESS = {
+    "a loop": "def f(name):\n    while True:\n        pass\n",
+    "a loop that catches all": (
+        "def f(name):\n    while True:\n        try:\n            while True: pass\n"
+        "        except BaseException: pass\n"
+    ),
+    "memory": "def f(name):\n    a = []\n    while True:\n        a.append(' ' * 10**6)\n",
+    "a large number": "def f(name):\n    return 10**10**9\n",
+    "recursion": "def f(name):\n    return f(name)\n",
+    "output": "def f(name):\n    while True:\n        print('x' * 1000)\n",
+    "events": "import os\ndef f(name):\n    for _ in range(10**6):\n        os.system('a')\n",
+}
+
+
+@pytest.mark.parametrize("code", ENDLESS.values(), ids=ENDLESS.keys())
+async def test_code_without_an_end_is_neither_safe_nor_an_error(
+    sandbox: InProcess, code: str
+) -> None:
+    report = await check(sandbox, code, [claim(78)])
+
+    assert report.evidence[0].outcome == "not_testable"
+
+
+async def test_what_was_seen_before_the_end_of_the_budget_still_counts(sandbox: InProcess) -> None:
+    code = (
+        "import os\ndef first(name):\n    os.system('ls ' + name)\n"
+        "def second(name):\n    return 10**10**9\n"
+    )
+
+    assert (await check(sandbox, code, [claim(78, 3, 3)])).evidence[0].outcome == "confirmed"
+
+
+async def test_a_fragment_is_run_in_its_context(sandbox: InProcess) -> None:
+    context = "import os\ndef shell(line):\n    os.system(line)\n"
+    code = "    def ping(self, host):\n        shell('ping ' + host)\n"
+
+    report = await check(sandbox, code, [claim(78)], context=context)
+
+    assert report.evidence[0].outcome == "confirmed"
+
+
+async def test_a_sandbox_that_cannot_look_is_an_error_never_an_empty_report() -> None:
+    snippet = Snippet(code="x = 1", language="python", origin="fence")
+
+    with pytest.raises(DetectorError):
+        await DynamicChecker(Broken()).test(snippet, [claim(78)])
+
+
+async def test_the_same_snippet_gives_the_same_evidence(sandbox: InProcess) -> None:
+    code = TWINS[0]["unsafe"]
+
+    first, second = [await check(sandbox, code, [claim(78)]) for _ in range(2)]
+
+    assert first == second
