@@ -91,7 +91,7 @@ def shell_shape(command: str) -> list[str]:
 
 
 _SQL = re.compile(
-    r"(?P<string>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[^\]\n]*\])"
+    r"(?P<string>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[\w .$-]+\])"
     r"|(?P<comment>--[^\n]*|/\*.*?\*/|\#[^\n]*)|(?P<number>\b\d+(?:\.\d+)?\b)|(?P<word>[\w@$]+)"
     r"|(?P<mark>[^\s\w])",
     re.DOTALL,
@@ -258,7 +258,9 @@ def is_private(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        address = ipaddress.ip_address(int(host, 0) if re.fullmatch(r"0x[0-9a-f]+|\d+", host) else host)
+        address = ipaddress.ip_address(
+            int(host, 0) if re.fullmatch(r"0x[0-9a-f]+|\d+", host) else host
+        )
     except ValueError:
         return False
     return not address.is_global

@@ -111,7 +111,7 @@ def _take(seen: Observations, kind: str, args: Sequence[Any]) -> bool:
             seen.entries[-1].sources = tuple(names)
         case "done", []:
             seen.finished = True
-        case ("doubt" | "context" | "flood" | "unreadable"), _:
+        case (("doubt" | "context" | "flood" | "unreadable"), _):
             return True
         case _:
             return False

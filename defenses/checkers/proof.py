@@ -28,7 +28,9 @@ LOOKS_INSIDE = re.compile(
     r"|settrace|setprofile|sys\.modules|sys\.monitoring|\bgc\.|meta_path|addaudithook|currentframe"
     r"|inspect\.stack|sys\._|__subclasses__|gi_frame|cr_frame|sys\.audit"
 )
-_SECRETS = re.compile(r"passw|pwd|secret|token|otp|nonce|session|reset|credential|pin\b", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"passw|pwd|secret|token|otp|nonce|session|reset|credential|pin\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,11 @@ def _weakness(claim: Finding, run: Run) -> str | None:
     for entry in run.seen.entries:
         for sink in (sink for call in entry.calls for sink in call.sinks):
             names = sink.detail.get("cwe")
-            if not isinstance(names, list) or claim.cwe not in names or not _within(claim, sink.line):
+            if (
+                not isinstance(names, list)
+                or claim.cwe not in names
+                or not _within(claim, sink.line)
+            ):
                 continue
             if sink.kind == "weak" or (sink.kind == "hash" and _secret(run, entry, sink)):
                 return f"{sink.api}: {_one_line(sink.text)}"

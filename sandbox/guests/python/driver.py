@@ -78,7 +78,9 @@ class Driver:
             if isinstance(function, type):
                 continue
             if getattr(getattr(function, "__code__", None), "co_filename", "") == SNIPPET:
-                self.entry(function_entry(function.__name__, function, self.builder, rule, "handler"))
+                self.entry(
+                    function_entry(function.__name__, function, self.builder, rule, "handler")
+                )
         return done
 
     def module(self, code, space):
@@ -144,7 +146,9 @@ class Driver:
         names = self.sources.names
         self.reached |= {kind for index, kind in hits if index < len(names) and not (
             len(names) > 1 and self.roots(names[index], kind))}  # fmt: skip
-        open_claims = [claim for claim in self.claims if not self.reached.intersection(claim["kinds"])]
+        open_claims = [
+            claim for claim in self.claims if not self.reached.intersection(claim["kinds"])
+        ]
         return not any(claim["kinds"] and self.concerns(entry, claim) for claim in open_claims)
 
     def concerns(self, entry, claim):
@@ -220,12 +224,16 @@ class Driver:
         names = list(self.sources.names)
         variant = getattr(self, "variant", -1)
         self.variant = -1
-        pairs = [(names[index], kind, text) for (index, kind), text in hits.items() if index < len(names)]
+        pairs = [
+            (names[index], kind, text) for (index, kind), text in hits.items() if index < len(names)
+        ]
         if fixed and not {kind for _, kind in hits} & self.claimed:
             pairs += [(name, kind, "") for name in fixed for kind in self.claimed]
         elif not pairs and names and entry.role != "module":
             near = [claim for claim in self.claims if self.concerns(entry, claim)]
-            pairs = [(ALL, kind, "") for kind in {kind for claim in near for kind in claim["kinds"]}]
+            pairs = [
+                (ALL, kind, "") for kind in {kind for claim in near for kind in claim["kinds"]}
+            ]
         inner = {name for name in names if name not in self.sources.typed}
         for name, kind, text in pairs:
             if name in self.sources.typed or (len(inner) > 1 and self.roots(name, kind)):
@@ -271,7 +279,9 @@ class Driver:
         self.sources.begin(name, text, variant, fixed, kind)
         self.world.begin_call()
         index = self.sources.index(name) if name and name != ALL else 0
-        self.say("call", mode, name or "", index, kind, probe, text[:400] if kind != "match" else "")
+        self.say(
+            "call", mode, name or "", index, kind, probe, text[:400] if kind != "match" else ""
+        )
         ended, chosen, line = "", False, 0
         try:
             self.result(entry, self.world.settle(entry.call()))

@@ -22,7 +22,9 @@ DATABASES = re.compile(
     r"|\w+_(?:conn|connection|cursor|db|session))$"
 )
 FUNCTIONS = re.compile(r"^(?:func|function|fn|callback|cb|predicate|on_\w+|factory|transform)$")
-FLAGS = re.compile(r"^(?:is|has|should|enable|allow|use|with|no)_|^(?:verbose|force|recursive|flag|shell)$")
+FLAGS = re.compile(
+    r"^(?:is|has|should|enable|allow|use|with|no)_|^(?:verbose|force|recursive|flag|shell)$"
+)
 OBJECTS = ("text", "number", "bytes", "fields", "list", "upload", "unknown")
 """Types that an argument without annotation may turn out to need, in the order they are tried."""
 
@@ -103,7 +105,9 @@ class Builder:
 
     def value(self, name, note, default):
         world, source = self.world, "p:" + name
-        label = note if isinstance(note, str) else getattr(note, "__name__", None) or str(note or "")
+        label = (
+            note if isinstance(note, str) else getattr(note, "__name__", None) or str(note or "")
+        )
         if name in REQUESTS or re.search(r"Request$", label):
             return world.request
         if DATABASES.match(name) or re.search(r"Cursor|Connection|Session|Engine|Database", label):
@@ -284,13 +288,20 @@ def method_entries(name, kind, builder, world):
             continue
         takes_request = REQUESTS & set(code.co_varnames[: code.co_argcount])
         role = "handler" if takes_request or (web and attribute.lower() in VERBS) else "method"
-        yield Entry(f"{name}.{attribute}", code, method_call(kind, attribute, member, function, builder), role)
+        yield Entry(
+            f"{name}.{attribute}",
+            code,
+            method_call(kind, attribute, member, function, builder),
+            role,
+        )
 
 
 def method_call(kind, attribute, member, function, builder):
     def call():
         if isinstance(member, (staticmethod, classmethod)):
-            positional, keywords = builder.arguments(function, skip_first=isinstance(member, classmethod))
+            positional, keywords = builder.arguments(
+                function, skip_first=isinstance(member, classmethod)
+            )
             return getattr(kind, attribute)(*positional, **keywords)
         made = builder.instance(kind)
         if isinstance(member, property):
@@ -314,7 +325,9 @@ def is_base(name, kind="path"):
 
 def deliberate(error):
     """Did the snippet turn the input away, rather than stumble over a stand-in?"""
-    if isinstance(error, (Refusal, ValueError, KeyError, PermissionError, AssertionError, SystemExit)):
+    if isinstance(
+        error, (Refusal, ValueError, KeyError, PermissionError, AssertionError, SystemExit)
+    ):
         return True
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

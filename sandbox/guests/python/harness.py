@@ -114,7 +114,9 @@ def install(emit):
         sys.modules.pop(name, None)
     sys.path[:] = []
     sys.path_importer_cache.clear()
-    sys.meta_path[:] = [item for item in sys.meta_path if getattr(item, "__name__", "") != "PathFinder"]
+    sys.meta_path[:] = [
+        item for item in sys.meta_path if getattr(item, "__name__", "") != "PathFinder"
+    ]
     gc.collect()
     gc.freeze()
 
@@ -158,7 +160,9 @@ def compiled(text, real):
 
 def renewed(text):
     """Code of Python 2, where it differs by no more than its most common spellings."""
-    text = re.sub(r"\bexcept\s+([\w.()\[\], ]+?)\s*,\s*(\w+)\s*:", r"except \1 as \2:", textwrap.dedent(text))
+    text = re.sub(
+        r"\bexcept\s+([\w.()\[\], ]+?)\s*,\s*(\w+)\s*:", r"except \1 as \2:", textwrap.dedent(text)
+    )
     text = re.sub(r"^(\s*)print\s+(?![=(])(.+?)\s*$", r"\1print(\2)", text, flags=re.MULTILINE)
     return re.sub(r"^(\s*)print\s*$|<>", lambda found: "!=" if found[1] is None else found[0], text,
                   flags=re.MULTILINE)  # fmt: skip
@@ -170,5 +174,3 @@ def wrapped(text):
     names = sorted(set(re.findall(r"\b(?:request|name|path|user_id|query|url|data|cmd)\b", text)))
     rest = "\n".join("  " + line for line in body[1:])
     return f"def fragment({', '.join(names)}):\n  {body[0]}\n{rest}" if body else text
-
-

@@ -142,8 +142,10 @@ def make_recorder(emit, state):
             state.hits.setdefault((index, kind), text)
         state.sinks += 1
         if state.sinks <= PER_CALL:
-            short = {key: plain(item)[:200] if isinstance(item, str) else item
-                     for key, item in detail.items()}
+            short = {
+                key: plain(item)[:200] if isinstance(item, str) else item
+                for key, item in detail.items()
+            }
             say("sink", kind, api, line, window(text, state.token), sorted(visible), short)
 
     return say, sink

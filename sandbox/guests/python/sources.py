@@ -176,7 +176,11 @@ class Fields(dict):
 
     def __missing__(self, key):
         name = f"{self._kind}:{key}"
-        if self._sources.kind == "nosql" and self._kind in ("json", "p") and self._sources.attacked(name):
+        if (
+            self._sources.kind == "nosql"
+            and self._kind in ("json", "p")
+            and self._sources.attacked(name)
+        ):
             return {"$ne": self._sources.text(name)}
         return Given(self._sources.text(name), self._sources, name)
 

@@ -49,7 +49,9 @@ def install(state, sink):
 
     hashlib.scrypt = scrypt
     real_compare = hmac.compare_digest
-    hmac.compare_digest = lambda first, second: real_compare(plain(first).encode(), plain(second).encode())
+    hmac.compare_digest = lambda first, second: real_compare(
+        plain(first).encode(), plain(second).encode()
+    )
     _install_random(sink)
 
 
@@ -80,7 +82,9 @@ def _install_random(sink):
     for name in PREDICTABLE:
         setattr(random, name, wrap(name, getattr(random, name)))
     count = iter(range(1, 10**9))
-    os.urandom = random._urandom = lambda size: hashlib.sha512(b"%d" % next(count)).digest()[:size].ljust(size, b"\7")
+    os.urandom = random._urandom = lambda size: (
+        hashlib.sha512(b"%d" % next(count)).digest()[:size].ljust(size, b"\7")
+    )
 
 
 class Key:
@@ -211,7 +215,9 @@ def providers(unknown, sink):
     def modes(module):
         module.ECB = lambda *_: sink("weak", "ECB", "ECB mode encrypts", cwe=[327])
         for name in ("CBC", "CTR", "GCM", "CFB", "OFB"):
-            setattr(module, name, lambda iv=b"", *_, name=name: sink("iv", name, plain(bytes(iv).hex())))
+            setattr(
+                module, name, lambda iv=b"", *_, name=name: sink("iv", name, plain(bytes(iv).hex()))
+            )
 
     def fernet(module):
         module.Fernet = lambda *_: Cipher()

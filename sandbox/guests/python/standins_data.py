@@ -247,7 +247,9 @@ def _lxml(sink):
         module.Element = module.SubElement = lambda *_, **__: Node(sink)
         module.XPath = lambda path, *_, **__: sink("xpath", "lxml.XPath", path) or Node(sink).xpath
         module.XSLT = lambda *_, **__: lambda *_, **__: Node(sink)
-        module.XMLSyntaxError = module.ParseError = module.LxmlError = type("Error", (ValueError,), {})
+        module.XMLSyntaxError = module.ParseError = module.LxmlError = type(
+            "Error", (ValueError,), {}
+        )
 
     return provide
 
@@ -279,8 +281,12 @@ def _install_patterns(state, sink):
         real = getattr(re, name)
 
         def call(pattern, *args, **keywords):
-            text = args[1] if name in ("sub", "subn") and len(args) > 1 else args[0] if args else (
-                keywords.get("string", "")
+            text = (
+                args[1]
+                if name in ("sub", "subn") and len(args) > 1
+                else args[0]
+                if args
+                else (keywords.get("string", ""))
             )
             told("re." + name, pattern, text)
             own = pattern.real if isinstance(pattern, Watched) else pattern

@@ -22,7 +22,18 @@ import types
 import zipfile
 
 CWD = "/srv/app"
-FOLDERS = {"/", "/srv", "/srv/app", "/tmp", "/etc", "/home", "/home/user", "/var", "/var/www", "/var/data"}
+FOLDERS = {
+    "/",
+    "/srv",
+    "/srv/app",
+    "/tmp",
+    "/etc",
+    "/home",
+    "/home/user",
+    "/var",
+    "/var/www",
+    "/var/data",
+}
 TEXTS = {
     ".json": '{"name": "value", "items": [1, 2]}', ".csv": "name,age\nalpha,3\n",
     ".yaml": "name: value\n", ".yml": "name: value\n", ".xml": "<root><name>value</name></root>",
@@ -105,7 +116,9 @@ def install(state, sources, sink):
         """An open file; its bytes go back to the disk when it is flushed or closed."""
 
         def __init__(self, path, mode):
-            super().__init__(disk.content(path) if set(mode) & set("ra+") and "w" not in mode else b"")
+            super().__init__(
+                disk.content(path) if set(mode) & set("ra+") and "w" not in mode else b""
+            )
             self.name, self._path, self._mode = path, path, mode
             self._number = 0
             if "a" in mode:
@@ -136,7 +149,14 @@ def install(state, sources, sink):
 
     def told(api, path, mode, **detail):
         resolved = disk.resolve(path)
-        sink("path", api, resolved, mode=mode, raw="" if isinstance(path, int) else str(path), **detail)
+        sink(
+            "path",
+            api,
+            resolved,
+            mode=mode,
+            raw="" if isinstance(path, int) else str(path),
+            **detail,
+        )
         return resolved
 
     def opened(path, mode="r", buffering=-1, encoding=None, errors=None, newline=None,
@@ -157,12 +177,15 @@ def install(state, sources, sink):
                 disk.files.setdefault(resolved, b"")
         if "b" in mode:
             return raw
-        text = io.TextIOWrapper(raw, encoding or "utf-8", errors or "replace", newline, write_through=True)
+        text = io.TextIOWrapper(
+            raw, encoding or "utf-8", errors or "replace", newline, write_through=True
+        )
         text.mode = mode
         return text
 
     def os_open(path, flags, mode=0o777, *, dir_fd=None):
-        letters = "r" if not flags & 3 else "w+"
+        only_read = flags & (os.O_WRONLY | os.O_RDWR) == os.O_RDONLY  # whatever bits a system uses
+        letters = "r" if only_read else "w+"
         resolved = told("os.open", path, letters, permissions=mode if flags & os.O_CREAT else -1)
         return Raw(resolved, letters).fileno()
 

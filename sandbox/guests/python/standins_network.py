@@ -158,7 +158,9 @@ def install(sink, sources):
         return told("urllib.request.urlopen", request, context=context)
 
     urllib.request.urlopen = opener
-    urllib.request.urlretrieve = lambda url, *_, **__: (told("urlretrieve", url), {})[:0] or ("/tmp/x", {})
+    urllib.request.urlretrieve = lambda url, *_, **__: (
+        (told("urlretrieve", url), {})[:0] or ("/tmp/x", {})
+    )
     urllib.request.OpenerDirector.open = lambda self, url, *_, **__: told("opener.open", url)
     _install_sockets(sink, told, sources)
     return told
@@ -370,7 +372,12 @@ def install_tls(sink):
 
         def wrap_socket(self, sock, *_, **__):
             if self.unchecked:
-                sink("weak", "ssl.wrap_socket", "a connection whose certificate is not checked", cwe=[295])
+                sink(
+                    "weak",
+                    "ssl.wrap_socket",
+                    "a connection whose certificate is not checked",
+                    cwe=[295],
+                )
             return sock
 
         def _nothing(self, *_, **__):

@@ -58,9 +58,11 @@ def install(sink):
             words = command if isinstance(command, (str, bytes)) else plain(command)
             sink("shell" if shell else "argv", api, words, shell=bool(shell))
             return
-        items = [plain(item) for item in command] if isinstance(command, (list, tuple)) else [
-            plain(command)
-        ]
+        items = (
+            [plain(item) for item in command]
+            if isinstance(command, (list, tuple))
+            else [plain(command)]
+        )
         if len(items) > 2 and items[0].rpartition("/")[2] in SHELLS and items[1] in RUNS_TEXT:
             sink("shell", api, items[2], shell=True)
         else:
@@ -68,7 +70,11 @@ def install(sink):
 
     def runs(api, make):
         def run(args, *_, shell=False, **keywords):
-            text = keywords.get("text") or keywords.get("universal_newlines") or keywords.get("encoding")
+            text = (
+                keywords.get("text")
+                or keywords.get("universal_newlines")
+                or keywords.get("encoding")
+            )
             told(api, args, shell)
             return make(args, bool(text))
 

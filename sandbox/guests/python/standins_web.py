@@ -515,7 +515,9 @@ def make_view(base, web, redirect, render_string, sink):
 
 def providers(web, unknown):
     """Framework modules, by name: each offers what it is known for."""
-    shared = {name: value for name, value in web.__dict__.items() if name not in ("sink", "App", "answer")}
+    shared = {
+        name: value for name, value in web.__dict__.items() if name not in ("sink", "App", "answer")
+    }
 
     def framework(module):
         for name, value in shared.items():
@@ -529,9 +531,13 @@ def providers(web, unknown):
         module.run = app.run
         module.HTTPException = module.Http404 = module.PermissionDenied = module.HTTPError = Refusal
         module.HTTPBadRequest = module.HTTPForbidden = module.HTTPNotFound = Refusal
-        module.BadRequest = module.NotFound = module.Forbidden = module.SuspiciousOperation = Refusal
+        module.BadRequest = module.NotFound = module.Forbidden = module.SuspiciousOperation = (
+            Refusal
+        )
         module.Request = module.HttpRequest = type(web.request)
-        module.RequestHandler = module.MethodView = module.TemplateView = module.HTTPEndpoint = web.View
+        module.RequestHandler = module.MethodView = module.TemplateView = module.HTTPEndpoint = (
+            web.View
+        )
         module.Resource = module.APIView = module.ViewSet = web.View
         module.current_app = app
         module.UploadFile = Upload

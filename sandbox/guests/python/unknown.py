@@ -97,7 +97,9 @@ def make_unknown(state, say, sink, special):
                 sink("sql", self._n, args[at], also=(args[at + 1 :], keywords))
             elif COMMANDS.search(short) and isinstance(first, str) and " " in first:
                 sink("shell", self._n, first)
-            elif (COMMANDS.search(short) or short == "execute") and isinstance(first, (list, tuple)):
+            elif (COMMANDS.search(short) or short == "execute") and isinstance(
+                first, (list, tuple)
+            ):
                 sink("argv", self._n, first)
             elif short == "execute" and isinstance(first, str):
                 sink("argv", self._n, " ".join(plain(item) for item in args))

@@ -29,7 +29,14 @@ MODULE_NAMES = frozenset(
     "collections struct pathlib glob copy tarfile zipfile requests yaml httpx flask jwt etree".split()
 )
 CURSORS = frozenset({"cursor", "conn", "connection", "cur", "engine"})
-OLD = {"unicode": str, "basestring": str, "xrange": range, "long": int, "raw_input": None, "unichr": chr}
+OLD = {
+    "unicode": str,
+    "basestring": str,
+    "xrange": range,
+    "long": int,
+    "raw_input": None,
+    "unichr": chr,
+}
 
 
 class World:
@@ -57,7 +64,9 @@ class World:
         standins_crypto.install_ctypes(unknown)
         importlib.import_module("standins_log").install(sink)
         render = standins_template.install(sink)
-        web = standins_web.make(self.sources, state, sink, unknown, base, self.disk_open, database, render)
+        web = standins_web.make(
+            self.sources, state, sink, unknown, base, self.disk_open, database, render
+        )
         special.update(request=web.request, REQUEST=web.request, form=self.form)
         self.request, self.answer, self.view = web.request, web.answer, web.View
         self.cursor, self.response = database.Cursor, web.Response
@@ -130,7 +139,10 @@ class World:
             folder = seen[:at].rstrip("/") if at > 0 else "/srv"
             text = text.replace("<BASE>", folder.rpartition("/")[2])
         if "<HOST>" in text:
-            hosts = (re.match(r"(?:https?://)?([\w-]+(?:\.[\w-]+)+)", item) for item in self.sources.constants)
+            hosts = (
+                re.match(r"(?:https?://)?([\w-]+(?:\.[\w-]+)+)", item)
+                for item in self.sources.constants
+            )
             given = (name for name in self.sources.names if HOSTS.search(name.rpartition(":")[2]))
             chosen = next((found[1] for found in hosts if found), "")
             chosen = chosen or next((self.sources.text(name) for name in given), "")
@@ -206,7 +218,11 @@ def gather(unknown, base, sink, database, reach, render, web):
 
 def known_names(web, database, render):
     """Names that a fragment uses without its imports, and what they surely are."""
-    shared = {name: value for name, value in vars(web).items() if name not in ("sink", "answer", "session")}
+    shared = {
+        name: value
+        for name, value in vars(web).items()
+        if name not in ("sink", "answer", "session")
+    }
     for name in ("app", "bp", "blueprint", "router", "api", "application"):
         shared[name] = web.App()
     shared["text"] = database.Text
