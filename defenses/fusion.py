@@ -18,8 +18,8 @@ REFUTABLE = frozenset(
     {20, 22, 23, 36, 73, 74, 77, 78, 79, 80, 83, 88, 89, 90, 91, 93, 94, 95, 96, 113, 117, 400, 434}
     | {470, 502, 564, 601, 611, 643, 730, 776, 827, 918, 943, 1236, 1333, 1336}
 )
-"""Weaknesses whose effect an input causes. Weak algorithms, secrets, missing checks and settings are
-not here: a run can show them, but never their absence."""
+"""Weaknesses whose effect an input causes. Weak algorithms, secrets, missing checks and settings
+are not here: a run can show them, but never their absence."""
 
 
 def fuse(finding: Finding, evidence: Evidence) -> Finding:

@@ -1,6 +1,7 @@
-"""The dynamic checker: runs a Python snippet in the sandbox under attack inputs and says what it saw.
+"""The dynamic checker: runs a Python snippet in the sandbox under attack and says what it saw.
 
-One run serves all claims. Nothing here decides: evidence goes to `fusion.py`, findings to the policy.
+One run serves all claims. Nothing here decides: evidence goes to `fusion.py`,
+findings to the policy.
 What is found beyond the claims is told only where the effect itself was seen.
 """
 

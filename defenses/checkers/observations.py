@@ -1,7 +1,7 @@
 """What the guest reported, read strictly: events are untrusted and may be forged, cut or too many.
 
 An event that does not have the form that the harness gives it is dropped and counted; nothing is
-guessed. What a forger can gain is limited in `dynamic.py`: evidence for safety needs more than events.
+guessed. What a forger can gain is limited in `proof.py`: evidence for safety needs more.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Attack inputs, by the kind of place that they are for, and the job that carries them to the guest.
+"""Attack inputs, by the kind of place they are for, and the job that carries them to the guest.
 
 `<T>` stands for the run's marker, `<BASE>` for the last name of the folder that a benign input led
 to, `<HOST>` for the host that the snippet trusts. Several of a kind matter: each defeats a defence
@@ -13,14 +13,17 @@ from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.verdict import Finding
 
 PROBES: Mapping[str, Sequence[str]] = {
-    "shell": ("<T>;id", "<T>$(id)", "<T>';id;'", "<T>\nid", '<T>";id;"', "<T>|id", "<T>`id`", "<T>&&id"),
+    "shell": ("<T>;id", "<T>$(id)", "<T>';id;'", "<T>\nid", '<T>";id;"', "<T>|id", "<T>`id`",
+    "<T>&&id"),
     "argv": ("<T>;id", "-<T>"),
     "sql": (
-        "<T>' OR '1'='1", '<T>" OR "1"="1', "7 OR 7=7 -- <T>", "<T>; DROP TABLE x --", "<T>\\' OR 1=1 -- ",
+        "<T>' OR '1'='1", '<T>" OR "1"="1', "7 OR 7=7 -- <T>", "<T>; DROP TABLE x --",
+        "<T>\\' OR 1=1 -- ",
         "<T>') OR ('1'='1",
     ),
     "path": (
-        "../../../../../../etc/<T>", "/etc/<T>", "....//....//....//....//etc/<T>", "../<BASE>x/<T>",
+        "../../../../../../etc/<T>", "/etc/<T>", "....//....//....//....//etc/<T>",
+        "../<BASE>x/<T>",
         "a/../../../../../../etc/<T>", "..//..//..//..//..//etc/<T>",
     ),
     "page": (
@@ -38,7 +41,8 @@ PROBES: Mapping[str, Sequence[str]] = {
         "file:///etc/<T>", "127.0.0.1/<T>#", "@127.0.0.1/<T>", "../<T>",
     ),
     "code": (
-        "__import__('os').system('<T>')", "[].__class__.__<T>__", "'+__import__('os').system('<T>')+'",
+        "__import__('os').system('<T>')", "[].__class__.__<T>__",
+        "'+__import__('os').system('<T>')+'",
         "().__class__.__base__.__subclasses__()or'<T>'",
     ),
     "template": ("{{7*'<T>'}}", "{{config.<T>}}", "${<T>}", "<%= <T> %>"),
@@ -60,7 +64,8 @@ PROBES: Mapping[str, Sequence[str]] = {
 KINDS: Mapping[int, tuple[str, ...]] = {
     20: ("redirect", "url", "path"),
     22: ("path",), 23: ("path",), 36: ("path",), 73: ("path",), 434: ("path",),
-    74: ("shell", "sql", "template", "page", "header", "log"), 77: ("shell", "argv"), 78: ("shell", "argv"),
+    74: ("shell", "sql", "template", "page", "header", "log"), 77: ("shell", "argv"),
+    78: ("shell", "argv"),
     88: ("shell",), 79: ("page",), 80: ("page",), 83: ("page",), 89: ("sql",), 564: ("sql",),
     90: ("ldap",), 91: ("xpath",), 643: ("xpath",), 93: ("header", "raw_header", "mail"),
     94: ("code", "template", "import"), 95: ("code",), 96: ("code",),
@@ -72,7 +77,8 @@ KINDS: Mapping[int, tuple[str, ...]] = {
 """Where the effect of a weakness shows. A weakness that is not here may be seen as `weak`."""
 
 RETURNS: Mapping[int, str] = {
-    79: "page", 80: "page", 113: "header", 93: "header", 117: "log", 601: "redirect", 20: "redirect",
+    79: "page", 80: "page", 113: "header", 93: "header", 117: "log", 601: "redirect",
+    20: "redirect",
     918: "url",
 }  # fmt: skip
 """Weaknesses that also show in what a function returns, and as which kind that is judged."""
@@ -90,12 +96,12 @@ def token_of(snippet: Snippet) -> str:
 
 def kinds_of(claim: Finding) -> tuple[str, ...]:
     own = KINDS.get(claim.cwe or 0, ())
-    return (*own, "return") if claim.cwe in RETURNS else own
+    return (*own, "return") if (claim.cwe or 0) in RETURNS else own
 
 
 def job_of(snippet: Snippet, claims: Sequence[Finding], token: str) -> bytes:
     """What the guest is asked to do; the form is `sandbox/guests/python/harness.py`'s."""
-    asked = {RETURNS[claim.cwe] for claim in claims if claim.cwe in RETURNS}
+    asked = {RETURNS[cwe] for cwe in (claim.cwe or 0 for claim in claims) if cwe in RETURNS}
     probes = [
         {"kind": kind, "id": f"{kind}{at}", "value": value}
         for kind, values in PROBES.items()

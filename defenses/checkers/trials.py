@@ -53,7 +53,7 @@ def _of_entry(entry: Entry, token: str, code: str) -> Iterator[Trial]:
 
 
 def _unprovoked(entry: Entry, call: Call, token: str) -> Iterator[Trial]:
-    """Harm that needs no payload: outside data became an object, an archive's member climbed out."""
+    """Harm that needs no payload: outside data became an object, a packed file climbed out."""
     for sink in call.sinks:
         climbed = sink.kind == "path" and re.search(rf"/etc/{token}$", sink.text)
         if climbed or (sink.kind in ("object", "import") and sink.sources):

@@ -125,7 +125,8 @@ FILES = {
         "return name"
     ),
     "unknown exceptions can be caught": (
-        "from a import SomeError\ntry:\n    raise SomeError('x')\nexcept SomeError:\n    return name"
+        "from a import SomeError\ntry:\n    raise SomeError('x')\n"
+        "except SomeError:\n    return name"
     ),
     "data classes and named tuples are made": (
         "import dataclasses, collections\nP = collections.namedtuple('P', 'a b')\n"
@@ -185,7 +186,8 @@ ENTRIES = {
     ),
     "a factory": (
         "import os\nfrom flask import Flask, request\ndef create_app():\n    app = Flask('x')\n"
-        "    @app.get('/')\n    def x():\n        os.system(request.args.get('a'))\n    return app\n"
+        "    @app.get('/')\n    def x():\n        os.system(request.args.get('a'))\n"
+        "    return app\n"
     ),
     "fastapi with a model": (
         "import os\nfrom fastapi import FastAPI\nfrom pydantic import BaseModel\napp = FastAPI()\n"
@@ -195,7 +197,8 @@ ENTRIES = {
     "django": "import os\ndef view(request, pk):\n    os.system(request.POST['a'])\n",
     "aiohttp": (
         "import os\nfrom aiohttp import web\nasync def x(request):\n"
-        "    data = await request.json()\n    os.system(data['a'])\n    return web.Response(text='')\n"
+        "    data = await request.json()\n    os.system(data['a'])\n"
+        "    return web.Response(text='')\n"
     ),
     "tornado": (
         "import os, tornado.web\nclass X(tornado.web.RequestHandler):\n    def get(self):\n"

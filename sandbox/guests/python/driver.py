@@ -287,7 +287,7 @@ class Driver:
             self.result(entry, self.world.settle(entry.call()))
         except Exhausted:
             ended = "Exhausted"
-        except BaseException as error:  # noqa: BLE001 - hostile code may raise anything
+        except BaseException as error:
             ended, chosen, line = type(error).__name__[:60], deliberate(error), last_line(error)
         self.say("end", ended, chosen, line, self.state.doubts)
         return ended

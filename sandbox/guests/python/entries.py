@@ -82,7 +82,7 @@ class Builder:
         count = code.co_argcount
         names = code.co_varnames[: count + code.co_kwonlyargcount]
         defaults = dict(zip(names[count - len(target.__defaults__ or ()) : count],
-                            target.__defaults__ or ()))  # fmt: skip # noqa: B905
+                            target.__defaults__ or ()))  # fmt: skip
         defaults.update(target.__kwdefaults__ or {})
         notes = getattr(target, "__annotations__", {})
         values = {}
@@ -313,7 +313,8 @@ def method_call(kind, attribute, member, function, builder):
 
 
 SKIPPED = frozenset({"__init__", "__new__", "__repr__", "__eq__", "__hash__", "__init_subclass__",
-                     "__post_init__", "__class_getitem__", "__del__", "__exit__", "__aexit__"})  # fmt: skip
+                     "__post_init__", "__class_getitem__", "__del__", "__exit__",
+                     "__aexit__"})  # fmt: skip
 VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "do_get", "do_post", "do_put",
                    "do_delete", "dispatch", "do_head"})  # fmt: skip
 

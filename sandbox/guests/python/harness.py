@@ -1,4 +1,4 @@
-"""What the host loads in the guest: `install(emit)` before the snapshot, `run(job)` in a fresh copy.
+"""What the host loads in the guest: `install(emit)` before the snapshot, `run(job)` in a copy.
 
 A job is JSON: `code`, `probes` (kind, id, value), and optionally `context` (code that comes before
 a fragment), `token` (letters that mark outside data) and `claims` (first and last line, kinds).
@@ -95,6 +95,7 @@ class Output(io.TextIOBase):
 
 def install(emit):
     """Load the library, replace what does harm, exercise what runs often. Called once."""
+    global run
     warnings.simplefilter("ignore")
     for name in MODULES:
         try:
@@ -105,10 +106,8 @@ def install(emit):
 
     real = types.SimpleNamespace(compile=compile, exec=exec)
     world = World(emit, real)
-    globals()["_start"] = make_runner(world, real)
-    _start(json.dumps({"code": EXERCISE, "token": "exercise", "claims": [], "probes": [
-        {"kind": kind, "id": kind, "value": "<T>;x"} for kind in ("sql", "shell", "path", "page", "url")
-    ]}).encode())  # fmt: skip
+    run = make_runner(world, real)
+    run(json.dumps(exercise()).encode())
     world.forget()
     for name in ("flask", "requests", *SIBLINGS):
         sys.modules.pop(name, None)
@@ -122,8 +121,15 @@ def install(emit):
 
 
 def run(job):
-    """Do one job. What happens is told by events; nothing is returned."""
-    _start(job)
+    """Do one job: what happens is told by events. `install` puts the real function here."""
+    raise RuntimeError("`install` comes first")
+
+
+def exercise():
+    """A job that uses what most jobs use."""
+    kinds = ("sql", "shell", "path", "page", "url")
+    probes = [{"kind": kind, "id": kind, "value": "<T>;x"} for kind in kinds]
+    return {"code": EXERCISE, "token": "exercise", "claims": [], "probes": probes}
 
 
 def make_runner(world, real):
@@ -147,7 +153,8 @@ def make_runner(world, real):
 def compiled(text, real):
     """Code of a snippet, or of a fragment once it is completed; and how that was done."""
     shapes = {
-        "whole": lambda text: text, "dedented": textwrap.dedent, "renewed": renewed, "wrapped": wrapped,
+        "whole": lambda text: text, "dedented": textwrap.dedent, "renewed": renewed,
+        "wrapped": wrapped,
     }  # fmt: skip
     failure = None
     for how, shape in shapes.items():

@@ -87,7 +87,7 @@ def plain(value, depth=3):
         return " ".join(f"{plain(key, 1)}={plain(item, depth - 1)}" for key, item in pairs)
     try:
         return str(value)
-    except Exception:  # noqa: BLE001 - a snippet's own __str__ may raise anything
+    except Exception:
         return "?"
 
 

@@ -187,7 +187,7 @@ class Fields(dict):
     def __getitem__(self, key):
         return dict.get(self, key) if dict.__contains__(self, key) else self.__missing__(key)
 
-    def get(self, key, default=None, type=None, **_):  # noqa: A002 - werkzeug's own name
+    def get(self, key, default=None, type=None, **_):
         value = self[key]
         if type is not None:
             try:
@@ -199,7 +199,7 @@ class Fields(dict):
     def pop(self, key, default=None):
         return self[key]
 
-    def getlist(self, key, type=None):  # noqa: A002
+    def getlist(self, key, type=None):
         return [self.get(key, type=type)]
 
     getall = get_list = multi_items = getlist

@@ -1,4 +1,4 @@
-"""Hashes, ciphers, keys, tokens and randomness: weak choices are told when they are used on data."""
+"""Hashes, ciphers, keys, tokens and randomness: weak choices are told when used on data."""
 
 import hashlib
 import hmac
@@ -9,7 +9,8 @@ import types
 
 from recording import plain
 
-PREDICTABLE = ("random", "randint", "choice", "choices", "sample", "randrange", "uniform", "getrandbits",
+PREDICTABLE = ("random", "randint", "choice", "choices", "sample", "randrange", "uniform",
+               "getrandbits",
                "shuffle", "randbytes")  # fmt: skip
 BROKEN = ("md5", "sha1", "md4", "ripemd160")
 
@@ -96,7 +97,7 @@ class Key:
     def export_key(self, *_, **__):
         return b"-----BEGIN KEY-----"
 
-    exportKey = private_bytes = public_bytes = export_key  # noqa: N815
+    exportKey = private_bytes = public_bytes = export_key
 
     def publickey(self, *_, **__):
         return self
@@ -224,7 +225,8 @@ def providers(unknown, sink):
         module.Fernet.generate_key = lambda: b"a" * 44
 
     def jwt(module):
-        errors = ("InvalidTokenError", "ExpiredSignatureError", "DecodeError", "PyJWTError", "JWTError",
+        errors = ("InvalidTokenError", "ExpiredSignatureError", "DecodeError", "PyJWTError",
+        "JWTError",
                   "InvalidSignatureError")  # fmt: skip
         for name in errors:
             setattr(module, name, type(name, (Exception,), {}))

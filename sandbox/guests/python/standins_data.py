@@ -23,7 +23,7 @@ def body(value):
         return value
     try:
         return read()
-    except Exception:  # noqa: BLE001 - an object of the snippet may raise anything
+    except Exception:
         return value
 
 
@@ -135,7 +135,7 @@ class SaxParser:
     def __init__(self, sink):
         self._sink, self._resolves = sink, False
 
-    def setFeature(self, name, state):  # noqa: N802
+    def setFeature(self, name, state):
         if "external-general" in name:
             self._resolves = bool(state)
 
@@ -145,8 +145,8 @@ class SaxParser:
     def _nothing(self, *_):
         return None
 
-    setContentHandler = setErrorHandler = setProperty = setEntityResolver = _nothing  # noqa: N815
-    setDTDHandler = feed = close = reset = _nothing  # noqa: N815
+    setContentHandler = setErrorHandler = setProperty = setEntityResolver = _nothing
+    setDTDHandler = feed = close = reset = _nothing
 
 
 def without_doctype(text):
@@ -360,7 +360,7 @@ def providers(unknown, sink):
             setattr(module, name, type(name, (), {"add_constructor": classmethod(lambda *_: None)}))
         module.YAMLError = type("YAMLError", (Exception,), {})
 
-        def load(stream, Loader=None, **_):  # noqa: N803 - yaml's own name
+        def load(stream, Loader=None, **_):
             names = {kind.__name__ for kind in getattr(Loader, "__mro__", ())}
             safe_one = bool(names & set(safe)) or bool(names & {"FullLoader", "CFullLoader"})
             sink("value" if safe_one else "object", "yaml.load", body(stream))
@@ -377,7 +377,8 @@ def providers(unknown, sink):
         module.read_pickle = lambda path, *_, **__: sink("object", "pandas.read_pickle", body(path))
         for name in ("read_sql", "read_sql_query"):
             setattr(module, name, lambda statement, *_, params=None, **__: (
-                sink("sql", "pandas.read_sql", statement, also=params) or unknown("frame")))  # fmt: skip
+                sink("sql", "pandas.read_sql", statement,
+                also=params) or unknown("frame")))  # fmt: skip
 
     def torch(module):
         def load(path, *_, weights_only=None, **__):

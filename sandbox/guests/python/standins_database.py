@@ -113,7 +113,7 @@ def install(state, sink, unknown):
         def fetchall(self, *_, **__):
             return [Row()]
 
-        all = fetchmany = fetch = partitions = fetchall  # noqa: A003
+        all = fetchmany = fetch = partitions = fetchall
 
         def first(self, *_, **__):
             return Row()
@@ -294,7 +294,8 @@ def providers(database, unknown, base, sink):
         "pysqlite3", "snowflake.connector", "clickhouse_driver")}  # fmt: skip
     found.update({name: sqlalchemy for name in (
         "sqlalchemy", "sqlalchemy.orm", "sqlalchemy.sql", "sqlalchemy.ext.asyncio",
-        "sqlalchemy.engine", "sqlalchemy.ext.declarative", "sqlalchemy.sql.expression")})  # fmt: skip
+        "sqlalchemy.engine", "sqlalchemy.ext.declarative",
+        "sqlalchemy.sql.expression")})  # fmt: skip
     found.update({"flask_sqlalchemy": flask_sqlalchemy, "django.db": django_db,
                   "django.db.models": django_models, "pymongo": pymongo,
                   "motor.motor_asyncio": pymongo})  # fmt: skip

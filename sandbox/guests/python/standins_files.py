@@ -9,7 +9,6 @@ import errno
 import genericpath
 import glob
 import io
-import json
 import ntpath
 import os
 import pathlib
@@ -361,28 +360,28 @@ def _install_copies(disk, told):
 def _install_temporary(disk, opened, told, sink):
     count = iter(range(10**9))
 
-    def fresh(suffix=None, prefix=None, dir=None):  # noqa: A002 - tempfile's own name
+    def fresh(suffix=None, prefix=None, dir=None):
         folder = "/tmp" if dir is None else os.fspath(dir)
         return f"{folder}/{prefix or 'tmp'}{next(count):08d}{suffix or ''}"
 
-    def insecure(suffix="", prefix="tmp", dir=None):  # noqa: A002
+    def insecure(suffix="", prefix="tmp", dir=None):
         path = fresh(suffix, prefix, dir)
         sink("weak", "tempfile.mktemp", path, cwe=[377, 379])
         return path
 
-    def pair(suffix=None, prefix=None, dir=None, text=False):  # noqa: A002
+    def pair(suffix=None, prefix=None, dir=None, text=False):
         path = fresh(suffix, prefix, dir)
         file = opened(path, "w+b")
         disk.modes[path] = 0o600
         return file.fileno(), path
 
-    def folder(suffix=None, prefix=None, dir=None):  # noqa: A002
+    def folder(suffix=None, prefix=None, dir=None):
         path = fresh(suffix, prefix, dir)
         disk.folders.add(path)
         return path
 
     def file(mode="w+b", buffering=-1, encoding=None, newline=None, suffix=None, prefix=None,
-             dir=None, delete=True, **_):  # fmt: skip # noqa: A002
+             dir=None, delete=True, **_):  # fmt: skip
         path = fresh(suffix, prefix, dir)
         disk.modes[path] = 0o600
         return opened(path, mode)

@@ -340,7 +340,8 @@ def providers(unknown, told):
             for method in methods:
                 setattr(module, method, getattr(whole, method))
             module.request = module.stream = whole.request
-            for name in ("Session", "session", "Client", "AsyncClient", "ClientSession", "PoolManager",
+            for name in ("Session", "session", "Client", "AsyncClient", "ClientSession",
+            "PoolManager",
                          "Http", "HTTPClient", "AsyncHTTPClient"):  # fmt: skip
                 setattr(module, name, made)
             module.TCPConnector = Connector

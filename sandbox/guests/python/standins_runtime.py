@@ -1,7 +1,7 @@
-"""Dynamic code, input, time, threads and event loops, and modules that this build of Python lacks."""
+"""Dynamic code, input, time, threads and event loops, and modules that this build lacks."""
 
-import asyncio
 import ast
+import asyncio
 import builtins
 import concurrent.futures
 import importlib
@@ -177,7 +177,7 @@ def _install_threads():
     def start(self):
         try:
             self.run()
-        except Exception:  # noqa: BLE001 - a thread's exception ends the thread alone
+        except Exception:
             pass
 
     threading.Thread.start = start
@@ -195,7 +195,7 @@ def _install_threads():
             future = concurrent.futures.Future()
             try:
                 future.set_result(function(*args, **keywords))
-            except Exception as error:  # noqa: BLE001 - kept for `result()`
+            except Exception as error:
                 future.set_exception(error)
             return future
 
@@ -281,7 +281,7 @@ def _install_loop():
     async def gather(*awaitables, return_exceptions=False):
         return [drive(item) for item in awaitables]
 
-    async def wait_for(awaitable, timeout=None):
+    async def wait_for(awaitable, *_, **__):
         return drive(awaitable)
 
     async def to_thread(function, /, *args, **keywords):
@@ -357,7 +357,8 @@ def install_async_processes(told, completed):
 def missing_modules(unknown):
     """Modules of the standard library that WASI lacks, where a plain stand-in will do."""
     for name in ("bz2", "lzma", "fcntl", "pwd", "grp", "termios", "resource", "curses", "readline",
-                 "syslog", "crypt", "spwd", "nis", "tkinter", "pty", "tty", "webbrowser"):  # fmt: skip
+                 "syslog", "crypt", "spwd", "nis", "tkinter", "pty", "tty",
+                 "webbrowser"):  # fmt: skip
         module = types.ModuleType(name)
         module.__getattr__ = lambda attribute, name=name: member(unknown, name, attribute)
         module.__path__ = []

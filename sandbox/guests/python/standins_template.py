@@ -20,8 +20,8 @@ class Markup(str):
         return escape(value)
 
     def format(self, *args, **keywords):
-        return Markup(str.format(self, *map(escape, args),
-                                 **{key: escape(value) for key, value in keywords.items()}))  # fmt: skip
+        named = {key: escape(value) for key, value in keywords.items()}
+        return Markup(str.format(self, *map(escape, args), **named))
 
     def __mod__(self, value):
         if isinstance(value, dict):

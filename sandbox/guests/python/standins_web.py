@@ -85,7 +85,7 @@ class Files(Fields):
     def __missing__(self, key):
         return Upload(self._sources, f"files:{key}", self._open)
 
-    def getlist(self, key, type=None):  # noqa: A002
+    def getlist(self, key, type=None):
         return [self[key]]
 
 
@@ -460,7 +460,8 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
         url_has_allowed_host_and_scheme=allowed_host, is_safe_url=allowed_host,
         Depends=depends, App=App, View=base_view, session=Session(), g=Session(),
         answer=answer, Session=Session, StreamingResponse=respond("application/octet-stream"),
-        get_object_or_404=lambda *_, **__: database.Row(), HttpResponseForbidden=respond("text/plain"),
+        get_object_or_404=lambda *_, **__: database.Row(),
+        HttpResponseForbidden=respond("text/plain"),
         HttpResponseBadRequest=respond("text/plain"), HttpResponseNotFound=respond("text/plain"),
     )  # fmt: skip
     return web
@@ -522,7 +523,8 @@ def providers(web, unknown):
     def framework(module):
         for name, value in shared.items():
             setattr(module, name, value)
-        for name in ("Flask", "FastAPI", "Blueprint", "APIRouter", "Starlette", "Application", "Bottle",
+        for name in ("Flask", "FastAPI", "Blueprint", "APIRouter", "Starlette", "Application",
+        "Bottle",
                      "Quart", "Sanic", "Litestar", "Router", "RouteTableDef", "Api"):  # fmt: skip
             setattr(module, name, web.App)
         app = web.App()
@@ -544,10 +546,14 @@ def providers(web, unknown):
         for name in ("Query", "Form", "Path", "Body", "Header", "Cookie", "File"):
             setattr(module, name, Depends)
 
-    names = ("flask", "quart", "fastapi", "fastapi.responses", "fastapi.requests", "starlette.responses",
-             "starlette.requests", "starlette.applications", "starlette.routing", "starlette.endpoints",
-             "django.http", "django.shortcuts", "django.views", "django.urls", "django.core.exceptions",
-             "django.views.generic", "django.utils.http", "django.http.response", "aiohttp.web", "bottle",
+    names = ("flask", "quart", "fastapi", "fastapi.responses", "fastapi.requests",
+    "starlette.responses",
+             "starlette.requests", "starlette.applications", "starlette.routing",
+             "starlette.endpoints",
+             "django.http", "django.shortcuts", "django.views", "django.urls",
+             "django.core.exceptions",
+             "django.views.generic", "django.utils.http", "django.http.response", "aiohttp.web",
+             "bottle",
              "tornado.web", "werkzeug.utils", "werkzeug.security", "werkzeug.exceptions", "sanic",
              "sanic.response", "flask.views", "flask_restful", "rest_framework.views", "werkzeug",
              "rest_framework.response", "werkzeug.wrappers", "litestar", "flask_restx",

@@ -33,13 +33,15 @@ COMMANDS = re.compile(
     r"|exec_cmd|run_cli|check_output|getoutput|shell_command)(?:$|_)",
     re.IGNORECASE,
 )
-QUIET = frozenset({"debug", "info", "warning", "warn", "error", "exception", "log", "critical", "print",
+QUIET = frozenset({"debug", "info", "warning", "warn", "error", "exception", "log", "critical",
+                  "print",
                    "_", "gettext", "write", "append", "add"})  # fmt: skip
 EXECUTORS = frozenset({"execute", "executemany", "executescript", "raw", "mogrify", "query",
                        "exec_driver_sql", "fetch", "fetchrow", "fetchval", "read_sql",
                        "read_sql_query", "scalar", "scalars", "select_all"})  # fmt: skip
 FORM_DATA = frozenset({"data", "cleaned_data", "validated_data"})
-ROUTES = frozenset({"route", "get", "post", "put", "patch", "delete", "view", "websocket", "api_view",
+ROUTES = frozenset({"route", "get", "post", "put", "patch", "delete", "view", "websocket",
+                   "api_view",
                     "require_http_methods", "require_POST", "require_GET", "csrf_exempt", "expose",
                     "view_config", "endpoint"})  # fmt: skip
 ENDINGS = frozenset({"abort", "HTTPException", "Http404", "HTTPError", "HTTPBadRequest"})
