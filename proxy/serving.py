@@ -17,6 +17,7 @@ from pathlib import Path
 
 import anyio
 import uvicorn
+from anyio.abc import TaskStatus
 from starlette.types import ASGIApp
 
 from bluecode.defenses.policy import Policy
@@ -75,8 +76,16 @@ async def on_loopback(app: ASGIApp) -> AsyncIterator[str]:
 async def serve(config: Config, policy: Policy) -> None:
     """Serve until SIGINT or SIGTERM. Raises `ConfigError` and `SandboxUnavailable` at the start."""
     _look_ahead(config)
+    with _listen(config.host, config.port) as listener:
+        async with anyio.create_task_group() as tasks:
+            stop = _Stop(tasks.cancel_scope)
+            await tasks.start(stop.on_signal)
+            await _serve(config, policy, listener, stop)
+            tasks.cancel_scope.cancel()
+
+
+async def _serve(config: Config, policy: Policy, listener: socket.socket, stop: "_Stop") -> None:
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(_listen(config.host, config.port))
         engine = await stack.enter_async_context(
             Engine.open(config, policy, on_progress=lambda step: log.info("%s", step))
         )
@@ -85,11 +94,28 @@ async def serve(config: Config, policy: Policy) -> None:
             root = await stack.enter_async_context(on_loopback(scripted_model(pace=_DEMO_PACE)))
             config = replace(config, upstream=f"{root}/v1")
         server = _server(create_app(config, policy=policy, engine=engine), grace=_GRACE)
+        stop.server = server
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_stop_on_signal, server)
             tasks.start_soon(_announce, server, listener.getsockname()[:2], shown)
             await server.serve([listener])
-            tasks.cancel_scope.cancel()
+
+
+class _Stop:
+    """Asks the server to stop on a signal; before there is one, ends the start."""
+
+    def __init__(self, start: anyio.CancelScope) -> None:
+        self._start = start
+        self.server: _Server | None = None
+
+    async def on_signal(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for _ in signals:
+                if self.server is None or not self.server.started:
+                    self._start.cancel()
+                    return
+                self.server.force_exit = self.server.should_exit  # asked twice: wait for nobody
+                self.server.should_exit = True
 
 
 def _look_ahead(config: Config) -> None:
@@ -141,13 +167,6 @@ def _server(app: ASGIApp, *, grace: int) -> _Server:
             timeout_graceful_shutdown=grace,
         )
     )
-
-
-async def _stop_on_signal(server: _Server) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            server.force_exit = server.should_exit  # asked twice: wait for nobody
-            server.should_exit = True
 
 
 async def _announce(server: _Server, address: tuple[str, int], upstream: str) -> None:

@@ -217,3 +217,17 @@ def test_serve_answers_until_it_is_told_to_stop(static: str) -> None:
     assert run.returncode == 0
     assert time.monotonic() - started < 10
     assert json.loads(out)["decision"] == "allow"
+
+
+def test_a_signal_during_the_start_ends_it_in_good_order(write: Write, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bluecode.proxy", "serve", "--upstream", "demo"]
+    command += ["--listen", "127.0.0.1:0", "--cache-dir", str(tmp_path / "cache")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        line = run.stderr.readline()  # the first step of a start that takes seconds
+        run.send_signal(signal.SIGTERM)
+        rest = run.stderr.read()
+
+    assert run.returncode == 0
+    assert "guest" in line
+    assert "serves" not in rest and "Traceback" not in rest
