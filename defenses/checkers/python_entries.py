@@ -8,6 +8,7 @@ import ast
 from collections.abc import Sequence
 
 from bluecode.defenses.checkers import python_calls, python_guards, python_sinks, python_sources
+from bluecode.defenses.checkers.python_checks import NO_CHECKS, both
 from bluecode.defenses.checkers.python_expressions import evaluate
 from bluecode.defenses.checkers.python_flow import execute, is_function
 from bluecode.defenses.checkers.python_state import (
@@ -146,7 +147,7 @@ def _walk_body(run: Run, state: State, function: Function, frame: Frame) -> list
         python_sinks.entered(run, function)
         execute(run, state, function.body)
         if not state.dead:
-            frame.returns.append(Inlined(NOTHING, state.cleared, frozenset(), state.cleared))
+            frame.returns.append(Inlined(NOTHING, state.cleared, NO_CHECKS, state.cleared))
     finally:
         run.frames.pop()
         run.active.pop()
@@ -220,18 +221,18 @@ def _bound(run: Run, state: State, call: Invocation) -> dict[str, Value]:
 def _merged(returns: Sequence[Inlined]) -> Inlined:
     """All ways out as one; a way that gives a false constant says nothing of the true branch."""
     if not returns:
-        return Inlined(NOTHING, frozenset(), frozenset(), frozenset())
+        return Inlined(NOTHING, NO_CHECKS, NO_CHECKS, NO_CHECKS)
     value = returns[0].value
     for other in returns[1:]:
         value = merge(value, other.value)
-    cleared = frozenset.intersection(*(one.cleared for one in returns))
+    cleared = both(one.cleared for one in returns)
     truthy = [one.if_true for one in returns if _may_be(one.value, True)]
     falsy = [one.if_false for one in returns if _may_be(one.value, False)]
     return Inlined(
         value,
         cleared,
-        frozenset.intersection(*truthy) if truthy else cleared,
-        frozenset.intersection(*falsy) if falsy else cleared,
+        both(truthy) if truthy else cleared,
+        both(falsy) if falsy else cleared,
     )
 
 

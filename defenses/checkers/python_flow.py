@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from bluecode.defenses.checkers import python_guards, python_sinks, python_sources
+from bluecode.defenses.checkers.python_checks import Checks
 from bluecode.defenses.checkers.python_expressions import bind, dotted, evaluate
 from bluecode.defenses.checkers.python_members import iterated
 from bluecode.defenses.checkers.python_names import names_check
 from bluecode.defenses.checkers.python_state import (
-    Cleared,
     Function,
     Inlined,
     Run,
@@ -211,7 +211,7 @@ def _if(run: Run, state: State, node: ast.If) -> None:
 
 def _for(run: Run, state: State, node: ast.For | ast.AsyncFor) -> None:
     item = iterated(evaluate(run, state, node.iter))
-    passed: list[Cleared] = []
+    passed: list[Checks] = []
 
     def once(branch: State) -> None:
         bind(run, branch, node.target, item)
@@ -227,7 +227,7 @@ def _for(run: Run, state: State, node: ast.For | ast.AsyncFor) -> None:
     ):
         # Every element went through the checks, or the loop was left for good.
         roots = tuple(tag.root for tag in all_tags(item))
-        state.cleared |= frozenset(one for one in passed[0] if one[0].startswith(roots))
+        state.cleared |= passed[0].of(roots)
     execute(run, state, node.orelse)
 
 

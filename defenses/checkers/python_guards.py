@@ -7,10 +7,11 @@ it really excludes; a check of a part says nothing of the whole.
 import ast
 
 from bluecode.defenses.checkers import python_cleaners as cleaners
+from bluecode.defenses.checkers.python_checks import NO_CHECKS, Checks
 from bluecode.defenses.checkers.python_expressions import evaluate
 from bluecode.defenses.checkers.python_names import names_check
 from bluecode.defenses.checkers.python_regex import anchored
-from bluecode.defenses.checkers.python_state import Cleared, Run, State
+from bluecode.defenses.checkers.python_state import Run, State
 from bluecode.defenses.checkers.python_values import (
     Level,
     Value,
@@ -48,12 +49,12 @@ def _assume_all(run: Run, state: State, test: ast.BoolOp, truth: bool) -> None:
         for operand in test.values:
             assume(run, state, operand, truth)
         return
-    shared: Cleared | None = None
+    shared: Checks | None = None
     for operand in test.values:
         branch = state.copy()
         assume(run, branch, operand, truth)
         shared = branch.cleared if shared is None else shared & branch.cleared
-    state.cleared |= shared or frozenset()
+    state.cleared |= shared or NO_CHECKS
 
 
 def _compared(run: Run, state: State, test: ast.Compare, truth: bool) -> None:

@@ -8,9 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from bluecode.defenses.checkers.python_checks import (
+    NO_CHECKS,
+    Checks,
+    both,
+    checked,
+    prefixes,
+    ruling_out,
+)
 from bluecode.defenses.checkers.python_values import (
     DANGERS,
-    NO_TAGS,
     Level,
     Tag,
     Tags,
@@ -20,8 +27,6 @@ from bluecode.defenses.checkers.python_values import (
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-Cleared = frozenset[tuple[str, str]]
-"""Pairs of a source's root and a danger that a check on this path has ruled out."""
 
 
 class OutOfSteps(Exception):
@@ -33,7 +38,7 @@ class State:
 
     __slots__ = ("cleared", "dead", "names", "owners")
 
-    def __init__(self, names: dict[str, Value], cleared: Cleared = frozenset()) -> None:
+    def __init__(self, names: dict[str, Value], cleared: Checks = NO_CHECKS) -> None:
         self.names = names
         self.cleared = cleared
         self.dead = False
@@ -65,10 +70,9 @@ class State:
         """Rule out dangers for all sources of the value (with `parent`: of all it is part of)."""
         roots = {tag.root for tag in all_tags(value)}
         if parent:
-            roots = {prefix for root in roots for prefix in _prefixes(root)}
+            roots = {prefix for root in roots for prefix in prefixes(root)}
         if roots:
-            wanted = tuple(dangers)
-            self.cleared |= frozenset((root, danger) for root in roots for danger in wanted)
+            self.cleared |= ruling_out(roots, dangers)
 
     def live(self, tags: Tags, danger: str, least: Level = Level.UNKNOWN) -> list[Tag]:
         """Tags of input that still are dangerous here, surest first."""
@@ -78,55 +82,13 @@ class State:
             if tag.kind == "input"
             and tag.level >= least
             and danger not in tag.cleared
-            and not self._ruled_out(tag.root, danger)
+            and not self.cleared.covers(tag.root, danger)
         ]
         return sorted(found, key=lambda tag: (-tag.level, tag.root))
 
-    def _ruled_out(self, root: str, danger: str) -> bool:
-        if not self.cleared:
-            return False
-        while True:
-            if (root, danger) in self.cleared:
-                return True
-            root, mark, _ = root.rpartition(">")
-            if not mark:
-                return False
-
-    def bake(self, value: Value, only: Cleared | None = None) -> Value:
+    def bake(self, value: Value, only: Checks | None = None) -> Value:
         """The value with this path's checks written into its tags, to outlive the path."""
-        checks = self.cleared if only is None else only
-        if not checks or not value.tags:
-            return value
-        roots: dict[str, set[str]] = {}
-        for root, danger in checks:
-            roots.setdefault(root, set()).add(danger)
-        return _baked(value, roots)
-
-
-def _prefixes(root: str) -> list[str]:
-    words = root.split(">")
-    return [">".join(words[: count + 1]) for count in range(len(words))]
-
-
-def _baked(value: Value, roots: Mapping[str, set[str]]) -> Value:
-    tags = _baked_tags(value.tags, roots)
-    if tags == value.tags:
-        return value
-    parts = tuple(p if isinstance(p, str) else _baked_tags(p, roots) for p in value.parts)
-    items = None if value.items is None else tuple(_baked(item, roots) for item in value.items)
-    fields = None if value.fields is None else tuple((k, _baked(v, roots)) for k, v in value.fields)
-    return value._replace(tags=tags, parts=parts, items=items, fields=fields)
-
-
-def _baked_tags(tags: Tags, roots: Mapping[str, set[str]]) -> Tags:
-    out = []
-    for tag in tags:
-        root, more = tag.root, set(tag.cleared)
-        while root:
-            more |= roots.get(root, set())
-            root = root.rpartition(">")[0]
-        out.append(tag._replace(cleared=frozenset(more)))
-    return frozenset(out) if out else NO_TAGS
+        return checked(value, self.cleared if only is None else only)
 
 
 def join(states: Iterable[State], into: State) -> None:
@@ -135,9 +97,7 @@ def join(states: Iterable[State], into: State) -> None:
     if not alive:
         into.dead = True
         return
-    shared = alive[0].cleared
-    for state in alive[1:]:
-        shared &= state.cleared
+    shared = both(state.cleared for state in alive)
     names: dict[str, Value] = {}
     for state in alive:
         extra = state.cleared - shared
@@ -179,10 +139,10 @@ class Inlined(NamedTuple):
     """One way out of a function, or all merged: what it gave and what was ruled out by then."""
 
     value: Value
-    cleared: Cleared
-    if_true: Cleared
+    cleared: Checks
+    if_true: Checks
     """Ruled out where the returned value is true."""
-    if_false: Cleared
+    if_false: Checks
 
 
 class Walker(Protocol):

@@ -53,7 +53,8 @@ GUARDS_THAT_HOLD = {
     "conversion that raises": 'try:\n    int(value)\nexcept ValueError:\n    return "no"',
     "mapping": 'value = {"x": "one", "y": "two"}.get(value, "one")',
     "assertion": "assert value in ALLOWED",
-    "match statement": 'match value:\n    case "a" | "b":\n        pass\n    case _:\n        return ""',
+    "match statement": 'match value:\n    case "a" | "b":\n        pass\n    case _:\n'
+    '        return ""',
     "quoting": "import shlex\nvalue = shlex.quote(value)",
     "substitution": 'value = re.sub(r"[^a-zA-Z0-9]", "", value)',
     "own check": "if not known(value):\n    abort(400)",
@@ -239,7 +240,7 @@ QUIET = {
     "read a file": "def read(path):\n    with open(path) as file:\n        return file.read()",
     "list arguments": 'import subprocess\ndef run(args):\n    subprocess.run(["git", *args])',
     "dice": "import random\ndef roll():\n    return random.randint(1, 6)",
-    "shuffled cards": "import random\ndef deal(deck):\n    random.shuffle(deck)\n    return deck[:5]",
+    "shuffled cards": "import random\ndef deal(deck):\n    random.shuffle(deck)",
     "checksum": "import hashlib\ndef etag(content):\n    return hashlib.md5(content).hexdigest()",
     "environment secret": 'import os\nAPI_KEY = os.environ["API_KEY"]',
     "placeholder secret": 'API_KEY = "your-api-key-here"',
@@ -327,7 +328,10 @@ def test_a_test_that_names_itself_is_walked_once() -> None:
 
 
 def test_work_grows_with_length_not_faster() -> None:
-    part = "def f{i}(a, b):\n    if a:\n        b = f{i}(b, a)\n    return g(a, f'{{b}}', [a for a in b])\n"
+    part = (
+        "def f{i}(a, b):\n    if a:\n        b = f{i}(b, a)\n"
+        "    return g(a, f'{{b}}', [a for a in b])\n"
+    )
 
     def steps(count: int) -> int:
         run = Run(steps=1_000_000, walker=Walk())
