@@ -1,6 +1,6 @@
 """Real assistants from PyPI, headless, pointed at BlueCode as their manuals say.
 
-They are found through `BLUECODE_ASSISTANTS`, a folder with the virtual environments `aider` and
+They are found through `ASSISTANTS`, a folder with the virtual environments `aider` and
 `llm`; `.ci/run` makes it. See CONTRIBUTING.md for the command.
 """
 
@@ -12,7 +12,7 @@ import pytest
 from scripted import ScriptedUpstream, streamed
 from serving import guarded
 
-FOLDER = Path(os.environ.get("BLUECODE_ASSISTANTS", ""))
+FOLDER = Path(os.environ.get("ASSISTANTS", ""))
 SAFE = "Sure.\n\n```python\nx = 1\n```\n"
 UNSAFE = "Sure.\n\n```python\ndanger()\n```\n"
 EDIT = "app.py\n```python\n<<<<<<< SEARCH\nx = 0\n=======\nx = {new}\n>>>>>>> REPLACE\n```\n"
@@ -20,8 +20,8 @@ EDIT = "app.py\n```python\n<<<<<<< SEARCH\nx = 0\n=======\nx = {new}\n>>>>>>> RE
 
 def program(name: str) -> str:
     path = FOLDER / name / "bin" / name
-    if not os.environ.get("BLUECODE_ASSISTANTS") or not path.exists():
-        pytest.skip(f"{name} is not installed under BLUECODE_ASSISTANTS")
+    if not os.environ.get("ASSISTANTS") or not path.exists():
+        pytest.skip(f"{name} is not installed under ASSISTANTS")
     return str(path)
 
 
