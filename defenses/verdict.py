@@ -135,6 +135,10 @@ class DetectorError(Exception):
 
 def merge(verdicts: Sequence[Verdict]) -> Verdict:
     """One verdict for all: the strictest action, every finding, everything that went unseen."""
+    if len(verdicts) == 1:
+        return verdicts[0]
+    if not verdicts:
+        return _NOTHING
     return Verdict(
         action=max((verdict.action for verdict in verdicts), default=Action.ALLOW),
         findings=tuple(finding for verdict in verdicts for finding in verdict.findings),
@@ -142,3 +146,6 @@ def merge(verdicts: Sequence[Verdict]) -> Verdict:
         unchecked=tuple(sorted({why for verdict in verdicts for why in verdict.unchecked})),
         shadow=any(verdict.shadow for verdict in verdicts),
     )
+
+
+_NOTHING = Verdict(action=Action.ALLOW)

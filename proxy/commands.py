@@ -1,5 +1,6 @@
 """What each command does once its settings are read."""
 
+import importlib.util
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -64,12 +65,17 @@ def _inspect(config: Config, look: Look, style: str) -> int:
 def _run(main: Callable[..., Coroutine[Any, Any, Ended]], *arguments: Any) -> Ended:
     """Run to the end; an error that came alone out of task groups is raised as itself."""
     try:
-        return anyio.run(main, *arguments)
+        return anyio.run(main, *arguments, backend_options={"use_uvloop": _uvloop_installed()})
     except BaseExceptionGroup as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         raise error from None
+
+
+def _uvloop_installed() -> bool:
+    """uvloop gathers small writes into one system call; it does not exist for every platform."""
+    return importlib.util.find_spec("uvloop") is not None
 
 
 def _present(policy: Policy, inspected: Sequence[Inspected], style: str) -> None:

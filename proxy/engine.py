@@ -84,6 +84,7 @@ class Engine:
         self._detectors = detectors
         self._checkers = checkers
         self._prover = prover
+        self.policy_version = policy.version
         self._version = f"{metadata.version('bluecode')}:{policy.version}:"
         self._verdicts: Cache[Verdict] = Cache(entries)
 

@@ -74,7 +74,7 @@ class ChatGuard:
             self._s.metrics.in_flight.dec()
             if exchange.decision == "disconnect":
                 self._s.metrics.disconnects.labels(self._path).inc()
-            exchange.record(self._s.engine.policy.version, self._s.metrics, self._s.audit)
+            exchange.record(self._s.engine.policy_version, self._s.metrics, self._s.audit)
 
     async def _serve(
         self, scope: Scope, receive: Receive, sent: "_Sent", headers: Headers, exchange: Exchange
