@@ -234,6 +234,45 @@ def test_all_kinds_of_entry_points_are_called(harness: Guest, code: str) -> None
     assert any(kind == "shell" and TOKEN in text for kind, _, text in sinks(outcome))
 
 
+PAGES = {
+    "a text of flask is markup": (
+        "from flask import Flask, request\napp = Flask('x')\n@app.get('/')\n"
+        "def f():\n    return '<b>' + request.args['a']\n",
+        True,
+    ),
+    "a text of fastapi is JSON": (
+        "from fastapi import FastAPI\napp = FastAPI()\n@app.get('/')\n"
+        "def f(a: str):\n    return '<b>' + a\n",
+        False,
+    ),
+    "a text of fastapi is markup if it is said so": (
+        "from fastapi import FastAPI\nfrom fastapi.responses import HTMLResponse\n"
+        "app = FastAPI()\n@app.get('/', response_class=HTMLResponse)\n"
+        "def f(a: str):\n    return '<b>' + a\n",
+        True,
+    ),
+    "a response of aiohttp is plain text": (
+        "from aiohttp import web\nasync def f(request):\n"
+        "    return web.Response(text='<b>' + request.query['a'])\n",
+        False,
+    ),
+    "a response of django is markup": (
+        "from django.http import HttpResponse\ndef f(request):\n"
+        "    return HttpResponse('<b>' + request.GET['a'])\n",
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "page"), PAGES.values(), ids=PAGES.keys())
+def test_answers_are_markup_where_the_framework_sends_them_so(
+    harness: Guest, code: str, page: bool
+) -> None:
+    outcome = run(harness, code)
+
+    assert any(kind == "page" for kind, _, _ in sinks(outcome)) is page
+
+
 HOSTILE = {
     "exit": "import sys\nsys.exit(3)\n",
     "hard exit": "import os\ndef f(name):\n    os._exit(1)\n",

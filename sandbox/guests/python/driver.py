@@ -22,6 +22,7 @@ WRAPS = 3
 WRAPPED = frozenset({"shell", "sql", "code", "path", "url", "redirect", "page", "template"})
 
 
+ENDLESS = frozenset({"Exhausted", "RecursionError"})
 TWICE = frozenset({"iv", "salt"})
 ROOTED = frozenset({"path", "url", "redirect", "return"})
 """Kinds whose values lie within a folder or on a host that may be a parameter of its own."""
@@ -70,7 +71,7 @@ class Driver:
         """What frameworks were given, also what turned up while other code ran."""
         at = 0
         while at < len(self.state.handlers):
-            function, rule = self.state.handlers[at]
+            function, rule, page = self.state.handlers[at]
             at += 1
             if id(function) in done:
                 continue
@@ -79,7 +80,7 @@ class Driver:
                 continue
             if getattr(getattr(function, "__code__", None), "co_filename", "") == SNIPPET:
                 self.entry(
-                    function_entry(function.__name__, function, self.builder, rule, "handler")
+                    function_entry(function.__name__, function, self.builder, rule, "handler", page)
                 )
         return done
 
@@ -123,6 +124,8 @@ class Driver:
         best, hits = 0, dict(self.state.hits)
         if any(kinds & TWICE for kinds in self.state.lines.values()):
             self.call(entry, "benign")  # is it the same again?
+        if ended in ENDLESS:
+            return hits, {}
         stumbled = ended in ("TypeError", "AttributeError", "KeyError", "IndexError")
         for kind in range(1, len(OBJECTS)):
             if not stumbled or self.exhausted():
@@ -134,7 +137,7 @@ class Driver:
                 best, hits = kind, dict(self.state.hits)
             stumbled = bool(ended)
         self.builder.objects = best
-        if best and OBJECTS[best] != "number":
+        if best:
             self.sources.typed = set()
             self.call(entry, "benign")
         if self.satisfied(entry, hits):
@@ -297,7 +300,7 @@ class Driver:
         if isinstance(result, types.GeneratorType):
             result = [item for _, item in zip(range(20), result)]  # noqa: B905
         if entry.role == "handler":
-            self.world.answer(result, entry.name)
+            self.world.answer(result, entry.name, entry.page)
         if isinstance(result, (str, bytes, list, tuple, dict)) and entry.role != "module":
             text = plain(result)
             if self.state.indexes(text):

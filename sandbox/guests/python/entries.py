@@ -32,8 +32,9 @@ OBJECTS = ("text", "number", "bytes", "fields", "list", "upload", "unknown")
 class Entry:
     """One thing to call. `call()` makes its arguments anew from the sources."""
 
-    def __init__(self, name, code, call, role):
+    def __init__(self, name, code, call, role, page=True):
         self.name, self.code, self.call, self.role = name, code, call, role
+        self.page = page  # a text that it returns is markup
         self.first = code.co_firstlineno
         self.last = max((line for _, _, line in code.co_lines() if line), default=self.first)
 
@@ -247,7 +248,7 @@ def entries(space, state, builder, world, codes):
             functions.append((name, value))
         elif isinstance(value, type) and value.__module__ == "__main__":
             kinds.append((name, value))
-    registered = {id(getattr(function, "__code__", None)) for function, _ in state.handlers}
+    registered = {id(getattr(function, "__code__", None)) for function, *_ in state.handlers}
     public, inner = [], []
     for name, function in functions:
         if id(function.__code__) in registered:
@@ -260,7 +261,7 @@ def entries(space, state, builder, world, codes):
     return public, inner
 
 
-def function_entry(name, function, builder, rule="", role=""):
+def function_entry(name, function, builder, rule="", role="", page=True):
     code = function.__code__
     if not role:
         takes_request = REQUESTS & set(code.co_varnames[: code.co_argcount])
@@ -271,7 +272,7 @@ def function_entry(name, function, builder, rule="", role=""):
         return function(*positional, **keywords)
 
     target = getattr(function, "__wrapped__", function)
-    return Entry(name, getattr(target, "__code__", code), call, role)
+    return Entry(name, getattr(target, "__code__", code), call, role, page)
 
 
 def method_entries(name, kind, builder, world):
@@ -293,6 +294,7 @@ def method_entries(name, kind, builder, world):
             code,
             method_call(kind, attribute, member, function, builder),
             role,
+            not issubclass(kind, world.json_view),
         )
 
 

@@ -93,6 +93,11 @@ class Output(io.TextIOBase):
         return False
 
 
+def run(job):
+    """Do one job: what happens is told by events. `install` puts the real function here."""
+    raise RuntimeError("`install` comes first")
+
+
 def install(emit):
     """Load the library, replace what does harm, exercise what runs often. Called once."""
     global run
@@ -118,11 +123,6 @@ def install(emit):
     ]
     gc.collect()
     gc.freeze()
-
-
-def run(job):
-    """Do one job: what happens is told by events. `install` puts the real function here."""
-    raise RuntimeError("`install` comes first")
 
 
 def exercise():

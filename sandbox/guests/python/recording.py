@@ -64,12 +64,12 @@ class State:
         text = plain(value)
         return self.token in text.lower() or bool(self.indexes(text))
 
-    def handler(self, function, rule=""):
+    def handler(self, function, rule="", page=True):
         """A framework was given a function to call for requests."""
         key = getattr(function, "__code__", function)
         if callable(function) and id(key) not in self.seen_handlers:
             self.seen_handlers.add(id(key))
-            self.handlers.append((function, rule if isinstance(rule, str) else ""))
+            self.handlers.append((function, rule if isinstance(rule, str) else "", page))
 
 
 def plain(value, depth=3):

@@ -16,6 +16,23 @@ from sources import Fields, Given
 
 HTML = "text/html"
 URL_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
+JSON_FRAMEWORKS = ("fastapi", "litestar", "rest_framework", "flask_restful", "flask_restx")
+"""A text that a handler returns here goes out as a JSON string."""
+TEXT_FRAMEWORKS = ("aiohttp", "starlette")
+"""A response here is plain text unless its type is given."""
+APPLICATIONS = (
+    "Flask FastAPI Blueprint APIRouter Starlette Application Bottle Quart Sanic Litestar Router "
+    "RouteTableDef Api"
+).split()
+FRAMEWORKS = (
+    "flask quart fastapi fastapi.responses fastapi.requests fastapi.exceptions flask.views "
+    "starlette.responses starlette.requests starlette.applications starlette.routing "
+    "starlette.endpoints starlette.exceptions django.http django.http.response django.shortcuts "
+    "django.views django.views.generic django.views.generic.base django.urls "
+    "django.core.exceptions django.utils.http aiohttp.web bottle tornado.web werkzeug "
+    "werkzeug.utils werkzeug.security werkzeug.exceptions werkzeug.wrappers sanic sanic.response "
+    "litestar flask_restful flask_restx rest_framework.views rest_framework.response"
+).split()
 METHODS = ("route", "get", "post", "put", "patch", "delete", "head", "options", "api_route",
            "websocket", "view", "errorhandler_", "add_url_rule", "add_route", "add_api_route",
            "add_get", "add_post")  # fmt: skip
@@ -372,6 +389,7 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
 
         debug = False
         secret_key = None
+        answers_json = False
 
         def __init__(self, *_, **__):
             self.config = Session()
@@ -411,23 +429,26 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
     def register(self, rule="/", function=None, *args, **keywords):
         function = keywords.get("view_func", function if callable(function) else None)
         function = next((item for item in args if callable(item)), function)
+        page = not self.answers_json or keywords.get("response_class") is web.HTMLResponse
         if isinstance(rule, types.FunctionType):
-            state.handler(rule)
+            state.handler(rule, page=page)
             return rule
         if function is not None:
-            state.handler(function, rule)
+            state.handler(function, rule, page)
 
         def decorate(target):
-            state.handler(target, rule)
+            state.handler(target, rule, page)
             return target
 
         return decorate
 
     for method in METHODS:
         setattr(App, method, register)
+    json_app = type("JsonApp", (App,), {"answers_json": True})
     base_view = make_view(base, web, redirect, render_string, sink)
+    json_view = type("JsonView", (base_view,), {})
 
-    def answer(result, api):
+    def answer(result, api, page=True):
         """Tell what a handler returned, as the client would get it."""
         status, headers = 200, None
         if isinstance(result, tuple) and result:
@@ -438,7 +459,7 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
         if isinstance(result, Response):
             body, kind = result.body, result.content_type
         elif isinstance(result, (str, bytes)):
-            body, kind = result, HTML
+            body, kind = result, HTML if page else "application/json"
         else:
             return status
         sink("page" if "html" in plain(kind) else "value", api, body, line=0)
@@ -458,7 +479,7 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
         safe_join=safe_join, secure_filename=secure_filename, abort=abort, url_for=url_for,
         reverse=url_for, get_flashed_messages=list, flash=lambda *_, **__: None,
         url_has_allowed_host_and_scheme=allowed_host, is_safe_url=allowed_host,
-        Depends=depends, App=App, View=base_view, session=Session(), g=Session(),
+        Depends=depends, App=App, JsonApp=json_app, View=base_view, JsonView=json_view, session=Session(), g=Session(),
         answer=answer, Session=Session, StreamingResponse=respond("application/octet-stream"),
         get_object_or_404=lambda *_, **__: database.Row(),
         HttpResponseForbidden=respond("text/plain"),
@@ -517,17 +538,21 @@ def make_view(base, web, redirect, render_string, sink):
 def providers(web, unknown):
     """Framework modules, by name: each offers what it is known for."""
     shared = {
-        name: value for name, value in web.__dict__.items() if name not in ("sink", "App", "answer")
+        name: value
+        for name, value in web.__dict__.items()
+        if name not in ("sink", "App", "JsonApp", "answer")
     }
 
     def framework(module):
         for name, value in shared.items():
             setattr(module, name, value)
-        for name in ("Flask", "FastAPI", "Blueprint", "APIRouter", "Starlette", "Application",
-        "Bottle",
-                     "Quart", "Sanic", "Litestar", "Router", "RouteTableDef", "Api"):  # fmt: skip
-            setattr(module, name, web.App)
-        app = web.App()
+        root = module.__name__.partition(".")[0]
+        made = web.JsonApp if root in JSON_FRAMEWORKS else web.App
+        for name in APPLICATIONS:
+            setattr(module, name, made)
+        if root in JSON_FRAMEWORKS or root in TEXT_FRAMEWORKS:
+            module.Response = web.JSONResponse if root in JSON_FRAMEWORKS else web.PlainTextResponse
+        app = made()
         for method in METHODS:
             setattr(module, method, getattr(app, method))
         module.run = app.run
@@ -540,22 +565,10 @@ def providers(web, unknown):
         module.RequestHandler = module.MethodView = module.TemplateView = module.HTTPEndpoint = (
             web.View
         )
-        module.Resource = module.APIView = module.ViewSet = web.View
+        module.Resource = module.APIView = module.ViewSet = web.JsonView
         module.current_app = app
         module.UploadFile = Upload
         for name in ("Query", "Form", "Path", "Body", "Header", "Cookie", "File"):
             setattr(module, name, Depends)
 
-    names = ("flask", "quart", "fastapi", "fastapi.responses", "fastapi.requests",
-    "starlette.responses",
-             "starlette.requests", "starlette.applications", "starlette.routing",
-             "starlette.endpoints",
-             "django.http", "django.shortcuts", "django.views", "django.urls",
-             "django.core.exceptions",
-             "django.views.generic", "django.utils.http", "django.http.response", "aiohttp.web",
-             "bottle",
-             "tornado.web", "werkzeug.utils", "werkzeug.security", "werkzeug.exceptions", "sanic",
-             "sanic.response", "flask.views", "flask_restful", "rest_framework.views", "werkzeug",
-             "rest_framework.response", "werkzeug.wrappers", "litestar", "flask_restx",
-             "fastapi.exceptions", "starlette.exceptions", "django.views.generic.base")  # fmt: skip
-    return dict.fromkeys(names, framework)
+    return dict.fromkeys(FRAMEWORKS, framework)

@@ -69,7 +69,8 @@ class World:
             self.sources, state, sink, unknown, base, self.disk_open, database, render
         )
         special.update(request=web.request, REQUEST=web.request, form=self.form)
-        self.request, self.answer, self.view = web.request, web.answer, web.View
+        self.request, self.answer = web.request, web.answer
+        self.view, self.json_view = web.View, web.JsonView
         self.cursor, self.response = database.Cursor, web.Response
         self.providers = gather(unknown, base, sink, database, reach, render, web)
         sys.meta_path.append(make_finder(unknown, self.providers))
