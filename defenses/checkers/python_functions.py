@@ -110,7 +110,7 @@ def _url_join(run: Run, state: State, call: Call) -> Value:
 
 
 def _traceback(run: Run, state: State, call: Call) -> Value:
-    tag = Tag(f"error@{call.node.lineno}", Level.NONE, kind="error", line=call.node.lineno)
+    tag = Tag(f"traceback@{call.node.lineno}", Level.NONE, kind="error", line=call.node.lineno)
     return Value(tags=frozenset({tag}))
 
 

@@ -83,7 +83,9 @@ def names_secret(name: str) -> bool:
 def wants_randomness(name: str) -> bool:
     """Whether a random value of this name must be unpredictable."""
     found = words(name)
-    if found & frozenset("sort index idx dict data lookup foreign primary node row color".split()):
+    if found & frozenset(
+        "number guess card dice word player sort index idx dict data lookup foreign primary node row color".split()
+    ):
         return False
     phrase = ordered(name)
     return bool(found & _RANDOM_SECRET) or "code verif" in phrase or "reset code" in phrase

@@ -7,7 +7,7 @@ import ast
 import string
 from collections.abc import Mapping
 
-from bluecode.defenses.checkers.python_names import names_config, names_place
+from bluecode.defenses.checkers.python_names import names_config, names_place, words
 from bluecode.defenses.checkers.python_state import Function, Run
 from bluecode.defenses.checkers.python_values import (
     NUMBER,
@@ -37,6 +37,11 @@ _HANDLER_FIELDS = frozenset(
 _ROUTE_WORDS = frozenset(
     "route get post put delete patch websocket api_route view_config expose api_view "
     "action view endpoint message_handler command on_message event errorhandler".split()
+)
+_CHAT_BOTS = frozenset("bot client commands tree dp dispatcher discord slash router".split())
+_WEB = frozenset(
+    "django flask fastapi starlette aiohttp rest_framework pyramid sanic quart tornado bottle "
+    "falcon cherrypy webob ninja litestar".split()
 )
 _VIEW_BASES = ("View", "Handler", "Resource", "Endpoint", "ViewSet", "APIView", "MethodView")
 _VIEW_METHODS = frozenset(
@@ -88,6 +93,9 @@ _METHODS: Mapping[str, Level] = {
     "fetchone": Level.STORED,
     "fetchall": Level.STORED,
     "fetchmany": Level.STORED,
+    "text_input": Level.REQUEST,
+    "text_area": Level.REQUEST,
+    "chat_input": Level.REQUEST,
     "read_text": Level.STORED,
     "read_bytes": Level.STORED,
     "parse_args": Level.INPUT,
@@ -161,10 +169,12 @@ def _last(node: ast.expr) -> str:
 def handler_kind(run: Run, function: Function, owner: str) -> str:
     """What a client gets of a returned text: `html`, `json` or `object`; empty: no handler."""
     decorators = [_decorator(node) for node in function.decorator_list]
-    routed = any(word in _ROUTE_WORDS and dotted for word, dotted in decorators)
-    if any(word in ("message_handler", "command", "event", "on_message") for word, _ in decorators):
-        return "chat"
-    if routed:
+    for word, head in decorators:
+        if word in ("message_handler", "on_message", "event"):
+            return "chat"
+        if word == "command":
+            return "chat" if words(head) & _CHAT_BOTS else "cli"
+    if any(word in _ROUTE_WORDS and head for word, head in decorators):
         return "json" if "fastapi" in run.imports or "aiohttp" in run.imports else "html"
     if any(
         word in ("api_view", "view_config", "csrf_exempt", "login_required", "require_POST")
@@ -175,14 +185,16 @@ def handler_kind(run: Run, function: Function, owner: str) -> str:
     if node is not None and function.name in _VIEW_METHODS and _is_view(node):
         return "object"
     names = [argument.arg for argument in function.args.args[:2]]
-    if function.name == "lambda_handler" or "request" in names:
+    served = not run.imports or bool(run.imports & _WEB)
+    if function.name == "lambda_handler" or ("request" in names and served):
         return "object"
     return ""
 
 
-def _decorator(node: ast.expr) -> tuple[str, bool]:
+def _decorator(node: ast.expr) -> tuple[str, str]:
+    """The last word of a decorator and what it is taken from."""
     target = node.func if isinstance(node, ast.Call) else node
-    return _last(target), isinstance(target, ast.Attribute)
+    return _last(target), _last(target.value) if isinstance(target, ast.Attribute) else ""
 
 
 def parameters(
@@ -197,12 +209,32 @@ def parameters(
         positional = positional[1:]
     typed = _route_types(function)
     siblings = frozenset(argument.arg for argument in positional)
+    injected = _injected(spec)
     for argument in [*positional, *spec.kwonlyargs]:
-        found[argument.arg] = _parameter(argument, level, kind, typed, siblings)
+        given = argument.arg in injected
+        found[argument.arg] = (
+            Value(name=argument.arg)
+            if given
+            else _parameter(argument, level, kind, typed, siblings)
+        )
     for rest in (spec.vararg, spec.kwarg):
         if rest is not None:
             found[rest.arg] = source(f"param {rest.arg}", _risen(level, kind))
     return found
+
+
+def _injected(spec: ast.arguments) -> frozenset[str]:
+    """Parameters that a framework fills with objects of its own: `= Depends(get_db)`."""
+    plain = [*spec.posonlyargs, *spec.args]
+    pairs = [
+        *zip(reversed(plain), reversed(spec.defaults), strict=False),
+        *zip(spec.kwonlyargs, spec.kw_defaults, strict=True),
+    ]
+    return frozenset(
+        argument.arg
+        for argument, default in pairs
+        if isinstance(default, ast.Call) and _last(default.func) in ("Depends", "Security")
+    )
 
 
 def _is_static(function: Function) -> bool:
@@ -210,7 +242,9 @@ def _is_static(function: Function) -> bool:
 
 
 def _risen(level: Level, kind: str) -> Level:
-    return Level.REQUEST if kind in ("html", "json", "object", "chat") else level
+    if kind == "cli":
+        return Level.INPUT
+    return Level.REQUEST if kind else level
 
 
 def _parameter(

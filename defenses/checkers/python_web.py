@@ -39,8 +39,7 @@ def delivered(run: Run, state: State, node: ast.Return | ast.Yield, value: Value
         found = [tag for tag in tags if tag.level is Level.REQUEST]
         if found and not _opaque(body):
             run.claim("xss", node, 0.88 if body.composed else 0.75, Level.REQUEST)
-        if any(tag.kind == "error" for tag in body.tags):
-            _error_shown(run, node, body)
+        _trace_shown(run, node, body)
     if body.composed and _is_markup(body) and tags:
         found_score = scores.score(scores.MARKUP, tags)
         if found_score >= scores.WORTH_SAYING:
@@ -52,9 +51,10 @@ def _opaque(value: Value) -> bool:
     return any(tag.root.endswith(">call") for tag in value.tags)
 
 
-def _error_shown(run: Run, node: ast.AST, value: Value) -> None:
-    traced = any(tag.kind == "error" and not value.name.startswith("exc") for tag in value.tags)
-    run.claim("error_disclosure", node, 0.6 if traced else 0.5)
+def _trace_shown(run: Run, node: ast.AST, value: Value) -> None:
+    """A traceback in an answer; the message of an error alone is no claim."""
+    if any(tag.root.startswith("traceback@") for tag in all_tags(value)):
+        run.claim("error_disclosure", node, 0.7)
 
 
 def _page(run: Run, call: Call) -> None:
@@ -69,8 +69,7 @@ def _page(run: Run, call: Call) -> None:
         run.claim("xss", call.node, 0.88 if body.composed else 0.8, Level.REQUEST)
     elif tags and body.composed and _is_markup(body):
         report(run, call, "xss", scores.MARKUP, tags)
-    if any(tag.kind == "error" for tag in all_tags(body)):
-        run.claim("error_disclosure", call.node, 0.6)
+    _trace_shown(run, call.node, body)
 
 
 def _other_type(call: Call) -> bool:
