@@ -121,13 +121,15 @@ async def score(
     return [await _highest(record.message, detectors) for record in records]
 
 
-async def _highest(message: Message, detectors: Sequence[Detector[Message]]) -> dict[Category, float]:
+async def _highest(
+    message: Message, detectors: Sequence[Detector[Message]]
+) -> dict[Category, float]:
     highest: dict[Category, float] = {}
     for detector in detectors:
         try:
             findings = await detector.inspect(message)
         except DetectorError as error:
-            if not error.partial:
+            if not error.unchecked:
                 raise
             findings = error.findings
         for finding in findings:
@@ -173,7 +175,15 @@ def _frank(detector: Detector[Message]) -> Detector[Message]:
 def table(rows: Sequence[Row]) -> Table:
     """The rows for a terminal."""
     shown = Table("set", "n", title="Prompt detectors, each set at the policy's thresholds")
-    for column in ("recall warn", "FPR warn", "recall block", "FPR block", "F1 block", "AUC", "any"):
+    for column in (
+        "recall warn",
+        "FPR warn",
+        "recall block",
+        "FPR block",
+        "F1 block",
+        "AUC",
+        "any",
+    ):
         shown.add_column(column, justify="right")
     for row in rows:
         figures = (
@@ -192,8 +202,9 @@ def table(rows: Sequence[Row]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bluecode.defenses.evaluation")
     parser.add_argument("paths", nargs="+", type=Path, help="files, or folders of .jsonl files")
-    paths = parser.parse_args().paths
-    files = [file for path in paths for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
+    paths: list[Path] = parser.parse_args().paths
+    folders = [sorted(path.glob("*.jsonl")) if path.is_dir() else [path] for path in paths]
+    files = [file for folder in folders for file in folder]
     policy = Policy.default()
     rows = []
     for file in files:

@@ -1,8 +1,9 @@
 """Red-team cases and their hard neighbours, nearest first.
 
-Similarity is lexical (weighted words and word pairs), needs no model and no network, and is evidence,
-not a verdict: two texts that share their words may differ in intent. The classifiers learn from the
-same cases; a finding names the nearest of them, so that a person can see what it was likened to.
+Similarity is lexical (weighted words and word pairs), needs no model and no network, and is
+evidence, not a verdict: two texts that share their words may differ in intent. The classifiers
+learn from the same cases; a finding names the nearest of them, so that a person can see what it was
+likened to.
 """
 
 import hashlib
@@ -21,9 +22,7 @@ from bluecode.defenses.terms import BUCKETS, Terms, grams, read
 Task = Literal["injection", "malice", "bias"]
 TASKS: tuple[Task, ...] = ("injection", "malice", "bias")
 
-_FIELDS = frozenset(
-    "id task label text category channel principle rationale provenance".split()
-)
+_FIELDS = frozenset("id task label text category channel principle rationale provenance".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +99,8 @@ class KnowledgeBase:
         offset = np.repeat(first - np.concatenate(([0], np.cumsum(length)[:-1])), length)
         entries = np.arange(int(length.sum())) + offset
         parts = values[entries] * np.repeat(weights, length)
-        return np.bincount(owners[entries], parts, minlength=len(self.cases))
+        summed = np.bincount(owners[entries], parts, minlength=len(self.cases))
+        return summed.astype(np.float64)
 
     def _top(
         self, likeness: npt.NDArray[np.float64], side: npt.NDArray[np.int64], k: int

@@ -3,11 +3,11 @@
 Storing, counting or auditing a trait is ordinary work; see the constitution's safe sides.
 """
 
-from bluecode.defenses.detectors.prompts import Prompts, Reader
+from bluecode.defenses.detectors.prompts import Prompts, Reader, Readers
 from bluecode.defenses.verdict import Category
 
 
 def bias() -> Prompts:
     """The detector of biased requests."""
-    readers = {"said": Reader("bias"), "wrapped": Reader("bias", caution=2.0)}
+    readers: Readers = {"said": Reader("bias"), "wrapped": Reader("bias", caution=2.0)}
     return Prompts(name="bias", category=Category.BIAS, readers=readers)

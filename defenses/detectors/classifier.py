@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import resources
-from math import exp
+from math import exp, log
 
 import numpy as np
 
@@ -35,13 +35,15 @@ class Shape:
 
     task: Task
     cut: Callable[[Survey], Windows]
+    crowd: float = 0.0
+    """Caution for each e-fold of windows: of many, one is loud by chance."""
 
 
 SHAPES: Mapping[str, Shape] = {
-    "malice": Shape("malice", partial(stretches, size=128)),
-    "bias": Shape("bias", partial(stretches, size=128)),
+    "malice": Shape("malice", partial(stretches, size=192), crowd=0.8),
+    "bias": Shape("bias", partial(stretches, size=192), crowd=0.8),
     # What a person writes: an attack on the rules takes a few sentences.
-    "injection_said": Shape("injection", partial(stretches, size=64)),
+    "injection_said": Shape("injection", partial(stretches, size=64), crowd=0.8),
     # What a tool brings: one sentence in a long text may be an order.
     "injection_brought": Shape("injection", partial(sentences, size=40)),
 }
@@ -82,7 +84,7 @@ class Classifier:
         self._lexicon = words_of
 
     def judge(self, text: str, model: str, *, caution: float = 0.0) -> Judgement:
-        """Judge a text; `caution` is what the log-odds must overcome where false alarms are easy."""
+        """Judge a text; the log-odds must overcome `caution`, for where false alarms are easy."""
         shape, weights = SHAPES[model], self._weights[model]
         found = survey(text, self._lexicon)
         at = shape.cut(found)
@@ -91,6 +93,7 @@ class Classifier:
         first, last = at.bounds(loudest)
         nearest = self._base.nearest(found.terms.part(first, last), shape.task)
         odds = weights.slope * float(logits[loudest]) + weights.pull * nearest.margin
+        caution += shape.crowd * log(at.count)
         return Judgement(
             score=1 / (1 + exp(-(odds + weights.shift - caution))),
             lines=(found.terms.line(first), found.terms.line(max(last - 1, first))),

@@ -4,13 +4,13 @@ The same sentence is an instruction from a person and an attack inside a tool's 
 voice has a model of its own. The client's system messages are its own affair and are not read.
 """
 
-from bluecode.defenses.detectors.prompts import Prompts, Reader
+from bluecode.defenses.detectors.prompts import Prompts, Reader, Readers
 from bluecode.defenses.verdict import Category
 
 
 def injection() -> Prompts:
     """The detector of prompt injections."""
-    readers = {
+    readers: Readers = {
         "said": Reader("injection_said"),
         "wrapped": Reader("injection_said", caution=2.0),
         "brought": Reader("injection_brought"),

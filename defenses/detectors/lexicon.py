@@ -1,4 +1,4 @@
-"""Concepts: what words, phrases and signs in a text stand for, found without a loop over characters.
+"""Concepts: what the words, phrases and signs in a text stand for.
 
 The lists are in `lexicon.toml`. Words alone do not judge intent; the classifier weighs concepts and
 their pairs, so that "brute force" beside "detect" is one thing and beside "their account" another.
@@ -19,9 +19,12 @@ import numpy.typing as npt
 
 from bluecode.defenses.terms import Terms, read
 
-_SMALL = frozenset("the a an of this that these those is are be it its please just and do does".split())
+_SMALL = frozenset(
+    "the a an of this that these those is are be it its please just and do does".split()
+)
 _BETWEEN = frozenset(
-    "all any your my our their his her every some other prior you were given entire whole them".split()
+    "all any your my our their his her every some other prior you were given entire whole"
+    " them".split()
 )
 _LONGEST = 4
 _SHIFT = 10
@@ -65,7 +68,7 @@ class Lexicon:
     groups: tuple[tuple[int, ...], ...]
     """Their numbers follow those of the signs; a group is present where any of its concepts is."""
     products: Mapping[str, Array]
-    """For each task, rows of three numbers: concepts or groups weighed together (a pair repeats)."""
+    """For each task, rows of three concepts or groups weighed together; pairs repeat one."""
     strengths: Mapping[str, Floats]
     """For each task, how much each concept and group counts alone: 0, a quarter, or 1."""
 

@@ -31,7 +31,9 @@ _JOINERS = re.compile("(?<=[a-zA-Z])[\u200c\u200d]+(?=[a-zA-Z])")
 _SELECTORS = re.compile("[\U000e0100-\U000e01ef]{4,}")  # Variation selectors carry bytes, one each.
 _BIDI = re.compile("[\u202d\u202e\u2066-\u2068]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff]")
-_MIXED = re.compile(r"\b(?=\w*[a-zA-Z])(?=\w*[\u0370-\u03ff\u0400-\u04ff])[a-zA-Z\u0370-\u04ff]{3,}\b")
+_MIXED = re.compile(
+    r"\b(?=\w*[a-zA-Z])(?=\w*[\u0370-\u03ff\u0400-\u04ff])[a-zA-Z\u0370-\u04ff]{3,}\b"
+)
 _LOOK_ALIKES = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u0410\u0412\u0415\u041a"
     "\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u03bf\u03b1\u03c1\u03bd\u03b9\u03ba\u0391\u0392\u0395"
@@ -43,9 +45,13 @@ _HEX = re.compile(r"(?<!\w)(?:[0-9a-fA-F]{2}[ :]?){16,8192}(?!\w)")
 _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}){8,4096}")
 _PERCENT = re.compile(r"(?<![\w%])[\w.~-]{0,24}(?:%[0-9a-fA-F]{2}[\w.~-]{0,16}){4,2048}")
 _ENTITIES = re.compile(r"(?:&#(?:\d{2,5}|x[0-9a-fA-F]{2,4});){8,2048}")
-_ROT13 = re.compile(r"\b(?:gur|naq|lbhe|lbh|vtaber|vafgehpgvbaf?|cyrnfr|cebzcg|flfgrz|cnffjbeq)\b", re.I)
+_ROT13 = re.compile(
+    r"\b(?:gur|naq|lbhe|lbh|vtaber|vafgehpgvbaf?|cyrnfr|cebzcg|flfgrz|cnffjbeq)\b", re.I
+)
 _SPACED = re.compile(r"(?<![\w])(?:[a-zA-Z][ .\-_*]){8,400}[a-zA-Z](?![\w])")
-_READABLE = re.compile(r"[A-Za-z]{2,}(?:[\s,.:;'\"!?-]+[A-Za-z]{1,}){2,}|[\u3040-\u9fff]{6,}")
+_READABLE = re.compile(
+    r"(?<![A-Za-z])[A-Za-z]{2,24}(?:[\s,.:;'\"!?-]{1,4}[A-Za-z]{1,24}){2,}|[\u3040-\u9fff]{6,}"
+)
 _MOST_PIECES = 24
 _DEEPEST = 2
 _MOST_HIDDEN = 8192
@@ -77,7 +83,7 @@ def normalise(text: str) -> Normalised:
     layer = [plain, *decoded]
     for _ in range(_DEEPEST):
         layer = [piece for item in layer for piece in _decode(item, tricks)][:_MOST_PIECES]
-        decoded += layer
+        decoded += [piece for piece in layer if _is_readable(piece)]
     return Normalised(plain, tuple(decoded[:_MOST_PIECES]), frozenset(tricks))
 
 
@@ -112,7 +118,7 @@ def _decode(text: str, tricks: set[str]) -> Iterator[str]:
     for encoding in _ENCODINGS:
         for blob, _ in zip(encoding.pattern.finditer(text), range(_MOST_PIECES), strict=False):
             piece = encoding.decode(blob.group())
-            if piece != blob.group() and _is_readable(piece):
+            if piece != blob.group() and (_is_readable(piece) or _BASE64.fullmatch(piece)):
                 tricks.add(encoding.name)
                 yield piece
     if len(_ROT13.findall(text)) >= 2:
@@ -189,16 +195,20 @@ class Obfuscation:
     models: Classifier = field(default_factory=classifier.shipped)
 
     async def inspect(self, subject: Message) -> tuple[Finding, ...]:
-        """Raises `DetectorError` with the findings so far for a message too long to be read whole."""
+        """Raises `DetectorError`, with what was found, for a message too long to read whole."""
         reading = split(subject)
         findings: list[Finding] = []
         for segment in reading.segments:
             plain = normalise(segment.text)
-            findings += [_found(name, *_TRICKS[name]) for name in sorted(plain.tricks & _TRICKS.keys())]
+            findings += [
+                _found(name, *_TRICKS[name]) for name in sorted(plain.tricks & _TRICKS.keys())
+            ]
             if plain.decoded and (score := self._worst(plain.decoded)) >= 0.5:
                 findings.append(_found("encoded_order", score, Severity.HIGH, _HIDDEN_ORDER))
         if not reading.whole:
-            raise DetectorError("message longer than is read", findings=findings, partial=True)
+            raise DetectorError(
+                "message longer than is read", findings=findings, unchecked="partial"
+            )
         return tuple(findings)
 
     def _worst(self, decoded: tuple[str, ...]) -> float:

@@ -24,23 +24,28 @@ class Reader:
     caution: float = 0.0
 
 
+Readers = Mapping[Voice, Reader]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompts:
     """A detector of prompts: one category, and a reader for each voice that concerns it."""
 
     name: str
     category: Category
-    readers: Mapping[Voice, Reader]
+    readers: Readers
     models: Classifier = field(default_factory=classifier.shipped)
     reported: float = 0.5
     """Scores below are not findings."""
 
     async def inspect(self, subject: Message) -> tuple[Finding, ...]:
-        """Raises `DetectorError` with the findings so far for a message too long to be read whole."""
+        """Raises `DetectorError`, with what was found, for a message too long to read whole."""
         reading = split(subject)
         findings = tuple(self._findings(reading.segments))
         if not reading.whole:
-            raise DetectorError("message longer than is read", findings=findings, partial=True)
+            raise DetectorError(
+                "message longer than is read", findings=findings, unchecked="partial"
+            )
         return findings
 
     def _findings(self, segments: tuple[Segment, ...]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Who says what within one message: the words of a person, and what an assistant wrapped around them.
+"""Who says what within one message: a person, and the assistant's program around the person.
 
 Assistants send file listings, rules files and reminders in the name of the user. A block in tags of
 more than a few words is taken as such; it is screened too, with more caution, because an attacker
@@ -18,10 +18,8 @@ Voice = Literal["said", "wrapped", "brought"]
 LIMIT = 120_000
 """Characters of one message that are read: the first two thirds and the last third of them."""
 
-_BLOCK = re.compile(
-    r"<(?P<tag>[a-z][\w-]{3,40})(?:\s[^<>\n]{0,200})?>\n?(?P<body>.*?)</(?P=tag)>",
-    re.DOTALL | re.IGNORECASE,
-)
+_OPENER = re.compile(r"<([a-zA-Z][\w-]{3,40})(?:\s[^<>\n]{0,200})?>")
+_MOST_BLOCKS = 200
 _REQUEST = frozenset("task user_query user_request query request prompt question message".split())
 """Tags around the person's own words."""
 _MARKUP = frozenset("html head body table style script code span title template".split())
@@ -66,13 +64,23 @@ def _unwrap(text: str) -> Iterator[Segment]:
     """Blocks in tags, and what stands between them as one segment."""
     said: list[str] = []
     end = 0
-    for block in _BLOCK.finditer(text):
-        if block["tag"].lower() in _REQUEST | _MARKUP:
-            continue
-        said += [text[end : block.start()], "\n" * block.group().count("\n")]
-        end = block.end()
-        yield from _some(block["body"], "wrapped", 1 + text.count("\n", 0, block.start("body")))
+    for start, body, stop, after in _blocks(text):
+        said += [text[end:start], "\n" * text.count("\n", start, after)]
+        end = after
+        yield from _some(text[body:stop], "wrapped", 1 + text.count("\n", 0, body))
     yield from _some("".join([*said, text[end:]]), "said", 1)
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int, int, int]]:
+    """Offsets of each outermost block: its opening tag, its body, the body's end, and its end."""
+    end = 0
+    for opener, _ in zip(_OPENER.finditer(text), range(_MOST_BLOCKS), strict=False):
+        if opener.start() < end or opener[1].lower() in _REQUEST | _MARKUP:
+            continue
+        closer = f"</{opener[1]}>"
+        if (stop := text.find(closer, opener.end())) >= 0:
+            end = stop + len(closer)
+            yield opener.start(), opener.end(), stop, end
 
 
 def _some(text: str, voice: Voice, line: int) -> tuple[Segment, ...]:

@@ -1,13 +1,16 @@
 """Fits the prompt classifiers: `python -m bluecode.defenses.detectors.training`.
 
 Kernel logistic regression, by iteratively reweighted least squares, over the features of every case
-of the knowledge base. Calibration uses scores of cases that the fit in question had not seen.
-Writes `weights.npz` beside this module; a test compares its digest with what is shipped.
+of the knowledge base, and of the running Python's standard library as ordinary code and prose
+(read in place, never copied; the stored weights keep nothing of it). Calibration uses scores of
+cases that the fit in question had not seen. Writes `weights.npz` beside this module; a test
+compares its digest with what is shipped.
 """
 
 import hashlib
+import importlib.util
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -17,7 +20,8 @@ import numpy.typing as npt
 from bluecode.defenses import knowledge
 from bluecode.defenses.detectors import lexicon
 from bluecode.defenses.detectors.classifier import SHAPES, Weights, render
-from bluecode.defenses.detectors.features import Array, Floats, bag, dense, survey
+from bluecode.defenses.detectors.features import bag, dense, survey
+from bluecode.defenses.detectors.lexicon import Array, Floats
 from bluecode.defenses.knowledge import Case, KnowledgeBase
 from bluecode.defenses.terms import BUCKETS, read
 
@@ -25,11 +29,11 @@ Doubles = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 _PENALTY = 2.0
-_ROUNDS = 12
-_FOLDS = 6
+_ROUNDS = 8
+_FOLDS = 4
 _CONSTANT = 3.0
 """The column that becomes the bias: large, so that the penalty hardly touches it."""
-_PRIOR = {"malice": 0.12, "bias": 0.12, "injection_said": 0.12, "injection_brought": 0.12}
+_PRIOR = {"malice": 0.1, "bias": 0.1, "injection_said": 0.12, "injection_brought": 0.12}
 """Share of unsafe texts that the calibration assumes among texts as hard as the safe cases.
 
 Real traffic is far more benign, but also far easier than the neighbours in the knowledge base."""
@@ -43,6 +47,36 @@ class Sample:
     case: Case
     unsafe: bool
     weight: float
+
+
+_ORDINARY = (
+    "argparse ast bdb calendar cgi cmd code configparser contextlib csv dataclasses"
+    " difflib email.message enum fractions ftplib getpass heapq html.parser http.client"
+    " http.cookiejar imaplib inspect json.decoder logging.handlers mailbox nntplib optparse"
+    " pathlib pdb pickle poplib pydoc_data.topics random sched secrets shlex shutil smtplib"
+    " socket socketserver sqlite3.dump statistics subprocess tarfile tempfile threading"
+    " timeit tkinter.simpledialog traceback turtle unittest.mock urllib.request uuid wave"
+    " webbrowser xmlrpc.client zipfile"
+).split()
+_ORDINARY_LENGTH = 600
+"""Characters of an excerpt: about a window."""
+_ORDINARY_SHARE = 20
+"""One excerpt in so many is learned from."""
+
+
+def ordinary(base: KnowledgeBase) -> Iterator[Sample]:
+    """Excerpts of ordinary code and documentation, as safe as can be, under every model."""
+    stand_in = base.cases[0]
+    for name in _ORDINARY:
+        spec = importlib.util.find_spec(name)
+        source = ""
+        if spec and spec.origin and spec.has_location:
+            source = Path(spec.origin).read_text("utf-8")
+        step = _ORDINARY_LENGTH * _ORDINARY_SHARE
+        for start in range(0, len(source), step):
+            text = source[start : start + _ORDINARY_LENGTH]
+            case = replace(stand_in, id=f"ordinary-{name}-{start}", text=text, unsafe=False)
+            yield Sample(-1, case, False, 0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +100,7 @@ def samples(model: str, cases: Sequence[Case]) -> Iterator[Sample]:
 
 
 def _said(case: Case, model: str) -> float:
-    """A request by a person. Unsafe requests of another kind are safe of this one, save jailbreaks."""
+    """A request by a person. Unsafe requests of another kind count as safe of this one."""
     if case.task == "injection" and (case.channel != "user" or (case.unsafe and model == "malice")):
         return 0.0
     return 1.0 if case.task == SHAPES[model].task else 0.7
@@ -106,13 +140,15 @@ def _solve(table: Table, kept: Array) -> Doubles:
     """Dual coefficients of the rows in `kept`."""
     kernel = table.kernel[np.ix_(kept, kept)]
     wanted, weight = table.unsafe[kept].astype(np.float64), table.weight[kept]
-    logit = np.zeros(len(kept))
-    dual = np.zeros(len(kept))
+    logit: Doubles = np.zeros(len(kept))
+    dual: Doubles = np.zeros(len(kept))
     for _ in range(_ROUNDS):
         chance = 1 / (1 + np.exp(-logit))
         slack = np.maximum(weight * chance * (1 - chance), 1e-5)
         target = logit + weight * (wanted - chance) / slack
-        dual = np.linalg.solve(kernel + _PENALTY * np.diag(1 / slack), target)
+        dual = np.asarray(
+            np.linalg.solve(kernel + _PENALTY * np.diag(1 / slack), target), dtype=np.float64
+        )
         logit = kernel @ dual
     return dual
 
@@ -162,6 +198,8 @@ def _calibrate(model: str, facts: Doubles, unsafe: Mask) -> tuple[float, float, 
 def fit(model: str, base: KnowledgeBase) -> Weights:
     """Fit and calibrate one model."""
     learned = list(samples(model, base.cases))
+    if model != "injection_brought":  # Its windows are sentences, and the cases have plenty.
+        learned += ordinary(base)
     table = _table(model, learned)
     kept = _choose(table)
     weights = table.rows[kept].T @ _solve(table, kept).astype(np.float32)
@@ -171,7 +209,8 @@ def fit(model: str, base: KnowledgeBase) -> Weights:
     margins = [_margin(model, base, sample) for sample in learned]
     facts = np.column_stack((loudest, margins))
     unsafe = np.array([sample.unsafe for sample in learned])
-    slope, pull, shift = _calibrate(model, facts, unsafe)
+    hard = np.array([sample.number >= 0 for sample in learned])
+    slope, pull, shift = _calibrate(model, facts[hard], unsafe[hard])
     split = len(weights) - 1 - BUCKETS
     return Weights(
         dense=weights[:split],
@@ -189,7 +228,8 @@ def _fold(case: Case) -> int:
 
 def _margin(model: str, base: KnowledgeBase, sample: Sample) -> float:
     terms = read(sample.case.text)
-    return base.nearest(terms, SHAPES[model].task, without=[sample.number]).margin
+    without = [sample.number] if sample.number >= 0 else []
+    return base.nearest(terms, SHAPES[model].task, without=without).margin
 
 
 def digest() -> str:

@@ -1,0 +1,44 @@
+"""Who says what in a message."""
+
+from bluecode.defenses.conversation import Message, Role
+from bluecode.defenses.detectors.segments import LIMIT, split
+
+
+def _voices(role: Role, text: str) -> list[tuple[str, str, int]]:
+    return [
+        (item.voice, item.text.strip(), item.line)
+        for item in split(Message(role=role, text=text)).segments
+    ]
+
+
+def test_what_an_assistant_wraps_is_told_from_what_a_person_says() -> None:
+    text = "Fix the bug.\n<environment_details>\nopen: a.py\n</environment_details>\nThanks"
+
+    assert _voices(Role.USER, text) == [
+        ("wrapped", "open: a.py", 2),
+        ("said", "Fix the bug.\n\n\n\nThanks", 1),
+    ]
+
+
+def test_tags_around_the_persons_own_words_and_markup_do_not_hide_them() -> None:
+    assert _voices(Role.USER, "<user_query>go</user_query>") == [
+        ("said", "<user_query>go</user_query>", 1)
+    ]
+    assert _voices(Role.USER, "<title>x</title>") == [("said", "<title>x</title>", 1)]
+
+
+def test_a_tag_that_never_closes_wraps_nothing() -> None:
+    assert _voices(Role.USER, "<context>a") == [("said", "<context>a", 1)]
+
+
+def test_a_tools_message_is_brought_and_the_clients_instructions_are_not_read() -> None:
+    assert _voices(Role.TOOL, "x") == [("brought", "x", 1)]
+    assert _voices(Role.SYSTEM, "x") == []
+
+
+def test_a_message_longer_than_the_limit_says_that_it_is_not_whole() -> None:
+    reading = split(Message(role=Role.TOOL, text="start " + "x" * LIMIT + " end"))
+
+    assert not reading.whole
+    assert reading.segments[0].text.startswith("start")
+    assert reading.segments[0].text.endswith("end")
