@@ -31,8 +31,19 @@ from bluecode.defenses.checkers.python_values import (
 
 def evaluate_call(run: Run, state: State, node: ast.Call) -> Value:
     """The result of a call; sinks are asked before."""
-    call = _evaluated(run, state, node)
+    return _applied(run, state, _evaluated(run, state, node))
+
+
+def _applied(run: Run, state: State, call: Call) -> Value:
+    if "partial" in call.callee.marks:
+        call = call._replace(
+            args=(*(call.callee.items or ()), *call.args),
+            keywords=(*(call.callee.fields or ()), *call.keywords),
+        )
     python_sinks.called(run, call)
+    inner = _handed_on(call)
+    if inner is not None:
+        _applied(run, state, inner)
     if call.receiver.name in ("str", "bytes") and call.args and call.method != "join":
         # `str.split(text, ",")` is `text.split(",")`.
         call = call._replace(receiver=call.args[0], args=call.args[1:])
@@ -47,12 +58,37 @@ def evaluate_call(run: Run, state: State, node: ast.Call) -> Value:
         return _cleaned_text(call, cleaning)
     if cleaners.is_numeric(call.name, call.method):
         return _number(state, call)
-    known = python_sources.of_call(call.name, call.method, node.lineno)
+    known = python_sources.of_call(call.name, call.method, call.node.lineno)
     if known is not None:
         return known
     if transfer is not None:
         return transfer(run, state, call)
     return _unknown(run, state, call)
+
+
+_CALLING_FIRST = frozenset("submit to_thread call_soon run_sync apply_async starmap map".split())
+_CALLING_SECOND = frozenset("run_in_executor call_later".split())
+
+
+def _handed_on(call: Call) -> Call | None:
+    """The call that a thread, a pool or `map` makes of the function given to it."""
+    target, arguments = call.keyword("target"), call.keyword("args")
+    if target is not None:
+        given = arguments.items or () if arguments is not None else ()
+    elif call.last in _CALLING_FIRST and call.args:
+        target, given = call.args[0], call.args[1:]
+        if call.last in ("map", "starmap"):
+            given = tuple(iterated(value) for value in given)
+    elif call.last in _CALLING_SECOND and len(call.args) > 1:
+        target, given = call.args[1], call.args[2:]
+    else:
+        return None
+    known = target.code is not None or python_sinks.is_known(target.name)
+    if not known:
+        return None
+    return call._replace(
+        name=target.name, method="", receiver=NOTHING, callee=target, args=given, keywords=()
+    )
 
 
 def _evaluated(run: Run, state: State, node: ast.Call) -> Call:
@@ -62,7 +98,7 @@ def _evaluated(run: Run, state: State, node: ast.Call) -> Call:
         receiver, method = evaluate(run, state, function.value), function.attr
         key = dotted(function)
         held = state.names.get(key) if key else None
-        callee = held if held is not None else attribute_of(run, receiver, method)
+        callee = held if held is not None else attribute_of(run, state, receiver, method)
     else:
         callee = evaluate(run, state, function)
     args: list[Value] = []

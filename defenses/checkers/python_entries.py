@@ -158,7 +158,8 @@ def _invoke(run: Run, state: State, call: Invocation) -> Value:
     """What a call of the snippet's own function gives, with what it rules out for the caller."""
     run.last_call = None
     function = call.function
-    key = (id(function), call.positional, call.named, call.receiver, state.cleared)
+    parts = _own_parts(state, call)
+    key = (id(function), call.positional, call.named, call.receiver, state.cleared, parts)
     known = run.memory.get(key)
     if known is None:
         busy = function in run.active or len(run.active) >= _DEEPEST_CALL
@@ -173,11 +174,20 @@ def _invoke(run: Run, state: State, call: Invocation) -> Value:
     return known.value
 
 
+def _own_parts(state: State, call: Invocation) -> tuple[tuple[str, Value], ...]:
+    """What a method of the same object finds in it."""
+    if call.receiver is None or call.receiver.name != "self" or "self" not in state.owners:
+        return ()
+    return tuple((name, held) for name, held in state.names.items() if name.startswith("self."))
+
+
 def _inline(run: Run, state: State, call: Invocation) -> list[Inlined]:
     function = call.function
     outer = state.names if id(function) in run.nested else {}
     inner = State(dict(outer), state.cleared)
     inner.names.update(_bound(run, state, call))
+    for name, value in _own_parts(state, call):
+        inner.set_part(name, value)
     frame = Frame(
         function.name,
         python_sources.handler_kind(run, function, call.owner) and "object",

@@ -16,7 +16,7 @@ from bluecode.defenses.checkers.python_members import (
     joined_path,
     sliced,
 )
-from bluecode.defenses.checkers.python_state import Run, State
+from bluecode.defenses.checkers.python_state import Inlined, Run, State
 from bluecode.defenses.checkers.python_text import interpolated, percent
 from bluecode.defenses.checkers.python_values import (
     NOTHING,
@@ -64,6 +64,9 @@ def _name(run: Run, state: State, node: ast.Name) -> Value:
         return Value(name=node.id, code=run.functions[node.id])
     if node.id in run.classes:
         return Value(name=node.id, code=run.classes[node.id])
+    for module in run.stars:
+        if python_sinks.is_known(f"{module}.{node.id}"):
+            return Value(name=f"{module}.{node.id}")
     if node.id in _BUILTINS:
         return Value(name=node.id)
     return python_sources.unresolved(node.id, node.lineno)
@@ -84,7 +87,7 @@ def _attribute(run: Run, state: State, node: ast.Attribute) -> Value:
     key = dotted(node)
     if key in state.names:
         return state.names[key]
-    return attribute_of(run, evaluate(run, state, node.value), node.attr)
+    return attribute_of(run, state, evaluate(run, state, node.value), node.attr)
 
 
 def _subscript(run: Run, state: State, node: ast.Subscript) -> Value:
@@ -268,7 +271,10 @@ def _inner(run: Run, state: State, node: ast.Await | ast.Starred | ast.YieldFrom
 
 
 def _yield(run: Run, state: State, node: ast.Yield) -> Value:
-    python_sinks.delivered(run, state, node, evaluate(run, state, node.value))
+    value = evaluate(run, state, node.value)
+    python_sinks.delivered(run, state, node, value)
+    kept = state.bake(value)
+    run.frame.returns.append(Inlined(kept, state.cleared, state.cleared, state.cleared))
     return NOTHING
 
 
@@ -280,6 +286,8 @@ def bind(run: Run, state: State, target: ast.expr, value: Value) -> None:
     """Give a value to the target of an assignment, a loop or a `with`."""
     if isinstance(target, ast.Name):
         state.names[target.id] = value
+        if target.id in run.frame.shared:
+            run.top.names[target.id] = merge(run.top.names.get(target.id, value), value)
         state.forget_parts(target.id)
     elif isinstance(target, ast.Attribute):
         _bind_attribute(run, state, target, value)

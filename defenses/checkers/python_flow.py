@@ -174,6 +174,9 @@ def _import(run: Run, state: State, node: ast.Import) -> None:
 def _import_from(run: Run, state: State, node: ast.ImportFrom) -> None:
     module = "" if node.level else _canonical(node.module or "")
     for alias in node.names:
+        if alias.name == "*":
+            run.stars.append(module)
+            continue
         full = f"{module}.{alias.name}" if module else alias.name
         known = python_sources.of_name(full)
         if python_sources.is_request_name(full):
@@ -190,6 +193,10 @@ def _break(run: Run, state: State, node: ast.Break) -> None:
     if run.breaks:
         run.breaks[-1].append(state.copy())
     state.dead = True
+
+
+def _global(run: Run, state: State, node: ast.Global) -> None:
+    run.frame.shared.update(node.names)
 
 
 def _continue(run: Run, state: State, node: ast.Continue) -> None:
@@ -359,4 +366,5 @@ _EXECUTORS: Mapping[type, Callable[[Run, State, Any], None]] = {
     ast.ClassDef: _class,
     ast.Break: _break,
     ast.Continue: _continue,
+    ast.Global: _global,
 }

@@ -44,6 +44,24 @@ def _first(run: Run, state: State, call: Call) -> Value:
     return value
 
 
+def _namespace(run: Run, state: State, call: Call) -> Value:
+    """`locals()` and its like: the variables by name."""
+    if call.args:
+        return Value(tags=all_tags(call.args[0]))
+    held = {**run.top.names, **state.names} if call.name == "globals" else state.names
+    fields = tuple((name, value) for name, value in held.items() if "." not in name)
+    return Value(fields=fields, name=f"{call.name}()")
+
+
+def _partial(run: Run, state: State, call: Call) -> Value:
+    """A function with some of its arguments given."""
+    if not call.args:
+        return NOTHING
+    return call.args[0]._replace(
+        items=call.args[1:], fields=call.keywords, marks=frozenset({"partial"})
+    )
+
+
 def _enumerated(run: Run, state: State, call: Call) -> Value:
     inner = iterated(call.args[0]) if call.args else NOTHING
     return Value(tags=inner.tags, items=(sequence((NUMBER, inner)),), marks=frozenset({"repeated"}))
@@ -118,7 +136,7 @@ def _getattr(run: Run, state: State, call: Call) -> Value:
     base = call.args[0] if call.args else NOTHING
     name = call.args[1].literal if len(call.args) > 1 else None
     if name is not None:
-        return attribute_of(run, base, name)
+        return attribute_of(run, state, base, name)
     return Value(tags=base.tags)
 
 
@@ -177,6 +195,8 @@ FUNCTIONS: Mapping[str, Transfer] = {
     **dict.fromkeys("open io.open codecs.open".split(), opened),
     **dict.fromkeys("list set collections.deque collections.OrderedDict".split(), _made_list),
     **dict.fromkeys("importlib.import_module __import__".split(), _imported),
+    **dict.fromkeys("locals globals vars".split(), _namespace),
+    "functools.partial": _partial,
     "dict": _made_dict,
     "re.compile": _compiled,
     "enumerate": _enumerated,

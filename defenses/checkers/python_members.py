@@ -5,7 +5,7 @@ from typing import Any
 
 from bluecode.defenses.checkers import python_sources
 from bluecode.defenses.checkers.python_names import names_config
-from bluecode.defenses.checkers.python_state import Run
+from bluecode.defenses.checkers.python_state import Function, Invocation, Run, State
 from bluecode.defenses.checkers.python_values import (
     NOTHING,
     NUMBER,
@@ -28,14 +28,14 @@ _PATH = frozenset({"path"})
 _NUMERIC_FIELDS = frozenset({"port", "status_code", "lineno", "st_size"})
 
 
-def attribute_of(run: Run, base: Value, name: str) -> Value:
+def attribute_of(run: Run, state: State, base: Value, name: str) -> Value:
     """What `base.name` holds."""
     if "request" in base.marks:
         return python_sources.of_request(name)
     if base.name == "self":
-        return _of_self(run, base, name)
+        return _of_self(run, state, base, name)
     if isinstance(base.code, ast.ClassDef):
-        return _of_class(run, base, name)
+        return _of_class(run, state, base, name)
     held = base.field(name)
     if held is not None:
         return held
@@ -61,14 +61,15 @@ def _plain_attribute(base: Value, name: str, full: str) -> Value:
     return part._replace(name=full)
 
 
-def _of_self(run: Run, base: Value, name: str) -> Value:
+def _of_self(run: Run, state: State, base: Value, name: str) -> Value:
     given = python_sources.of_self(run, name)
     if given is not None:
         return given
     owner = run.frame.owner
     method = find_method(run, owner, name)
     if method is not None:
-        return Value(name=f"self.{name}", code=method)
+        bound = Value(name=f"self.{name}", code=method)
+        return _read_property(run, state, base, bound, method, owner)
     held = run.fields.get(owner, {}).get(name)
     if held is not None:
         return held
@@ -92,11 +93,22 @@ def find_method(run: Run, owner: str, name: str) -> Any:
     return None
 
 
-def _of_class(run: Run, base: Value, name: str) -> Value:
+def _read_property(
+    run: Run, state: State, base: Value, bound: Value, method: Function, owner: str
+) -> Value:
+    """A property is what its function returns; any other method is itself."""
+    names = [getattr(node, "id", getattr(node, "attr", "")) for node in method.decorator_list]
+    if not any(name in ("property", "cached_property") for name in names):
+        return bound
+    return run.walker.invoke(run, state, Invocation(method, (), (), base, owner))
+
+
+def _of_class(run: Run, state: State, base: Value, name: str) -> Value:
     assert isinstance(base.code, ast.ClassDef)
     method = find_method(run, base.code.name, name)
     if method is not None:
-        return Value(name=f"{base.name}.{name}", code=method)
+        bound = Value(name=f"{base.name}.{name}", code=method)
+        return _read_property(run, state, base, bound, method, base.code.name)
     held = base.field(name) or run.fields.get(base.code.name, {}).get(name)
     if held is not None:
         return held
@@ -122,6 +134,8 @@ def element(base: Value, index: Value) -> Value:
         held = base.field(key)
         if held is not None:
             return held
+    if base.name == "globals()" and isinstance(key, str):
+        return Value(name=key)
     if base.fields is not None and base.fields:
         return blend(value for _, value in base.fields)
     word = str(key) if isinstance(key, (str, int)) else "item"

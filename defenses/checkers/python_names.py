@@ -25,6 +25,11 @@ _RANDOM_SECRET = _SECRET | frozenset(
     "session sessionid sid otp totp pin salt nonce csrf csrftoken key apikey captcha cookie "
     "invite voucher auth authcode verification iv jwt keys nonces salts pincode csprng".split()
 )
+_GUESSABLE = frozenset(
+    "number guess card dice word player sort index idx dict data lookup foreign primary node row "
+    "color".split()
+)
+"""Words of games and tables: a random value of such a name hides nothing."""
 _NOT_SECRET = frozenset(
     "hash hashed hasher length len count url uri path file name field column header policy type "
     "label prompt error message min max size index id ids regex pattern input expires expiry ttl "
@@ -83,9 +88,7 @@ def names_secret(name: str) -> bool:
 def wants_randomness(name: str) -> bool:
     """Whether a random value of this name must be unpredictable."""
     found = words(name)
-    if found & frozenset(
-        "number guess card dice word player sort index idx dict data lookup foreign primary node row color".split()
-    ):
+    if found & _GUESSABLE:
         return False
     phrase = ordered(name)
     return bool(found & _RANDOM_SECRET) or "code verif" in phrase or "reset code" in phrase

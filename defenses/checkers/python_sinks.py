@@ -48,6 +48,11 @@ _EVERY: tuple[_Look, ...] = (
 )
 
 
+def is_known(name: str) -> bool:
+    """Whether a function of this full name is looked at."""
+    return name in _BY_NAME
+
+
 def called(run: Run, call: Call) -> None:
     """A call, before its result is known."""
     for look in _BY_NAME.get(call.name, ()):

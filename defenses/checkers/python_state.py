@@ -131,6 +131,8 @@ class Frame:
     """Names that the current statement assigns or passes to."""
     returns: list["Inlined"] = field(default_factory=list)
     test: bool = False
+    shared: set[str] = field(default_factory=set)
+    """Names declared `global`."""
     asked: set[str] = field(default_factory=set)
     """Files that `os.access` was asked about, as dumped expressions."""
 
@@ -222,6 +224,8 @@ class Run:
     top: State = field(default_factory=lambda: State({}))
     """What the module's own statements leave behind."""
     breaks: list[list[State]] = field(default_factory=list)
+    stars: list[str] = field(default_factory=list)
+    """Modules of which every name was imported."""
     pending: list[tuple[Function, State, str]] = field(default_factory=list)
     nested: set[int] = field(default_factory=set)
     """Functions defined inside others, by identity: they see the names around them."""
