@@ -33,6 +33,8 @@ class Call:
     """One call of an entry point, benign or with a payload in one source."""
 
     mode: str
+    setting: str = ""
+    """How all values but the payload were made; equal settings make equal values."""
     source: str = ""
     index: int = 0
     """Of the attacked source: its letter in markers."""
@@ -101,8 +103,8 @@ def _take(seen: Observations, kind: str, args: Sequence[Any]) -> bool:
             seen.readable = how
         case "entry", [str(name), str(role), int(first), int(last)] if role in ROLES:
             seen.entries.append(Entry(name[:200], role, first, last))
-        case "call", [str(mode), str(name), int(index), str(into), str(probe), str(text)]:
-            return _begin(seen, Call(mode, name, index, into, probe, text[:TEXT_LIMIT]))
+        case "call", [str(mode), str(how), str(name), int(at), str(into), str(probe), str(text)]:
+            return _begin(seen, Call(mode, how, name, at, into, probe, text[:TEXT_LIMIT]))
         case "sink", [str(into), str(api), int(line), str(text), list(sources), dict(detail)]:
             return _reach(seen, into, api, line, text, sources, detail)
         case "end", [str(error), bool(deliberate), int(line), int(doubts)]:

@@ -225,8 +225,20 @@ def _at_the_claim(claim: Finding, tried: Sequence[Trial]) -> list[Trial]:
     found: list[Trial] = []
     for group in calls.values():
         here = [item for item in group if item.sink is not None and _spans(claim, item.sink, item)]
-        found += here or [replace(group[0], sink=None, stopped=turned_away(group[0].call))]
+        stopped = turned_away(group[0].call) and _had_a_chance(claim, group[0])
+        found += here or [replace(group[0], sink=None, stopped=stopped)]
     return found
+
+
+def _had_a_chance(claim: Finding, trial: Trial) -> bool:
+    """Did a benign call with the same values otherwise get to the claim's lines?"""
+    kinds = kinds_of(claim)
+    return any(
+        sink.kind in kinds and _spans(claim, sink, trial)
+        for call in trial.entry.calls
+        if call.mode == "benign" and call.setting == trial.call.setting
+        for sink in call.sinks
+    )
 
 
 def _reached(claim: Finding, run: Run, kinds: set[str]) -> dict[str, set[int]]:

@@ -7,25 +7,19 @@ brought data to it. Every call has a budget of work, and so has the run.
 import sys
 import types
 
-from entries import OBJECTS, Builder, constants, deliberate, entries, function_entry, is_base, walk
+from entries import Builder, constants, deliberate, entries, function_entry, walk
 from pumps import pumps
 from recording import MODULE, SNIPPET, Exhausted, plain
-from sources import ALL, ALTERNATIVES
+from scout import Hit, Scout, Setting
+from sources import ALL
 
 TOOL = 4
 CALL_WORK = 10_000
 RUN_WORK = 60_000
 CALLS = 160
-SEARCH_CALLS = 40
 WRAPS = 3
 """So many payloads of a kind are also tried before and after a benign value."""
 WRAPPED = frozenset({"shell", "sql", "code", "path", "url", "redirect", "page", "template"})
-
-
-ENDLESS = frozenset({"Exhausted", "RecursionError"})
-TWICE = frozenset({"iv", "salt"})
-ROOTED = frozenset({"path", "url", "redirect", "return"})
-"""Kinds whose values lie within a folder or on a host that may be a parameter of its own."""
 
 
 class Driver:
@@ -34,9 +28,8 @@ class Driver:
     def __init__(self, state, sources, say, sink, world):
         self.state, self.sources, self.say, self.sink, self.world = state, sources, say, sink, world
         self.builder = Builder(sources, world)
-        self.calls = self.searches = 0
+        self.calls = 0
         self.pumped = []
-        self.reached = set()  # claimed kinds that data was seen to reach
 
     def run(self, code, space, job):
         self.probes = {}
@@ -44,7 +37,10 @@ class Driver:
             self.probes.setdefault(probe["kind"], []).append(probe)
         self.claimed = {kind for claim in job.get("claims", ()) for kind in claim["kinds"]}
         self.claims = job.get("claims", ())
-        codes = self.codes = list(walk(code))
+        codes = list(walk(code))
+        self.scout = Scout(
+            self.state, self.sources, self.call, self.exhausted, self.claims, codes
+        )
         self.sources.constants = constants(codes)
         self.watch(codes)
         self.world.space = space
@@ -59,8 +55,8 @@ class Driver:
             if not hidden and entry.code not in self.state.entered:
                 self.entry(entry)
         self.handlers(done)
-        for entry, name, text in self.pumped:
-            self.call(entry, "pump", name, "match", "pump", text)
+        for entry, name, setting, text in self.pumped:
+            self.call(entry, "pump", setting, name, "match", "pump", text)
 
     def watch(self, codes):
         events = sys.monitoring.events
@@ -96,10 +92,11 @@ class Driver:
         entry = ModuleEntry(code, first)
         self.sources.forget()
         self.begin_entry(entry)
-        self.call(entry, "benign")
+        hits = {}
+        self.scout.try_it(entry, hits, Setting())
         entry.call = again
         if self.sources.names:
-            self.attack(entry, dict(self.state.hits), {})
+            self.attack(entry, hits, None)
 
     def begin_entry(self, entry):
         self.say("entry", entry.name, entry.role, entry.first, entry.last)
@@ -110,151 +107,40 @@ class Driver:
             return
         self.sources.forget()
         self.begin_entry(entry)
-        hits, fixed = self.benign(entry)
-        self.attack(entry, hits, fixed)
+        hits, reaching = self.scout.look(entry)
+        self.attack(entry, hits, reaching)
         self.say("sources", *self.sources.names)
 
     def exhausted(self):
         return self.calls >= CALLS or self.state.work > RUN_WORK
 
-    def benign(self, entry):
-        """Ordinary calls until the sinks that matter are reached; what was seen at the best."""
-        self.builder.objects = 0
-        ended = self.call(entry, "benign")
-        best, hits = 0, dict(self.state.hits)
-        if any(kinds & TWICE for kinds in self.state.lines.values()):
-            self.call(entry, "benign")  # is it the same again?
-        if ended in ENDLESS:
-            return hits, {}
-        stumbled = ended in ("TypeError", "AttributeError", "KeyError", "IndexError")
-        for kind in range(1, len(OBJECTS)):
-            if not stumbled or self.exhausted():
-                break
-            self.builder.objects = kind
-            self.sources.typed = set()
-            ended = self.call(entry, "benign")
-            if len(self.state.hits) > len(hits) or (not ended and not hits):
-                best, hits = kind, dict(self.state.hits)
-            stumbled = bool(ended)
-        self.builder.objects = best
-        if best:
-            self.sources.typed = set()
-            self.call(entry, "benign")
-        if self.satisfied(entry, hits):
-            return hits, {}
-        return self.search(entry, hits)
-
-    def satisfied(self, entry, hits):
-        """Is there nothing claimed here that is still out of reach?"""
-        names = self.sources.names
-        self.reached |= {kind for index, kind in hits if index < len(names) and not (
-            len(names) > 1 and self.roots(names[index], kind))}  # fmt: skip
-        open_claims = [
-            claim for claim in self.claims if not self.reached.intersection(claim["kinds"])
-        ]
-        return not any(claim["kinds"] and self.concerns(entry, claim) for claim in open_claims)
-
-    def concerns(self, entry, claim):
-        """Could this entry reach a claimed line?"""
-        if entry.first <= claim["last"] and claim["first"] <= entry.last:
-            return True
-        return entry.role != "module" and bool(self.callers(claim) & set(entry.code.co_names))
-
-    def callers(self, claim):
-        """Names of the functions that hold the claimed line."""
-        return {
-            code.co_name
-            for code in self.codes[1:]
-            if code.co_firstlineno <= claim["first"] <= max(
-                (line for _, _, line in code.co_lines() if line), default=0)
-        }  # fmt: skip
-
-    def search(self, entry, hits):
-        """Other benign values, by which a claimed sink may be reached."""
-        for kind in range(2, len(OBJECTS)):
-            if not self.may_search():
-                return hits, {}
-            usual, self.builder.objects = self.builder.objects, kind
-            typed, self.sources.typed = self.sources.typed, set()
-            self.call(entry, "benign")
-            if self.better(hits):
-                return dict(self.state.hits), {}
-            self.builder.objects, self.sources.typed = usual, typed
-        for variant in range(len(ALTERNATIVES)):
-            if not self.may_search():
-                return hits, {}
-            self.call(entry, "benign", variant=variant)
-            if self.better(hits):
-                hits = dict(self.state.hits)
-                self.variant = variant
-                return hits, {}
-        names = [name for name in self.sources.names if name not in self.sources.typed][:4]
-        reaching = {}
-        for text in self.sources.constants[:8]:
-            for name in names:
-                if not self.may_search():
-                    return hits, reaching
-                self.call(entry, "benign", fixed={name: text})
-                if self.better(hits):
-                    return dict(self.state.hits), {name: text}
-                if self.at_claim():
-                    reaching = reaching or {name: text}
-        return hits, reaching
-
-    def may_search(self):
-        self.searches += 1
-        return self.searches <= SEARCH_CALLS and not self.exhausted()
-
-    def better(self, hits):
-        """Did data now reach a claimed kind of sink that it had not reached?"""
-        names = self.sources.names
-        found = {(index, kind) for index, kind in set(self.state.hits) - set(hits)
-                 if kind in self.claimed and index < len(names)}  # fmt: skip
-        found = {kind for index, kind in found if not self.roots(names[index], kind)}
-        self.reached |= found
-        return bool(found)
-
-    def at_claim(self):
-        """Was a claimed line's sink reached, with whatever data?"""
-        return any(
-            kinds & set(claim["kinds"]) and claim["first"] <= line <= claim["last"]
-            for claim in self.claims
-            for line, kinds in self.state.lines.items()
-        )
-
-    def attack(self, entry, hits, fixed):
+    def attack(self, entry, hits, reaching):
         """Every payload of its kind for every source that was seen at a sink."""
         names = list(self.sources.names)
-        variant = getattr(self, "variant", -1)
-        self.variant = -1
-        pairs = [
-            (names[index], kind, text) for (index, kind), text in hits.items() if index < len(names)
-        ]
-        if fixed and not {kind for _, kind in hits} & self.claimed:
-            pairs += [(name, kind, "") for name in fixed for kind in self.claimed]
+        free = [name for name in names if name not in self.sources.typed]
+        pairs = [(names[index], kind, hit) for (index, kind), hit in hits.items()]
+        if reaching is not None and not {kind for _, kind, _ in pairs} & self.claimed:
+            hit = Hit("", reaching, False)
+            pairs += [(name, kind, hit) for name in reaching.fixed for kind in self.claimed]
         elif not pairs and names and entry.role != "module":
-            near = [claim for claim in self.claims if self.concerns(entry, claim)]
-            pairs = [
-                (ALL, kind, "") for kind in {kind for claim in near for kind in claim["kinds"]}
-            ]
-        inner = {name for name in names if name not in self.sources.typed}
-        for name, kind, text in pairs:
-            if name in self.sources.typed or (len(inner) > 1 and self.roots(name, kind)):
+            near = [claim for claim in self.claims if self.scout.concerns(entry, claim)]
+            kinds = {kind for claim in near for kind in claim["kinds"]}
+            pairs = [(ALL, kind, Hit("", Setting(), False)) for kind in kinds]
+        for name, kind, hit in pairs:
+            if hit.typed or (len(free) > 1 and self.scout.roots(name, kind)):
                 continue
             if kind == "match":
-                if "match" in self.claimed:
-                    self.plan_pumps(entry, name, text)
-                continue
-            self.payloads(entry, name, kind, text, variant, {} if name in fixed else fixed)
+                self.plan_pumps(entry, name, hit)
+            else:
+                self.payloads(entry, name, kind, hit)
 
-    def payloads(self, entry, name, kind, seen, variant, fixed):
-        benign = ""
+    def payloads(self, entry, name, kind, hit):
+        benign, marker = "", self.sources.marker(0)
         if name != ALL:
-            self.sources.begin(variant=variant)
-            benign = self.sources.benign(name.rpartition(":")[2], self.sources.index(name))
+            self.sources.begin(variant=hit.setting.variant, fixed=hit.setting.fixed)
+            benign, marker = self.sources.text(name), self.sources.marker(self.sources.index(name))
         for at, probe in enumerate(self.probes.get(kind, ())):
-            marker = self.sources.marker(0 if name == ALL else self.sources.index(name))
-            text = self.world.payload(probe["value"], seen, marker)
+            text = self.world.payload(probe["value"], hit.text, marker)
             forms = [text]
             if at < WRAPS and kind in WRAPPED and benign:
                 inner = benign.replace(marker, text) if marker in benign else text + benign
@@ -262,29 +148,28 @@ class Driver:
             for form in forms:
                 if self.exhausted():
                     return
-                self.call(entry, "attack", name, kind, probe["id"], form, variant, fixed)
+                self.call(entry, "attack", hit.setting, name, kind, probe["id"], form)
                 if any(reached == kind for _, reached in self.state.hits):
                     break
 
-    def roots(self, name, kind):
-        """Does the source name the folder or the host, which the caller may choose?"""
-        return kind in ROOTED and is_base(name, kind)
+    def plan_pumps(self, entry, name, hit):
+        if "match" in self.claimed:
+            self.pumped += [(entry, name, hit.setting, text) for text in pumps(hit.text)]
 
-    def plan_pumps(self, entry, name, pattern):
-        self.pumped += [(entry, name, text) for text in pumps(pattern)]
-
-    def call(self, entry, mode, name=None, kind="", probe="", text="", variant=-1, fixed=None):
+    def call(self, entry, mode, setting, name=None, kind="", probe="", text=""):
         """One call; the name of the exception that it ended with, or an empty text."""
         self.calls += 1
         self.state.begin_call()
         self.state.limit = self.state.work + CALL_WORK
         self.state.pumping = mode == "pump"
-        self.sources.begin(name, text, variant, fixed, kind)
+        self.sources.typed = set()
+        self.sources.begin(name, text, setting.variant, setting.fixed, kind)
+        self.builder.objects = setting.objects
         self.world.begin_call()
         index = self.sources.index(name) if name and name != ALL else 0
-        self.say(
-            "call", mode, name or "", index, kind, probe, text[:400] if kind != "match" else ""
-        )
+        shown = text[:400] if kind != "match" else ""
+        how = f"{setting.variant}.{setting.objects}.{','.join(setting.fixed)}"[:60]
+        self.say("call", mode, how, name or "", index, kind, probe, shown)
         ended, chosen, line = "", False, 0
         try:
             self.result(entry, self.world.settle(entry.call()))

@@ -34,7 +34,7 @@ MODULES = (
     "compileall reprlib graphlib contextvars colorsys cProfile pstats dis opcode _strptime"
 ).split()
 SIBLINGS = (
-    "recording", "sources", "unknown", "entries", "driver", "pumps", "standins_files",
+    "recording", "sources", "unknown", "entries", "driver", "scout", "pumps", "standins_files",
     "standins_process", "standins_database", "standins_runtime", "standins_network",
     "standins_data", "standins_crypto", "standins_template", "standins_web", "standins_log",
     "world", "harness",

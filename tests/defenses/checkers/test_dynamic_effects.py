@@ -183,7 +183,7 @@ def test_events_out_of_order_are_dropped() -> None:
         Event("end", ("", False, 0, 0), False),
         Event("sink", ("shell", "os.system", 1, "ls", [0], {}), False),
         Event("entry", ("f", "function", 1, 2), False),
-        Event("call", ("benign", "", 0, "", "", ""), False),
+        Event("call", ("benign", "", "", 0, "", "", ""), False),
         Event("end", ("", False, 0, 0), False),
         Event("sink", ("shell", "os.system", 1, "ls", [0], {}), False),
     ]
