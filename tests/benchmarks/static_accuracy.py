@@ -1,13 +1,17 @@
 """How often the static checkers are right on labelled code.
 
     python tests/benchmarks/static_accuracy.py FOLDER [--threshold 0.5] [--errors SET]
+        [--packages click jinja2 ...]
 
 FOLDER holds JSONL sets, one record a line with `label`, `text`, `language`, `cwe`, `kind`, `extra`.
 Paired accuracy counts a pair when the unsafe version is flagged and the safe one is not. A record
-that nobody could read is its own column, never a silent "safe".
+that nobody could read is its own column, never a silent "safe". With `--packages`, every function
+of the named installed packages is checked by itself as ordinary code, and what is said is shown.
 """
 
 import argparse
+import ast
+import importlib.util
 import json
 import statistics
 import time
@@ -22,7 +26,7 @@ from rich.table import Table
 
 from bluecode.defenses.checkers import credentials, python
 from bluecode.defenses.conversation import Snippet
-from bluecode.defenses.verdict import DetectorError, Finding
+from bluecode.defenses.verdict import DetectorError, Finding, Severity
 
 SETS = (
     "benign_humaneval",
@@ -116,13 +120,53 @@ def show_errors(console: Console, judged: Sequence[Judged], threshold: float) ->
             console.print(f"{one.record['id']} {one.record.get('cwe')} {said or 'nothing'}")
 
 
+def functions(package: str) -> Iterable[tuple[str, str]]:
+    """Place and source of every function of an installed package."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise SystemExit(f"`{package}` is no installed package")
+    root = Path(found.submodule_search_locations[0])
+    for path in sorted(root.rglob("*.py")):
+        source = path.read_text(encoding="utf-8", errors="replace")
+        lines = source.split("\n")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                first = min([node.lineno, *(item.lineno for item in node.decorator_list)])
+                place = f"{package}/{path.relative_to(root)}:{first} {node.name}"
+                yield place, "\n".join(lines[first - 1 : node.end_lineno])
+
+
+def show_packages(console: Console, packages: Sequence[str], threshold: float) -> None:
+    """What is said of code that people use every day."""
+    table = Table("package", "functions", "flagged", "would be blocked", "unread")
+    for package in packages:
+        judged = []
+        for place, code in functions(package):
+            one = judge({"text": code, "label": 0})
+            judged.append(one)
+            for finding in one.findings:
+                if finding.score >= threshold:
+                    console.print(f"{place} {finding.rule} {finding.score}")
+        blocked = [
+            any(f.score >= 0.8 and f.severity > Severity.LOW for f in one.findings)
+            for one in judged
+        ]
+        flagged = _rate([one.flagged(threshold) for one in judged])
+        unread = sum(not one.read for one in judged)
+        table.add_row(package, str(len(judged)), flagged, _rate(blocked), str(unread))
+    console.print(table)
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("folder", type=Path)
     options.add_argument("--threshold", type=float, default=0.5)
     options.add_argument("--errors", choices=SETS)
+    options.add_argument("--packages", nargs="+", default=())
     given = options.parse_args()
     console = Console(width=130)
+    if given.packages:
+        show_packages(console, given.packages, given.threshold)
     table = Table("set", "records", "recall", "false alarms", "paired", "unread", "ms", "max ms")
     for name in SETS:
         path = given.folder / f"{name}.jsonl"
