@@ -196,9 +196,11 @@ def _always(attack: Attack) -> Effect:
 
 
 def _xml(attack: Attack) -> Effect:
-    resolves = bool((attack.detail or {}).get("resolves"))
-    if "<!ENTITY" in attack.text and resolves:
+    resolves = (attack.detail or {}).get("resolves")
+    if "<!ENTITY" in attack.text and resolves is True:
         return Effect.HARM
+    if resolves is not False:
+        return Effect.UNKNOWN
     api = str((attack.detail or {}).get("api", ""))
     return Effect.NEUTRAL if api.startswith("lxml") else Effect.UNKNOWN
 
@@ -210,7 +212,7 @@ def _path(attack: Attack, reference: str) -> Effect:
     reached = attack.text
     if attack.whole:
         return Effect.OWN
-    at = reference.lower().find(attack.marker)
+    at = reference.lower().find(attack.own)
     if at < 0 or not reached.startswith("/") or attack.benign is None:
         return Effect.UNKNOWN
     folder = reference[:at].rpartition("/")[0]

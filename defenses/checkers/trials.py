@@ -8,7 +8,8 @@ from bluecode.defenses.checkers.effects import Attack, Effect, judge
 from bluecode.defenses.checkers.observations import Call, Entry, Observations, Sink
 
 WEB = frozenset({"query", "form", "json", "headers", "cookies", "body", "path", "files", "socket"})
-NUMBER = re.compile(r"\b47\d\d\b")  # the guest's numeric markers
+NUMBER = re.compile(r"\b47(\d\d)\b")  # the guest's numeric markers
+CLIMBS = frozenset({"path0", "path4"})  # the plain ways up, which any guard stops
 OWN_TO_SCRIPTS = frozenset({"path", "url", "sql"})
 """Kinds that a person who starts a script may choose as a whole."""
 
@@ -26,6 +27,8 @@ class Trial:
     """The sink was not reached, and the snippet's own code saw to it."""
     source: int = -1
     whole: bool = False
+    folder: bool = False
+    """For a path: the folder came from outside as well."""
 
     @property
     def web(self) -> bool:
@@ -39,7 +42,22 @@ class Trial:
 
 def trials(seen: Observations, token: str, code: str) -> list[Trial]:
     """Every attack call of the run, judged."""
-    return [trial for entry in seen.entries for trial in _of_entry(entry, token, code)]
+    found = [trial for entry in seen.entries for trial in _of_entry(entry, token, code)]
+    return [_in_own_folder(trial, found, token) for trial in found]
+
+
+def _in_own_folder(trial: Trial, found: Sequence[Trial], token: str) -> Trial:
+    """A function to which the caller gives the folder, too, and that guards nothing, promises
+    nothing; where it does guard, a way around the guard is harm."""
+    if trial.kind != "path" or trial.effect is not Effect.HARM or trial.web or not trial.folder:
+        return trial
+    plain = [
+        item
+        for item in found
+        if item.entry is trial.entry and item.source == trial.source and item.call.probe in CLIMBS
+    ]
+    unguarded = all(item.effect is Effect.HARM for item in plain if item.call.payload[:1] in ".a")
+    return replace(trial, effect=Effect.OWN) if unguarded else trial
 
 
 def _of_entry(entry: Entry, token: str, code: str) -> Iterator[Trial]:
@@ -67,11 +85,21 @@ def _of_call(
 ) -> Iterator[Trial]:
     kind = re.sub(r"\d+$", "", call.probe) if call.kind == "return" else call.kind
     trial = Trial(entry, call, kind, Effect.UNKNOWN, source=call.index)
-    arrived = [sink for sink in call.sinks if sink.kind == call.kind]
+    arrived = [
+        sink
+        for sink in call.sinks
+        if sink.kind == call.kind and _concerns(sink, call.index, benign)
+    ]
     for sink in arrived:
         yield _at_sink(trial, sink, benign, token, code)
     if not arrived:
         yield replace(trial, stopped=turned_away(call))
+
+
+def _concerns(sink: Sink, source: int, benign: Sequence[Sink]) -> bool:
+    """Is it a sink of the attacked source, rather than of another one beside it?"""
+    others = {item.sources for item in benign if item.kind == sink.kind and item.line == sink.line}
+    return source in sink.sources or not sink.sources or any(source in item for item in others)
 
 
 def turned_away(call: Call) -> bool:
@@ -90,7 +118,7 @@ def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str, code:
         return replace(trial, sink=sink, effect=Effect.NEUTRAL)
     given = str(sink.detail.get("raw", "")) if sink.kind == "path" else sink.text
     whole = given.strip() == payload.strip()[: len(given.strip()) or 1]
-    marked = [NUMBER.sub(token + "a", item.text) for item in of_source]
+    marked = [NUMBER.sub(lambda found: _letter(token, found[1]), item.text) for item in of_source]
     reference = next((text for text in reversed(marked) if token in text.lower()), None)
     attack = Attack(
         text=sink.text,
@@ -101,7 +129,18 @@ def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str, code:
         whole=whole and not _exposed(trial),
         detail={**sink.detail, "api": sink.api},
     )
-    return replace(trial, sink=sink, effect=judge(trial.kind, attack), whole=whole)
+    above = "" if reference is None else reference[: reference.lower().find(attack.own)]
+    return replace(
+        trial,
+        sink=sink,
+        effect=judge(trial.kind, attack),
+        whole=whole,
+        folder=sink.kind == "path" and token in above.lower(),
+    )
+
+
+def _letter(token: str, digits: str) -> str:
+    return token + chr(97 + int(digits) % 26)
 
 
 def _constant(sink: Sink, before: Sequence[Sink], code: str) -> bool:

@@ -38,9 +38,7 @@ class Driver:
         self.claimed = {kind for claim in job.get("claims", ()) for kind in claim["kinds"]}
         self.claims = job.get("claims", ())
         codes = list(walk(code))
-        self.scout = Scout(
-            self.state, self.sources, self.call, self.exhausted, self.claims, codes
-        )
+        self.scout = Scout(self.state, self.sources, self.call, self.exhausted, self.claims, codes)
         self.sources.constants = constants(codes)
         self.watch(codes)
         self.world.space = space

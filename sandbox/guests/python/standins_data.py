@@ -221,8 +221,9 @@ class Node:
 
 def _lxml(sink):
     class Parser:
-        def __init__(self, *_, resolve_entities=True, no_network=True, load_dtd=False, **__):
-            self.resolves = resolve_entities not in (False, "internal")
+        def __init__(self, *_, resolve_entities="unset", no_network=True, load_dtd=False, **__):
+            # Without the option it depends on the release: before 5.0 external entities counted.
+            self.resolves = "unset" if resolve_entities == "unset" else resolve_entities is True
 
         set_element_class_lookup = close = feed = lambda self, *_: None
 
@@ -231,7 +232,7 @@ def _lxml(sink):
             if by_path and isinstance(source, str):
                 with io.open(source, "rb") as file:  # noqa: UP020
                     source = file.read()
-            resolves = getattr(parser, "resolves", True)
+            resolves = getattr(parser, "resolves", "unset")
             sink("xml", api, body(source), resolves=resolves)
             return Node(sink)
 

@@ -137,7 +137,7 @@ class World:
         """A payload with its places filled: the marker, and what the benign value led to."""
         text = template.replace("<T>", marker)
         if "<BASE>" in text:
-            at = seen.lower().find(self.state.token)
+            at = seen.lower().find(marker)
             folder = seen[:at].rstrip("/") if at > 0 else "/srv"
             text = text.replace("<BASE>", folder.rpartition("/")[2])
         if "<HOST>" in text:
