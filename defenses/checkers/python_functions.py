@@ -44,6 +44,11 @@ def _first(run: Run, state: State, call: Call) -> Value:
     return value
 
 
+def _kept(run: Run, state: State, call: Call) -> Value:
+    """Readers of the standard library: what comes out is as much the sender's as what went in."""
+    return Value(tags=blend(call.values).tags, name=f"{call.name}()")
+
+
 def _namespace(run: Run, state: State, call: Call) -> Value:
     """`locals()` and its like: the variables by name."""
     if call.args:
@@ -195,6 +200,15 @@ FUNCTIONS: Mapping[str, Transfer] = {
     **dict.fromkeys("open io.open codecs.open".split(), opened),
     **dict.fromkeys("list set collections.deque collections.OrderedDict".split(), _made_list),
     **dict.fromkeys("importlib.import_module __import__".split(), _imported),
+    **dict.fromkeys(
+        "json.loads json.load urllib.parse.parse_qs urllib.parse.parse_qsl urllib.parse.urlunparse "
+        "urllib.parse.unquote_to_bytes binascii.unhexlify zlib.decompress gzip.decompress "
+        "codecs.decode textwrap.dedent textwrap.indent textwrap.fill itertools.chain "
+        "itertools.islice csv.reader csv.DictReader tomllib.loads shlex.join string.capwords "
+        "xmltodict.parse functools.reduce orjson.loads ujson.loads bytes.fromhex "
+        "urlparse.parse_qs cgi.parse_qs parse_qs parse_qsl".split(),
+        _kept,
+    ),
     **dict.fromkeys("locals globals vars".split(), _namespace),
     "functools.partial": _partial,
     "dict": _made_dict,

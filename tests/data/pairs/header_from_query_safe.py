@@ -1,8 +1,10 @@
-import tornado.web
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qs, urlparse
 
 
-class Export(tornado.web.RequestHandler):
-    def get(self):
-        title = self.get_argument("title").replace("\r", "").replace("\n", "")
-        self.set_header("X-Title", title)
-        self.finish({"ok": True})
+class Export(BaseHTTPRequestHandler):
+    def do_GET(self):
+        title = parse_qs(urlparse(self.path).query)["title"][0]
+        self.send_response(200)
+        self.send_header("X-Title", title.replace("\r", "").replace("\n", ""))
+        self.end_headers()
