@@ -28,6 +28,9 @@ from bluecode.defenses.detectors.features import (
 from bluecode.defenses.detectors.lexicon import Floats, Lexicon
 from bluecode.defenses.knowledge import KnowledgeBase, Nearest, Task
 
+_QUIET = -0.5
+"""Log-odds of no finding; where no margin could lift a text above, nothing is looked up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -91,11 +94,13 @@ class Classifier:
         logits = self.logits(found, at, model)
         loudest = int(logits.argmax())
         first, last = at.bounds(loudest)
-        nearest = self._base.nearest(found.terms.part(first, last), shape.task)
-        odds = weights.slope * float(logits[loudest]) + weights.pull * nearest.margin
-        caution += shape.crowd * log(at.count)
+        odds = weights.slope * float(logits[loudest]) + weights.shift - caution
+        odds -= shape.crowd * log(at.count)
+        nearest = Nearest((), ())
+        if odds + weights.pull > _QUIET:
+            nearest = self._base.nearest(found.terms.part(first, last), shape.task)
         return Judgement(
-            score=1 / (1 + exp(-(odds + weights.shift - caution))),
+            score=1 / (1 + exp(-(odds + weights.pull * nearest.margin))),
             lines=(found.terms.line(first), found.terms.line(max(last - 1, first))),
             nearest=nearest,
         )

@@ -140,8 +140,8 @@ def _strengths(task: str, table: Mapping[str, Any], numbers: Mapping[str, int]) 
     return np.array(values, dtype=np.float32)
 
 
-def _sign(entry: Mapping[str, str]) -> Sign:
-    return Sign(re.compile(entry["pattern"]), tuple(entry["literals"].split()))
+def _sign(entry: Mapping[str, Any]) -> Sign:
+    return Sign(re.compile(entry["pattern"]), tuple(entry["literals"]))
 
 
 def _index(lists: Iterable[str]) -> tuple[tuple[Hashes, ...], tuple[Array, ...]]:

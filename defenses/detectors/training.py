@@ -33,10 +33,11 @@ _ROUNDS = 8
 _FOLDS = 4
 _CONSTANT = 3.0
 """The column that becomes the bias: large, so that the penalty hardly touches it."""
-_PRIOR = {"malice": 0.1, "bias": 0.1, "injection_said": 0.12, "injection_brought": 0.12}
+_PRIOR = {"malice": 0.1, "bias": 0.1, "injection_said": 0.12, "injection_brought": 0.22}
 """Share of unsafe texts that the calibration assumes among texts as hard as the safe cases.
 
-Real traffic is far more benign, but also far easier than the neighbours in the knowledge base."""
+Real traffic is far more benign, but also far easier than the neighbours in the knowledge base;
+easiest of all is what tools bring, of which nearly every sentence is addressed to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
