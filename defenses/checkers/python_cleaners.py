@@ -60,7 +60,7 @@ CALLS: Mapping[str, frozenset[str]] = {
     "MySQLdb.escape_string": frozenset({"sql"}),
     "pymysql.converters.escape_string": frozenset({"sql"}),
     "repr": frozenset({"header", "log"}),
-    "json.dumps": frozenset({"header", "log", "sql_raw"}),
+    "json.dumps": frozenset({"header", "log"}),
 }
 """Functions that give a harmless form of their argument."""
 

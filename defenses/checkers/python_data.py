@@ -104,7 +104,7 @@ CALLS: Mapping[str, Look] = {
         _loaded,
     ),
     **dict.fromkeys("yaml.load yaml.load_all".split(), _yaml),
-    **dict.fromkeys("yaml.unsafe_load yaml.unsafe_load_all yaml.full_load_unsafe".split(), _loaded),
+    **dict.fromkeys("yaml.unsafe_load yaml.unsafe_load_all".split(), _loaded),
     "ruamel.yaml.YAML": _ruamel,
     "torch.load": _torch,
     "numpy.load": _numpy,

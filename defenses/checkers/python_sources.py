@@ -22,7 +22,7 @@ _REQUEST_MODULES = ("flask.request", "bottle.request", "quart.request", "cherryp
 _SAFE_OF_REQUEST = frozenset(
     "method scheme user session app remote_addr content_length endpoint blueprint state db auth "
     "registry is_json is_secure is_ajax is_authenticated logger log config transport loop client "
-    "server remote_user site tenant csrf META_safe version LANGUAGE_CODE settings dbsession "
+    "server remote_user site tenant csrf version LANGUAGE_CODE settings dbsession "
     "resolver_match current_app task protocol http_version secure is_xhr id url_rule route "
     "accept_languages urlconf build_absolute_uri environ_base url_for static_url has_permission "
     "can_read_body charset encoding user_id timestamp RESPONSE SESSION response".split()
