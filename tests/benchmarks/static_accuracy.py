@@ -3,7 +3,7 @@
     python tests/benchmarks/static_accuracy.py FOLDER [--threshold 0.5] [--errors SET]
         [--packages click jinja2 ...]
 
-FOLDER holds JSONL sets, one record a line with `label`, `text`, `language`, `cwe`, `kind`, `extra`.
+FOLDER holds JSONL sets, one record a line with `task`, `label`, `text`, `language`, `cwe`, `extra`.
 Paired accuracy counts a pair when the unsafe version is flagged and the safe one is not. A record
 that nobody could read is its own column, never a silent "safe". With `--packages`, every function
 of the named installed packages is checked by itself as ordinary code, and what is said is shown.
@@ -27,15 +27,6 @@ from rich.table import Table
 from bluecode.defenses.checkers import credentials, python
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.verdict import DetectorError, Finding, Severity
-
-SETS = (
-    "benign_humaneval",
-    "benign_mbpp_dev",
-    "vuln_sven_py",
-    "vuln_cweval",
-    "vuln_bandit_examples",
-    "vuln_cse_instruct",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +56,12 @@ def judge(record: Mapping[str, Any]) -> Judged:
 def load(path: Path) -> list[Mapping[str, Any]]:
     with path.open(encoding="utf-8") as lines:
         records = [json.loads(line) for line in lines]
-    return [record for record in records if record.get("language") == "python"]
+    return [
+        record
+        for record in records
+        if record.get("language") == "python"
+        and (record["task"] == "vulnerable" or record["label"] == 0)
+    ]
 
 
 def pairs(judged: Iterable[Judged]) -> list[tuple[Judged, Judged]]:
@@ -81,8 +77,6 @@ def pairs(judged: Iterable[Judged]) -> list[tuple[Judged, Judged]]:
 def row(name: str, judged: Sequence[Judged], threshold: float) -> list[str]:
     unsafe = [one for one in judged if one.record["label"] == 1]
     safe = [one for one in judged if one.record["label"] == 0]
-    if name.startswith("benign"):
-        unsafe, safe = [], list(judged)
     both = pairs(judged)
     right = [1 for bad, good in both if bad.flagged(threshold) and not good.flagged(threshold)]
     return [
@@ -161,18 +155,19 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("folder", type=Path)
     options.add_argument("--threshold", type=float, default=0.5)
-    options.add_argument("--errors", choices=SETS)
+    options.add_argument("--errors", metavar="SET", help="a file name without its ending")
     options.add_argument("--packages", nargs="+", default=())
     given = options.parse_args()
     console = Console(width=130)
     if given.packages:
         show_packages(console, given.packages, given.threshold)
     table = Table("set", "records", "recall", "false alarms", "paired", "unread", "ms", "max ms")
-    for name in SETS:
-        path = given.folder / f"{name}.jsonl"
+    for path in sorted(given.folder.glob("*.jsonl")):
         judged = [judge(record) for record in load(path)]
-        table.add_row(*row(name, judged, given.threshold))
-        if given.errors == name:
+        if not judged:
+            continue
+        table.add_row(*row(path.stem, judged, given.threshold))
+        if given.errors == path.stem:
             show_errors(console, judged, given.threshold)
             console.print(by_cwe(judged, given.threshold))
     console.print(table)
