@@ -45,7 +45,7 @@ def sinks(outcome: Outcome) -> list[tuple[str, str, str]]:
 def returned(harness: Guest, body: str) -> str:
     """What a function that ends in `return` shows of its result."""
     code = "def f(name):\n" + "".join(f"    {line}\n" for line in body.split("\n"))
-    found = [text for kind, _, text in sinks(run(harness, code)) if kind == "return"]
+    found = [text for kind, _, text in sinks(run(harness, code, "return")) if kind == "return"]
     assert found, "the function gave nothing"
     return found[0]
 
@@ -315,7 +315,7 @@ def test_events_are_few_and_short_however_much_happens(harness: Guest) -> None:
 def test_a_snippet_cannot_import_the_harness(harness: Guest, name: str) -> None:
     code = f"import {name}\ndef f(x):\n    return x + str({name}.make_recorder)\n"
 
-    texts = [text for kind, _, text in sinks(run(harness, code)) if kind == "return"]
+    texts = [text for kind, _, text in sinks(run(harness, code, "return")) if kind == "return"]
 
     assert texts and "function" not in texts[0]
 

@@ -184,7 +184,8 @@ class Driver:
             result = [item for _, item in zip(range(20), result)]  # noqa: B905
         if entry.role == "handler":
             self.world.answer(result, entry.name, entry.page)
-        if isinstance(result, (str, bytes, list, tuple, dict)) and entry.role != "module":
+        asked = "return" in self.probes and entry.role != "module"
+        if asked and isinstance(result, (str, bytes, list, tuple, dict)):
             text = plain(result)
             if self.state.indexes(text):
                 kind = type(result).__name__ if isinstance(result, (str, bytes)) else "collection"

@@ -21,6 +21,12 @@ DATABASES = re.compile(
     r"^(?:db|dbh|conn|con|cnx|connection|cursor|cur|crsr|curs|database|engine|session|pool|db_\w+"
     r"|\w+_(?:conn|connection|cursor|db|session))$"
 )
+DATABASE_TYPES = re.compile(r"Cursor|Connection|Session|Engine|Database")
+CONVERTERS = re.compile(r"<(int|float|uuid):(\w+)>")
+UNLIKELY = re.compile(r"[\s%{}()<>\\*^$'\"]")
+NUMBERS = re.compile(r"\bint\b|float")
+CHOICE = re.compile(r"^(?:typing\.)?(?:Optional|Union|Annotated)\[(.*)\]$")
+CLASS = re.compile(r"<class '([\w.]+)'>")
 FUNCTIONS = re.compile(r"^(?:func|function|fn|callback|cb|predicate|on_\w+|factory|transform)$")
 FLAGS = re.compile(
     r"^(?:is|has|should|enable|allow|use|with|no)_|^(?:verbose|force|recursive|flag|shell)$"
@@ -61,7 +67,7 @@ def constants(codes):
 
 
 def fits(text):
-    return 1 < len(text) <= 40 and not re.search(r"[\s%{}()<>\\*^$'\"]", text) and "__" not in text
+    return 1 < len(text) <= 40 and not UNLIKELY.search(text) and "__" not in text
 
 
 class Builder:
@@ -86,10 +92,10 @@ class Builder:
                             target.__defaults__ or ()))  # fmt: skip
         defaults.update(target.__kwdefaults__ or {})
         notes = getattr(target, "__annotations__", {})
+        converters = {name: kind for kind, name in CONVERTERS.findall(rule)} if rule else {}
         values = {}
         for name in names[1 if skip_first else 0 :]:
-            typed = re.search(rf"<(\w+):{name}>", rule)
-            note = typed[1] if typed and typed[1] in ("int", "float", "uuid") else notes.get(name)
+            note = converters.get(name) or notes.get(name)
             values[name] = self.value(name, note, defaults.get(name, self))
         positional = [values[name] for name in names[:count] if name in values]
         keywords = {name: values[name] for name in names[count:]}
@@ -109,9 +115,9 @@ class Builder:
         label = (
             note if isinstance(note, str) else getattr(note, "__name__", None) or str(note or "")
         )
-        if name in REQUESTS or re.search(r"Request$", label):
+        if name in REQUESTS or label.endswith("Request"):
             return world.request
-        if DATABASES.match(name) or re.search(r"Cursor|Connection|Session|Engine|Database", label):
+        if DATABASES.match(name) or DATABASE_TYPES.search(label):
             return world.cursor("db")
         if isinstance(default, Depends) and default.function is not None:
             return self.depend(default.function)
@@ -139,7 +145,7 @@ class Builder:
         if base == "bytes":
             return self.sources.text(source).encode()
         if base in ("list", "sequence", "iterable", "tuple", "set"):
-            if re.search(r"\bint\b|float", full):
+            if NUMBERS.search(full):
                 return [1, 2, 3]
             if "dict" in full.lower():
                 return [Fields(self.sources, "p:" + name)]
@@ -230,9 +236,8 @@ class Builder:
 
 def first_of(note):
     """The first type in `Optional[str]`, `str | None` and `Annotated[str, …]`."""
-    inner = re.sub(r"^(?:typing\.)?(?:Optional|Union|Annotated)\[(.*)\]$", r"\1", note)
-    inner = re.sub(r"<class '([\w.]+)'>", r"\1", inner)
-    parts = [part.strip() for part in re.split(r"[|,]", inner)]
+    inner = CLASS.sub(r"\1", CHOICE.sub(r"\1", note))
+    parts = [part.strip() for part in inner.replace("|", ",").split(",")]
     return next((part for part in parts if part not in ("None", "NoneType", "")), "str")
 
 

@@ -21,6 +21,10 @@ NUMBER = 4700  # numeric markers are NUMBER + index of the source
 NUMBERS = re.compile(r"47(\d\d)(?!\d)")
 
 
+UNTOLD = frozenset({"value", "orm", "look", "template_name"})
+"""Sinks that do no harm: noted here, of no interest to the host."""
+
+
 class Exhausted(BaseException):
     """A call used up its share of work; raised into the snippet."""
 
@@ -141,7 +145,7 @@ def make_recorder(emit, state):
         for index in visible:
             state.hits.setdefault((index, kind), text)
         state.sinks += 1
-        if state.sinks <= PER_CALL:
+        if state.sinks <= PER_CALL and kind not in UNTOLD:
             short = {
                 key: plain(item)[:200] if isinstance(item, str) else item
                 for key, item in detail.items()

@@ -7,6 +7,7 @@ source carries the payload and the rest stay benign.
 
 import base64
 import binascii
+import functools
 import re
 
 from recording import NUMBER
@@ -55,6 +56,9 @@ BASES = re.compile(
     r"|dirname|basedir|base_?path|dir_path|output_dir|upload_folder|allowed\w*)(?:$|_)",
     re.IGNORECASE,
 )
+HOST = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+ADDRESS = re.compile(r"ur[li]|link|next")
+EXTENSION = re.compile(r"\.\w{1,5}")
 HOSTS = re.compile(
     r"(?:^|_)(?:domain|host|hostname|server|origin|site|base|root|api_url|base_url|allowed\w*|trusted\w*"
     r"|endpoint|endpoint_url)(?:$|_)",
@@ -132,13 +136,14 @@ class Sources:
 
     def constant(self, text, name, marker):
         """A text from the snippet itself: what an allow-list may let pass."""
-        if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+", text) and re.search("ur[li]|link|next", name):
+        if HOST.fullmatch(text) and ADDRESS.search(name):
             return f"https://{text}/{marker}"
-        if re.match(r"https?://", text):
+        if text.startswith(("http://", "https://")):
             return text.rstrip("/") + "/" + marker
-        return marker + text if re.fullmatch(r"\.\w{1,5}", text) else text
+        return marker + text if EXTENSION.fullmatch(text) else text
 
 
+@functools.lru_cache(256)
 def shape_of(name):
     for pattern, shape in SHAPES:
         if pattern.search(name):

@@ -6,6 +6,8 @@ import re
 from recording import plain
 
 PLACE = re.compile(r"\{\{-?\s*([\w.\[\]'\"]+)((?:\s*\|\s*\w+(?:\([^)]*\))?)*)\s*-?\}\}")
+SAFE = re.compile(r"\|\s*safe\b")
+ESCAPED = re.compile(r"\|\s*(?:e|escape|forceescape|tojson|urlencode|striptags)\b")
 TAGS = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
@@ -64,8 +66,8 @@ def fill(source, context, escapes):
 
     def place(found):
         value = context.get(found[1].split(".")[0].split("[")[0], "")
-        unescaped = re.search(r"\|\s*safe\b", found[2]) or not escapes
-        shown = re.search(r"\|\s*(?:e|escape|forceescape|tojson|urlencode|striptags)\b", found[2])
+        unescaped = SAFE.search(found[2]) or not escapes
+        shown = ESCAPED.search(found[2])
         return plain(value) if unescaped and not shown else escape(value)
 
     return PLACE.sub(place, TAGS.sub("", source))

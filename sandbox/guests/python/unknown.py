@@ -39,6 +39,8 @@ QUIET = frozenset({"debug", "info", "warning", "warn", "error", "exception", "lo
 EXECUTORS = frozenset({"execute", "executemany", "executescript", "raw", "mogrify", "query",
                        "exec_driver_sql", "fetch", "fetchrow", "fetchval", "read_sql",
                        "read_sql_query", "scalar", "scalars", "select_all"})  # fmt: skip
+SYMBOLS = re.compile(r"\W+")
+EXCEPTIONS = re.compile(r"(?:Error|Exception|Warning|DoesNotExist|NotFound)$")
 FORM_DATA = frozenset({"data", "cleaned_data", "validated_data"})
 ROUTES = frozenset({"route", "get", "post", "put", "patch", "delete", "view", "websocket",
                    "api_view",
@@ -182,7 +184,7 @@ def make_unknown(state, say, sink, special):
             yield Unknown(self._n + "_item", self._g)
 
         def __str__(self):
-            return re.sub(r"\W+", "", self._n.rpartition(".")[2]) or "value"
+            return SYMBOLS.sub("", self._n.rpartition(".")[2]) or "value"
 
         __repr__ = __str__
 
@@ -267,7 +269,7 @@ def make_finder(unknown, providers):
         def __getattr__(self, name):
             if name.startswith("__") and name.endswith("__"):
                 raise AttributeError(name)
-            if re.search(r"(?:Error|Exception|Warning|DoesNotExist|NotFound)$", name):
+            if EXCEPTIONS.search(name):
                 value = type(name, (UnknownException,), {})
             elif f"{self.__name__}.{name}" in providers:
                 value = importlib.import_module(f"{self.__name__}.{name}")

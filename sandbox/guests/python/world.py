@@ -29,6 +29,7 @@ MODULE_NAMES = frozenset(
     "collections struct pathlib glob copy tarfile zipfile requests yaml httpx flask jwt "
     "etree".split()
 )
+ORIGIN = re.compile(r"(?:https?://)?([\w-]+(?:\.[\w-]+)+)")
 CURSORS = frozenset({"cursor", "conn", "connection", "cur", "engine"})
 OLD = {
     "unicode": str,
@@ -141,10 +142,7 @@ class World:
             folder = seen[:at].rstrip("/") if at > 0 else "/srv"
             text = text.replace("<BASE>", folder.rpartition("/")[2])
         if "<HOST>" in text:
-            hosts = (
-                re.match(r"(?:https?://)?([\w-]+(?:\.[\w-]+)+)", item)
-                for item in self.sources.constants
-            )
+            hosts = (ORIGIN.match(item) for item in self.sources.constants)
             given = (name for name in self.sources.names if HOSTS.search(name.rpartition(":")[2]))
             chosen = next((found[1] for found in hosts if found), "")
             chosen = chosen or next((self.sources.text(name) for name in given), "")
