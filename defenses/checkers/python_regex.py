@@ -8,9 +8,11 @@ import re
 import warnings
 from collections.abc import Iterable
 from functools import lru_cache
-from re import _constants as codes  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from importlib import import_module
 from typing import Any
+
+codes: Any = import_module("re._constants")
+parser: Any = import_module("re._parser")
 
 _ALL = (1 << 129) - 1
 """One bit for each ASCII character, and one for all others."""
