@@ -12,9 +12,10 @@ import re
 import types
 import typing
 
+from incoming import Upload
 from recording import SNIPPET, Refusal
 from sources import BASES, HOSTS, Fields, Given
-from standins_web import Depends, Upload
+from standins_web import Depends
 
 REQUESTS = frozenset({"request", "req", "http_request", "_request"})
 DATABASES = re.compile(
@@ -88,8 +89,8 @@ class Builder:
             return [], {}
         count = code.co_argcount
         names = code.co_varnames[: count + code.co_kwonlyargcount]
-        defaults = dict(zip(names[count - len(target.__defaults__ or ()) : count],
-                            target.__defaults__ or ()))  # fmt: skip
+        given = target.__defaults__ or ()
+        defaults = dict(zip(names[count - len(given) : count], given, strict=True))
         defaults.update(target.__kwdefaults__ or {})
         notes = getattr(target, "__annotations__", {})
         converters = {name: kind for kind, name in CONVERTERS.findall(rule)} if rule else {}

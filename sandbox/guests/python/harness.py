@@ -33,12 +33,6 @@ MODULES = (
     "encodings.base64_codec encodings.rot_13 encodings.punycode cmd code codeop imaplib poplib "
     "compileall reprlib graphlib contextvars colorsys cProfile pstats dis opcode _strptime"
 ).split()
-SIBLINGS = (
-    "recording", "sources", "unknown", "entries", "driver", "scout", "pumps", "standins_files",
-    "standins_process", "standins_database", "standins_runtime", "standins_network",
-    "standins_data", "standins_crypto", "standins_template", "standins_web", "standins_log",
-    "world", "harness",
-)  # fmt: skip
 OUTPUT = 64 * 1024
 EXERCISE = """
 import os, re, json, subprocess, sqlite3, flask, requests, pickle
@@ -114,8 +108,7 @@ def install(emit):
     run = make_runner(world, real)
     run(json.dumps(exercise()).encode())
     world.forget()
-    for name in ("flask", "requests", *SIBLINGS):
-        sys.modules.pop(name, None)
+    hide_siblings()
     sys.path[:] = []
     sys.path_importer_cache.clear()
     sys.meta_path[:] = [
@@ -123,6 +116,15 @@ def install(emit):
     ]
     gc.collect()
     gc.freeze()
+
+
+def hide_siblings():
+    """A snippet that imports a name of ours gets an unknown package, as for any other name."""
+    folder = __file__.rpartition("/")[0] + "/"
+    for name, module in list(sys.modules.items()):
+        path = getattr(getattr(module, "__spec__", None), "origin", None) or ""
+        if path.startswith(folder) or name in ("flask", "requests"):
+            del sys.modules[name]
 
 
 def exercise():

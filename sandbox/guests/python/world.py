@@ -9,6 +9,7 @@ import sys
 import types
 import urllib.parse
 
+import standins_clients
 import standins_crypto
 import standins_data
 import standins_database
@@ -18,6 +19,7 @@ import standins_process
 import standins_runtime
 import standins_template
 import standins_web
+import standins_xml
 from driver import Driver, install_watch
 from recording import State, make_recorder, plain
 from sources import HOSTS, Fields, Given, Sources
@@ -62,6 +64,7 @@ class World:
         reach = standins_network.install(sink, self.sources)
         standins_network.install_tls(sink)
         standins_data.install(state, sink)
+        standins_xml.install(sink)
         standins_crypto.install(state, sink)
         standins_crypto.install_ctypes(unknown)
         importlib.import_module("standins_log").install(sink)
@@ -197,8 +200,9 @@ def gather(unknown, base, sink, database, reach, render, web):
     """Everything that stands in for a package, by module name."""
     found = {}
     found.update(standins_database.providers(database, unknown, base, sink))
-    found.update(standins_network.providers(unknown, reach))
+    found.update(standins_clients.providers(unknown, reach))
     found.update(standins_data.providers(unknown, sink))
+    found.update(standins_xml.providers(sink))
     found.update(standins_crypto.providers(unknown, sink))
     markup = standins_template.providers(unknown, sink, render)
     frameworks = standins_web.providers(web, unknown)
