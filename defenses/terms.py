@@ -89,8 +89,13 @@ def _plain(text: str) -> str:
 @lru_cache(maxsize=2**15)
 def _entry(word: str) -> tuple[str, int]:
     found = stem(word)
+    return found, code(found)
+
+
+def code(found: str) -> int:
+    """The 64-bit hash of a stem."""
     data = found.encode()
-    return found, zlib.crc32(data) | zlib.crc32(data, 0x9E3779B9) << 32
+    return zlib.crc32(data) | zlib.crc32(data, 0x9E3779B9) << 32
 
 
 def stem(word: str) -> str:

@@ -114,8 +114,8 @@ def _concepts(found: Survey, at: Windows, lexicon: Lexicon) -> Floats:
     window, place = _memberships(found.hits.places, at)
     np.add.at(count, (window, found.hits.concepts[place]), 1)
     value = np.log2(1 + np.minimum(count, 3))
-    groups = [value[:, list(row)].max(axis=1) for row in lexicon.groups]
-    stacked: Floats = np.concatenate((value, np.stack(groups, axis=1)), axis=1)
+    groups = np.maximum.reduceat(value[:, lexicon.members], lexicon.bounds, axis=1)
+    stacked: Floats = np.concatenate((value, groups), axis=1)
     return stacked
 
 

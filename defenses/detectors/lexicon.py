@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bluecode.defenses.terms import Terms, read
+from bluecode.defenses.terms import Terms, code, read
 
 _SMALL = frozenset(
     "the a an of this that these those is are be it its please just and do does".split()
@@ -51,7 +51,12 @@ class Sign:
     """A regular expression, tried only on texts that hold one of its literals."""
 
     pattern: re.Pattern[str]
-    literals: tuple[str, ...]
+    literals: tuple[tuple[str, frozenset[str]], ...]
+    """Each with its characters that are no letters: most texts lack one of them."""
+
+    def tried_on(self, text: str, marks: frozenset[str]) -> bool:
+        """Does the text, which consists of these characters, hold a literal?"""
+        return any(rare <= marks and literal in text for literal, rare in self.literals)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +70,11 @@ class Lexicon:
     """For each phrase length: the concept of the phrase in the same place of `keys`."""
     signs: tuple[Sign, ...]
     """Their concept numbers follow those of the phrases."""
-    groups: tuple[tuple[int, ...], ...]
-    """Their numbers follow those of the signs; a group is present where any of its concepts is."""
+    members: Array
+    """The concepts of all groups, one group after the other; a group's number follows those of the
+    signs, and it is present where any of its concepts is."""
+    bounds: Array
+    """Where each group begins in `members`."""
     products: Mapping[str, Array]
     """For each task, rows of three concepts or groups weighed together; pairs repeat one."""
     strengths: Mapping[str, Floats]
@@ -81,26 +89,31 @@ class Lexicon:
         keys, owners = _index(concepts.values())
         names = (*concepts, *signs)
         numbers = {name: at for at, name in enumerate((*names, *table["groups"]))}
-        groups = tuple(tuple(numbers[item] for item in row) for row in table["groups"].values())
+        groups = [[numbers[item] for item in row] for row in table["groups"].values()]
+        members = np.array([number for row in groups for number in row], dtype=np.int64)
+        bounds = np.cumsum([0, *map(len, groups)])[:-1]
         products = {task: _products(task, table, numbers) for task in table["combinations"]}
         strengths = {task: _strengths(task, table, numbers) for task in table["combinations"]}
-        return cls(names, keys, owners, tuple(signs.values()), groups, products, strengths)
+        return cls(names, keys, owners, tuple(signs.values()), members, bounds, products, strengths)
 
     def find(self, terms: Terms) -> Hits:
         """All concepts in a text."""
+        plain = _without(terms.hashes, _SMALL)
+        spare = _without(terms.hashes, _SMALL | _BETWEEN)
         opening = terms.hashes * (_OPENING * terms.opens)
         packed = [
-            *self._phrases(terms, terms.hashes, _SMALL),
-            *self._phrases(terms, terms.hashes, _SMALL | _BETWEEN),
-            *self._phrases(terms, opening, _SMALL),
+            *self._phrases(terms, terms.hashes, plain),
+            *self._phrases(terms, terms.hashes, spare),
+            *self._phrases(terms, opening, plain),
         ]
         packed.append(np.array(list(self._signs(terms)), dtype=np.int64))
         pairs = np.unique(np.concatenate(packed))
         return Hits(pairs >> _SHIFT, pairs & ((1 << _SHIFT) - 1))
 
-    def _phrases(self, terms: Terms, first: Hashes, skipped: frozenset[str]) -> Iterator[Array]:
-        """Place and concept of each phrase that begins with `first`, packed into one number."""
-        kept = np.array([i for i, stem in enumerate(terms.stems) if stem not in skipped], np.int64)
+    def _phrases(self, terms: Terms, first: Hashes, kept: Array) -> Iterator[Array]:
+        """Place and concept of each phrase that begins with `first`, packed into one number.
+
+        Only the terms at `kept` are read."""
         hashes = terms.hashes[kept]
         key = first[kept]
         for length, keys, owners in zip(range(_LONGEST), self.keys, self.owners, strict=True):
@@ -115,11 +128,24 @@ class Lexicon:
 
     def _signs(self, terms: Terms) -> Iterator[int]:
         first = len(self.names) - len(self.signs)
+        marks = frozenset(terms.text)
         for number, sign in enumerate(self.signs, first):
-            if any(literal in terms.text for literal in sign.literals):
+            if sign.tried_on(terms.text, marks):
                 for match in sign.pattern.finditer(terms.text):
                     place = bisect_right(terms.starts, match.start())
                     yield min(place, max(len(terms.stems) - 1, 0)) << _SHIFT | number
+
+
+def _without(hashes: Hashes, stems: frozenset[str]) -> Array:
+    """Places of the terms that are none of these."""
+    table = _hashes(stems)
+    near = np.minimum(np.searchsorted(table, hashes), len(table) - 1)
+    return np.flatnonzero(table[near] != hashes)
+
+
+@cache
+def _hashes(stems: frozenset[str]) -> Hashes:
+    return np.array(sorted(code(stem) for stem in stems), dtype=np.uint64)
 
 
 def _join(left: Hashes, right: Hashes) -> Hashes:
@@ -141,7 +167,8 @@ def _strengths(task: str, table: Mapping[str, Any], numbers: Mapping[str, int]) 
 
 
 def _sign(entry: Mapping[str, Any]) -> Sign:
-    return Sign(re.compile(entry["pattern"]), tuple(entry["literals"]))
+    rare = [(word, frozenset(re.sub(r"[^\W\d_]", "", word))) for word in entry["literals"]]
+    return Sign(re.compile(entry["pattern"]), tuple(rare))
 
 
 def _index(lists: Iterable[str]) -> tuple[tuple[Hashes, ...], tuple[Array, ...]]:

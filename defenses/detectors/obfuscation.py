@@ -75,8 +75,12 @@ class _Encoding(NamedTuple):
 
 
 @lru_cache(maxsize=8)
+@lru_cache(maxsize=8)
 def normalise(text: str) -> Normalised:
-    """Uncover a text. Pure, and bounded in work; never fails on any text."""
+    """Uncover a text. Pure, and bounded in work; never fails on any text.
+
+    The last few are kept, since every detector of prompts asks for the same message.
+    """
     tricks: set[str] = set()
     decoded: list[str] = []
     plain = text if text.isascii() else _uncover(text, tricks, decoded)
