@@ -287,7 +287,11 @@ class ChatGuard:
         exchange: Exchange,
         headers: list[tuple[bytes, bytes]],
     ) -> None:
+        ready: list[bytes] = []
+
         async def check(snippets: Sequence[Snippet]) -> Verdict:
+            await sent.events(ready)  # prose does not wait for the verdict on code behind it
+            ready.clear()
             return await self._check(snippets, exchange)
 
         policy = self._s.engine.policy
@@ -304,12 +308,12 @@ class ChatGuard:
             headers = [*headers, *_raw(notes.as_headers(exchange.prompt))]
         await sent.open(200, headers)
         try:
-            await self._pump(sent, reply, held, request, exchange)
+            await self._pump(sent, reply, held, ready, request, exchange)
         except (UpstreamError, BrokenStream) as error:
             kind = error.kind if isinstance(error, UpstreamError) else "broken"
             self._s.metrics.upstream_errors.labels(kind).inc()
             told = chat.error(f"{error}", code=f"upstream_{kind}", kind="upstream_error")
-            await sent.events(await held.finish(done=chat.event(told)))
+            await sent.events([*ready, *await held.finish(done=chat.event(told))])
             exchange.code = held.verdict
             exchange.decision = "error"
         else:
@@ -324,6 +328,7 @@ class ChatGuard:
         sent: "_Sent",
         reply: Reply,
         held: HeldStream,
+        ready: list[bytes],
         request: chat.ChatRequest,
         exchange: Exchange,
     ) -> None:
@@ -336,11 +341,11 @@ class ChatGuard:
                 data = await reply.chunk()
             if data == b"":
                 break
-            ready: list[bytes] = []
             for raw in splitter.feed(data or b""):
                 ready += await held.push(raw)
             if ready:
                 await sent.events(ready)
+                ready.clear()
             elif held.holding and sent.due(self._s.config.keep_alive) <= 0:
                 await sent.events([chat.KEEP_ALIVE])
             elif data is None:

@@ -21,7 +21,9 @@ from bluecode.proxy.upstream import Upstream
 @asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[str]:
     """The app on a free loopback port; its root URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     settings = uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=2)
     server = uvicorn.Server(settings)
     async with anyio.create_task_group() as tasks:

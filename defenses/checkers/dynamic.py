@@ -5,6 +5,7 @@ findings to the policy.
 What is found beyond the claims is told only where the effect itself was seen.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,18 @@ from bluecode.sandbox.languages.language import Program
 from bluecode.sandbox.limits import Limits
 from bluecode.sandbox.outcome import Outcome, SandboxUnavailable
 
+_COMPUTING = frozenset(
+    "__future__ abc array bisect calendar collections copy dataclasses datetime decimal enum"
+    " fractions functools hashlib heapq itertools json math numbers operator random re secrets"
+    " statistics string textwrap time types typing unicodedata uuid zoneinfo".split()
+)
+_IMPORT = re.compile(
+    r"\bfrom\s+(?P<source>[\w.]+)\s+import\b|\bimport\s+(?P<names>[\w., ]+)", re.MULTILINE
+)
+_OUTWARD = re.compile(
+    r"\b(?:open|eval|exec|compile|input|globals|locals|vars|getattr|setattr|breakpoint)\b"
+    r"|__\w+__\s*[\[.(]|\b(?:execute|request|query|cursor|system|popen)\w*\s*[\[.(]"
+)
 LIMITS = Limits(fuel=600_000_000, seconds=1.0, events=2_000, output=64 * 1024)
 DISCOVERED_SCORE = 0.95
 
@@ -100,7 +113,12 @@ class DynamicChecker:
         return self.sandbox.ready
 
     async def test(self, snippet: Snippet, claims: Sequence[Finding]) -> DynamicReport:
-        """Run the snippet. Raises `DetectorError` when the sandbox cannot be used."""
+        """Run the snippet. Raises `DetectorError` when the sandbox cannot be used.
+
+        Nothing is run where nothing is claimed and the code has no way to an effect outside itself.
+        """
+        if not claims and not reaches_out(snippet.code):
+            return DynamicReport(evidence=())
         token = token_of(snippet)
         program = Program("python", job_of(snippet, claims, token))
         try:
@@ -108,6 +126,21 @@ class DynamicChecker:
         except SandboxUnavailable as error:
             raise DetectorError(f"the sandbox could not run the snippet: {error}") from error
         return report(snippet, claims, outcome, token)
+
+
+def reaches_out(code: str) -> bool:
+    """Could this code have an effect that a run would show? Only false where its text rules it out:
+    no import beyond modules that merely compute, and no built-in that opens, reads or evaluates."""
+    imported = {name.strip().partition(".")[0] for name in _imports(code)}
+    return bool(imported - _COMPUTING) or _OUTWARD.search(code) is not None
+
+
+def _imports(code: str) -> Iterator[str]:
+    for found in _IMPORT.finditer(code):
+        if found["source"]:
+            yield found["source"]
+        else:
+            yield from (part.strip().split(" ")[0] for part in found["names"].split(","))
 
 
 def report(

@@ -42,6 +42,7 @@ _OPPOSITE = {
 _REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT)
 
 
+@lru_cache(maxsize=1024)
 def _parsed(pattern: str) -> Any | None:
     try:
         with warnings.catch_warnings():
