@@ -133,7 +133,7 @@ class _House:
     async def passed(self, request: Request) -> Response:
         """A route that carries no conversation goes to the provider as it came."""
         services = self.services
-        route = "/" + request.url.path.removeprefix("/v1").strip("/").partition("/")[0]
+        route = "/" + request.scope["path"].removeprefix("/v1").strip("/").partition("/")[0]
         try:
             return await self._pass_on(services, request, route)
         except chat.WireError as error:
@@ -147,10 +147,12 @@ class _House:
 
     async def _pass_on(self, services: Services, request: Request, route: str) -> Response:
         gate.admit(request.headers, self._config)
+        if {".", ".."} & set(request.scope["path"].split("/")):
+            raise chat.WireError(400, "The path must not hold `.` or `..`.")
         body = await gate.read_body(request.receive, request.headers, self._config.body_limit)
         call = Call(
             method=request.method,
-            path=request.url.path.removeprefix("/v1"),
+            path=request.scope["path"].removeprefix("/v1"),
             query=request.url.query,
             headers=gate.headers_for_upstream(request.headers, self._config),
             body=body,

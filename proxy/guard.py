@@ -188,7 +188,9 @@ class ChatGuard:
     ) -> None:
         headers = gate.headers_for_client(reply)
         kind = dict(headers).get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if reply.status != 200:
+        if 300 <= reply.status < 400:  # a client that follows it would leave the guard
+            raise UpstreamError(502, "The model provider redirects.", kind="broken")
+        if not 200 <= reply.status < 300:
             exchange.decision = "error"
             await sent.open(reply.status, headers)
             while data := await reply.chunk():

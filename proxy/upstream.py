@@ -154,6 +154,20 @@ class _ModelReply:
         return item
 
 
+_PARAMETERS = frozenset(
+    "messages stream stream_options n tools tool_choice parallel_tool_calls functions function_call"
+    " temperature top_p max_tokens max_completion_tokens stop seed user response_format logprobs"
+    " top_logprobs logit_bias presence_penalty frequency_penalty reasoning_effort modalities"
+    " prediction input dimensions encoding_format".split()
+)
+
+
+def _allowed(body: dict[str, Any]) -> dict[str, Any]:
+    """What OpenAI's protocol knows. litellm would also take a destination, keys and other messages
+    from the body, and those are not the client's to choose."""
+    return {key: value for key, value in body.items() if key in _PARAMETERS}
+
+
 class _WholeReply:
     status = 200
     headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
@@ -215,7 +229,7 @@ class LiteLLMUpstream:
             else self._litellm.aembedding
         )
         try:
-            answer = await ask(**{**body, "model": self._model}, api_key=key, timeout=self._read)
+            answer = await ask(**_allowed(body), model=self._model, api_key=key, timeout=self._read)
         except self._litellm.exceptions.Timeout as error:
             self.state = "unreachable"
             raise UpstreamError(

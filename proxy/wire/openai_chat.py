@@ -222,7 +222,7 @@ def _delta(choice: Mapping[str, Any], at: int) -> ChoiceDelta:
         text="".join(texts),
         reasoning=thought if isinstance(thought, str) else "",
         tools=pieces,
-        finish=finish if isinstance(finish, str) else None,
+        finish=finish if isinstance(finish, str) and finish else None,
         opaque=bool(unread) or delta.get("audio") is not None,
     )
 
