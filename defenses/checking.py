@@ -6,6 +6,7 @@ checker confirms, refutes or says that it cannot test, fusion weighs both, the p
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import anyio
@@ -69,6 +70,10 @@ async def check(
     timer: Timer | None = None,
 ) -> Verdict:
     """Decide on one snippet; a language that no checker reads makes it `unchecked`."""
+    # Clients write U+FFFD for a lone surrogate, and so the file runs: no parser may stumble on it.
+    plain = snippet.code.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if plain != snippet.code:
+        snippet = replace(snippet, code=plain)
     spoken = snippet.language
     if spoken in language.DATA:
         unchecked: tuple[str, ...] = ()

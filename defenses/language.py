@@ -55,19 +55,23 @@ _UNMISTAKABLE = (
         "bash",
         re.compile(r"^(?:#!.*\b(?:ba|z|k)?sh\b|\$ \w|(?:sudo|cd|ls|curl|apt-get|npm) \S)", re.M),
     ),
-    ("c", re.compile(r"^\s*#include\s*[<\"]\w", re.M)),
+    ("c", re.compile(r"^[ \t]*#include\s*[<\"]\w", re.M)),
     ("php", re.compile(r"<\?php")),
     ("go", re.compile(r"^package \w+\s*$", re.M)),
-    ("java", re.compile(r"^\s*(?:public|private) (?:static |final )*(?:class|void|int)\b", re.M)),
+    (
+        "java",
+        re.compile(r"^ *(?:public|private) (?:static |final )*(?:class|void|int)\b", re.M),
+    ),
     (
         "javascript",
-        re.compile(r"^\s*(?:const|let|var) \w+ =|=>|\brequire\(['\"]|^\s*function \w+\(", re.M),
+        re.compile(r"^[ \t]*(?:const|let|var) \w+ =|=>|\brequire\(['\"]|^\s*function \w+\(", re.M),
     ),
     ("html", re.compile(r"<(?:!doctype|html|div|script|body)\b", re.I)),
-    ("sql", re.compile(r"^\s*(?:SELECT|INSERT INTO|UPDATE|CREATE TABLE|DELETE FROM)\b", re.M)),
+    ("sql", re.compile(r"^[ \t]*(?:SELECT|INSERT INTO|UPDATE|CREATE TABLE|DELETE FROM)\b", re.M)),
 )
 _PYTHONIC = re.compile(
-    r"^\s*(?:(?:async )?def \w+\s*\(.*\).*:|class \w+.*:|from [\w.]+ import \S|import \w[\w., ]*$"
+    r"^[ \t]*(?:(?:async )?def \w+\s*\(.*\).*:|class \w+.*:"
+    r"|from [\w.]+ import \S|import \w[\w., ]*$"
     r"|(?:if|for|while|with|try|except|elif|else)\b.*:\s*(?:#.*)?$|@\w[\w.]*(?:\(.*\))?$|>>> )",
     re.M,
 )

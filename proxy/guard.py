@@ -337,7 +337,7 @@ class ChatGuard:
         """Events in, events out, and a comment now and then while something is held."""
         splitter = EventSplitter(self._s.config.held_limit)
         since: float | None = None
-        while not (held.over and not request.include_usage):
+        while not held.done and not (held.over and not request.include_usage):
             data: bytes | None = None
             with anyio.move_on_after(max(0.0, sent.due(self._s.config.keep_alive))):
                 data = await reply.chunk()

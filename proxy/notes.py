@@ -30,7 +30,7 @@ _UNSEEN = {
     "oversized": "the code was too long to be held and checked",
     "arguments": "the tool call's arguments could not be read",
 }
-_NOTE = re.compile(r"\*\*BlueCode [^\n]*\n(?:[^\n]*\n)*?— BlueCode `(?P<seal>[0-9a-f]{16})`")
+_NOTE = re.compile(r"\*\*BlueCode [^\n]*\n(?:[^\n]*\n){1,12}?— BlueCode `(?P<seal>[0-9a-f]{16})`")
 _MOST_LINES = 3
 
 

@@ -90,6 +90,11 @@ class HeldStream:
         return bool(self._queue)
 
     @property
+    def done(self) -> bool:
+        """Has the provider said that it has ended?"""
+        return self._done
+
+    @property
     def over(self) -> bool:
         """Every choice was cut: the rest of the answer is of no use but for its usage."""
         cut = [choice.cut is not None for choice in self._choices.values()]

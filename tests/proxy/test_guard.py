@@ -389,3 +389,30 @@ async def test_models_and_embeddings_pass_and_the_house_answers_for_itself() -> 
             assert (await get(root + path))[0] == 200
         async with aiohttp.ClientSession() as session, session.head(root) as response:
             assert response.status == 200
+
+
+@pytest.mark.parametrize(("status", "given"), [(307, 502), (201, 200), (206, 200)])
+async def test_other_statuses_are_no_way_around_the_guard(status: int, given: int) -> None:
+    async with guarded(ScriptedUpstream([answer({"content": UNSAFE})], status=status)) as root:
+        told, _, body = await post(f"{root}/v1/chat/completions", chat())
+    assert told == given
+    assert "danger()" not in body.decode()
+
+
+async def test_an_empty_finish_reason_ends_nothing() -> None:
+    pieces = [
+        chunk("Hi\n", finish=""),
+        chunk("```python\ndanger()", finish=""),
+        chunk(finish="stop"),
+    ]
+    upstream = ScriptedUpstream([*pieces, b"data: [DONE]\n\n"], kind=EVENTS)
+    async with guarded(upstream) as root:
+        _, _, body = await post(f"{root}/v1/chat/completions", chat(stream=True))
+    assert b"danger()" not in body
+
+
+async def test_a_path_that_climbs_is_refused() -> None:
+    upstream = ScriptedUpstream([b"{}"])
+    async with guarded(upstream) as root:
+        status, _, _ = await get(f"{root}/v1/models/..%2f..%2fadmin")
+    assert (status, upstream.calls) == (400, [])
