@@ -150,7 +150,7 @@ class Imports:
             return answer
         # The edge to wasm. wasmtime-py would keep the exception in a module global; `broken` keeps
         # it for the end of this run.
-        except Exception as error:
+        except Exception as error:  # raised here, it would surface in another run
             run.broken = error
             return None
 

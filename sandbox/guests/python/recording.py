@@ -91,7 +91,7 @@ def plain(value, depth=3):
         return " ".join(f"{plain(key, 1)}={plain(item, depth - 1)}" for key, item in pairs)
     try:
         return str(value)
-    except Exception:
+    except Exception:  # the object is the snippet's and may raise anything
         return "?"
 
 
