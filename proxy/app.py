@@ -27,6 +27,7 @@ from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.notes import Notes
 from bluecode.proxy.upstream import Call, HttpUpstream, LiteLLMUpstream, Upstream, UpstreamError
 from bluecode.proxy.wire import openai_chat as chat
+from bluecode.proxy.wire import reading
 
 _PASSED = (("/models", "GET"), ("/models/{model:path}", "GET"), ("/embeddings", "POST"))
 _PREFIXES = ("/v1", "")
@@ -136,7 +137,7 @@ class _House:
         route = "/" + request.scope["path"].removeprefix("/v1").strip("/").partition("/")[0]
         try:
             return await self._pass_on(services, request, route)
-        except chat.WireError as error:
+        except reading.WireError as error:
             return JSONResponse(chat.error(str(error), code=error.code), error.status)
         except gate.ClientGone:
             return Response(status_code=499)
@@ -148,7 +149,7 @@ class _House:
     async def _pass_on(self, services: Services, request: Request, route: str) -> Response:
         gate.admit(request.headers, self._config)
         if {".", ".."} & set(request.scope["path"].split("/")):
-            raise chat.WireError(400, "The path must not hold `.` or `..`.")
+            raise reading.WireError(400, "The path must not hold `.` or `..`.")
         body = await gate.read_body(request.receive, request.headers, self._config.body_limit)
         call = Call(
             method=request.method,

@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Generic, TypeVar
 
 from bluecode.defenses.checking import Checker, Prover, check
-from bluecode.defenses.conversation import Message, Snippet
+from bluecode.defenses.conversation import Message, Role, Snippet
 from bluecode.defenses.policy import Policy
 from bluecode.defenses.screening import screen
 from bluecode.defenses.verdict import Detector, Verdict
@@ -144,9 +144,22 @@ class Engine:
         """The verdict on one snippet that the model wrote."""
         return (await self.decide_snippet(snippet)).verdict
 
-    def trust(self, message: Message) -> None:
-        """Keep a clean verdict for an answer that was checked on its way to the client."""
-        self._keep(self._message_key(message), self.policy.decide(()))
+    def trust(self, so_far: str, message: Message) -> None:
+        """Remember an answer that was checked on its way to the client, in its conversation alone.
+
+        `so_far` is the digest of all messages before it.
+        """
+        self._verdicts.put(self._trust_key(so_far, message), self.policy.decide(()))
+
+    def trusted(self, so_far: str, message: Message) -> Decided | None:
+        """The verdict on an answer that was given after just these messages; None otherwise."""
+        if message.role is not Role.ASSISTANT:
+            return None
+        kept = self._verdicts.get(self._trust_key(so_far, message))
+        return None if kept is None else Decided(kept, True)
+
+    def _trust_key(self, so_far: str, message: Message) -> str:
+        return f"{self._message_key(message)}:{so_far}"
 
     def _message_key(self, message: Message) -> str:
         return f"{self._version}{message.digest}{','.join(message.unread)}"

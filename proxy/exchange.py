@@ -1,5 +1,6 @@
 """One request on its way through the guard: who asks, what was decided, how long it took."""
 
+import hashlib
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -59,6 +60,14 @@ class Exchange:
     snippets: list[Snippet] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    chain: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    """Over the digests of all messages so far."""
+
+    @property
+    def so_far(self) -> str:
+        """Digest of the conversation so far."""
+        return self.chain.hexdigest()
 
     def add(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds

@@ -1,15 +1,11 @@
 """What every route shares: reading a bounded body, proxy keys, headers that go on, errors."""
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Send
 
 from bluecode.proxy.config import Config
 from bluecode.proxy.upstream import Reply, forwardable
-from bluecode.proxy.wire.openai_chat import WireError
+from bluecode.proxy.wire.reading import WireError
 
 _OURS = frozenset(
     {"host", "content-length", "accept-encoding", "expect", "x-bluecode-key", "x-bluecode-explain"}
@@ -76,25 +72,20 @@ def headers_for_upstream(headers: Headers, config: Config) -> tuple[tuple[str, s
 
 
 def headers_for_client(reply: Reply) -> list[tuple[bytes, bytes]]:
-    """The provider's headers, less those of its connection and encoding."""
+    """The provider's headers, less those of its connection and encoding, and those that are ours
+    to set."""
     return [
-        (name.lower().encode(), value.encode("latin-1"))
+        (name.lower().encode("utf-8", "surrogateescape"), _as_sent(value))
         for name, value in forwardable(reply.headers, _REPLY_OURS)
+        if not name.lower().startswith("x-bluecode-")
     ]
 
 
-async def send_json(
-    send: Send,
-    status: int,
-    payload: Mapping[str, Any],
-    headers: list[tuple[str, str]] | None = None,
-) -> None:
-    body = json.dumps(payload).encode()
-    raw = [
-        (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers or []
-    ]
-    raw += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send_body(send, status, raw, body)
+def _as_sent(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:  # the client library read the bytes as UTF-8
+        return value.encode("utf-8", "surrogateescape")
 
 
 async def send_body(

@@ -1,8 +1,12 @@
 """Server-sent events as raw bytes: cut apart, never rewritten."""
 
+import json
 import re
+from typing import Any
 
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
+
+_BLANK = b" \t\x0b\x0c\xef\xbb\xbf"
 
 
 class BrokenStream(Exception):
@@ -38,9 +42,27 @@ class EventSplitter:
 
 
 def data_of(event: bytes) -> bytes | None:
-    """The event's data lines joined, or None where it has none (comments, ids)."""
+    """The event's data lines joined, or None where it has none (comments, ids).
+
+    Lines with blanks or a byte order mark before `data` count, since lenient clients read them.
+    """
     if event.startswith(b"data:") and event.count(b"\n") + event.count(b"\r") == 2:
         return event[5:].strip()
-    lines = [line for line in re.split(rb"\r\n|\n|\r", event) if line.startswith(b"data")]
-    values = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+    lines = [line.lstrip(_BLANK) for line in re.split(rb"\r\n|\n|\r", event) if _is_data(line)]
+    values = [line[5:].removeprefix(b" ") for line in lines]
     return b"\n".join(values).strip() if values else None
+
+
+def with_member(event: bytes, name: str, value: Any) -> bytes:
+    """The event with one more member at the end of its JSON object, its values as they were."""
+    data = data_of(event)
+    assert data is not None and data.endswith(b"}")
+    comma = b"," if data[1:-1].strip() else b""
+    told = json.dumps({name: value}, separators=(",", ":")).encode()[1:]
+    other = [line for line in re.split(rb"\r\n|\n|\r", event) if line and not _is_data(line)]
+    lines = (data[:-1].rstrip() + comma + told).split(b"\n")
+    return b"\n".join([*other, *(b"data: " + line for line in lines)]) + b"\n\n"
+
+
+def _is_data(line: bytes) -> bool:
+    return line.lstrip(_BLANK).startswith(b"data:")

@@ -4,10 +4,10 @@ unchecked.
 Events are kept as they came, in their order, and leave unchanged as soon as all the text in them
 is settled prose or belongs to code that passed. Where code is blocked, the event that holds its
 first character is cut there, a note takes the code's place and the choice ends with `stop`.
-Tool calls of a choice wait until the choice is finished: half a call sends assistants into loops.
+Tool calls, and text in places where the protocol has none, wait until the choice is finished:
+half a call sends assistants into loops.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,23 +18,32 @@ from bluecode.defenses.policy import Policy
 from bluecode.defenses.snippets import Block, SnippetExtractor
 from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.notes import Notes, as_json
-from bluecode.proxy.sse import BrokenStream, data_of
-from bluecode.proxy.wire import openai_chat as chat
+from bluecode.proxy.sse import BrokenStream, data_of, with_member
+from bluecode.proxy.wire import openai_answer as chat
+from bluecode.proxy.wire import reading
 
 Check = Callable[[Sequence[Snippet]], Awaitable[Verdict]]
 """Decides on snippets; counts and remembers what it decided."""
 
+_QUEUED = 32
+"""Bytes of events kept for each byte of code that may be held: events are mostly envelope."""
+_RESUMES = 3
+
 
 @dataclass(slots=True)
 class _Event:
-    """One event on hold. `ends` says how far each choice's text had come with it."""
+    """One event on hold, with the text it adds to each choice and where that text starts."""
 
     raw: bytes
     payload: dict[str, Any] | None = None
     starts: dict[int, int] = field(default_factory=dict)
-    ends: dict[int, int] = field(default_factory=dict)
-    tools: bool = False
+    texts: dict[int, str] = field(default_factory=dict)
+    waits: set[int] = field(default_factory=set)
+    """Choices of which it holds something that is judged only when they are whole."""
     last: bool = False
+
+    def end(self, index: int) -> int:
+        return self.starts[index] + len(self.texts[index])
 
 
 @dataclass(slots=True)
@@ -44,14 +53,28 @@ class _Choice:
     extractor: SnippetExtractor = field(default_factory=SnippetExtractor)
     received: int = 0
     text: list[str] = field(default_factory=list)
-    calls: dict[Any, chat.ToolCall] = field(default_factory=dict)
-    call_bytes: int = 0
-    tools_passed: bool = False
+    calls: reading.Calls = field(default_factory=reading.Calls)
+    whole_calls: reading.Calls = field(default_factory=reading.Calls)
+    asides: dict[str, list[str]] = field(default_factory=dict)
+    held: int = 0
+    """Characters of calls and asides."""
+    passed: bool = False
+    """Did everything that waits for the end pass?"""
     finished: bool = False
+    resumes: int = 0
     open: bool = False
     """Held past the limit and let through by policy: nothing more is looked at."""
     cut: int | None = None
     """Offset of the first character that the client does not get."""
+
+    @property
+    def ended(self) -> bool:
+        return self.finished or self.cut is not None
+
+    def forget_unfinished(self) -> None:
+        self.calls.clear()
+        self.whole_calls.clear()
+        self.asides.clear()
 
 
 class HeldStream:
@@ -75,6 +98,7 @@ class HeldStream:
         self._expected = choices
         self._choices: dict[int, _Choice] = {}
         self._queue: list[_Event] = []
+        self._queued = 0
         self._like: dict[str, Any] = {}
         self._done = False
         self._explain = explain
@@ -83,6 +107,8 @@ class HeldStream:
         """Of all that was checked so far."""
         self.unseen: set[str] = set()
         """Reasons for `unchecked` that lie in the stream, not in a snippet."""
+        self.failed = False
+        """Did the provider say, in the stream, that it failed?"""
 
     @property
     def holding(self) -> bool:
@@ -100,104 +126,144 @@ class HeldStream:
         cut = [choice.cut is not None for choice in self._choices.values()]
         return len(cut) >= self._expected and all(cut)
 
+    @property
+    def complete(self) -> bool:
+        """Has the answer come to its end, as far as the provider announced one?"""
+        ended = bool(self._choices) and all(choice.ended for choice in self._choices.values())
+        return ended or self._done or self.failed
+
     async def push(self, raw: bytes) -> list[bytes]:
         """Take one event; the events that may leave now. Raises `BrokenStream`."""
-        event = self._read(raw)
-        if event is None:
+        data = data_of(raw)
+        if not data:
             return [raw] if not self._queue else self._keep(_Event(raw))
-        if event.payload is None:
+        if data == b"[DONE]":
             return await self.finish(done=raw)
-        self._queue.append(event)
-        for delta in chat.deltas(event.payload):
-            if (choice := self._choices.get(delta.index)) and choice.cut is not None:
-                event = self._replace(event, _trim(event, delta.index, choice.cut))
-            else:
-                await self._take(event, delta)
+        event = self._read(raw, data)
+        parts = chat.parts_of(event.payload or {})
+        self._keep(self._entered(event, parts))
+        for part in parts:
+            await self._take(part)
         return self._release()
 
-    async def finish(self, done: bytes = chat.DONE) -> list[bytes]:
-        """The provider has ended, in good order or not; everything that is left."""
+    async def finish(self, done: bytes = chat.DONE, *, early: bool = False) -> list[bytes]:
+        """The provider has ended, or with `early` broken off; everything that may still leave."""
         if self._done:
             return []
         self._done = True
         for index, choice in self._choices.items():
+            if (early or self.failed) and not choice.ended and not choice.open:
+                self._drop_unfinished(index, choice)
             await self._finish_choice(index, choice)
         ready = self._release()
+        if not all(self._settled(event) for event in self._queue):
+            raise BrokenStream("text was left that nobody has looked at")
         tail = [event for event in self._queue if event.raw]
         self._queue = []
         return [*ready, *self._closing(tail), done]
 
     def delivered(self) -> list[str]:
-        """What each choice that passed whole said: its text, then its tool calls' arguments."""
+        """What each choice that passed whole said: its text, then its tool calls' inputs."""
         return [
-            "\n".join(
-                filter(None, ("".join(choice.text), *(c.text for c in choice.calls.values())))
-            )
+            "\n".join(filter(None, ("".join(choice.text), *(call.text for call in choice.calls))))
             for choice in self._choices.values()
             if choice.finished and choice.cut is None
         ]
 
-    def _read(self, raw: bytes) -> _Event | None:
-        data = data_of(raw)
-        if data is None:
-            return None
-        if data == b"[DONE]":
-            return _Event(raw)
+    def _read(self, raw: bytes, data: bytes) -> _Event:
         try:
-            payload = json.loads(data)
+            payload = reading.event(data)
         except (ValueError, RecursionError) as error:
             raise BrokenStream("an event's data is not JSON") from error
         if not isinstance(payload, dict):
             raise BrokenStream("an event's data is not an object")
+        if payload.get("error") and not payload.get("choices"):
+            self.failed = True
         self._like = self._like or payload
         return _Event(raw, payload)
 
-    def _replace(self, old: _Event, new: _Event) -> _Event:
-        self._queue = [new if event is old else event for event in self._queue]
-        return new
+    def _entered(self, event: _Event, parts: Sequence[chat.Part]) -> _Event:
+        """The event with what it adds to each choice, less what it adds to those that were cut.
+
+        All of it is noted before anything is judged: a verdict on one choice may rewrite the event.
+        """
+        for part in parts:
+            choice = self._choices.setdefault(part.index, _Choice())
+            if choice.cut is not None and event.payload is not None:
+                event = _shortened(event, part.index, choice.cut)
+        for part in parts:
+            choice = self._choices[part.index]
+            if choice.cut is not None:
+                continue
+            event.starts.setdefault(part.index, choice.received)
+            event.texts[part.index] = event.texts.get(part.index, "") + part.text
+            event.last = event.last or part.finish is not None
+            if part.waits and not choice.open:
+                event.waits.add(part.index)
+            choice.received += len(part.text)
+        return event
 
     def _keep(self, event: _Event) -> list[bytes]:
-        self._queue.append(event)
+        if event.raw:
+            self._queue.append(event)
+            self._queued += len(event.raw)
+        if self._queued > self._limit * _QUEUED:
+            raise BrokenStream("more is held back than the limit allows")
         return []
 
-    async def _take(self, event: _Event, delta: chat.ChoiceDelta) -> None:
-        choice = self._choices.setdefault(delta.index, _Choice())
-        event.starts.setdefault(delta.index, choice.received)
-        choice.received += len(delta.text)
-        choice.text.append(delta.text)
-        event.ends[delta.index] = choice.received
-        event.last = event.last or delta.finish is not None
-        if choice.open:
-            return
-        if delta.opaque:
-            self._note_unseen("other")
-        if "```" in delta.reasoning:
-            self._note_unseen("reasoning")
-        if delta.tools:
-            event.tools = True
-            self._collect(choice, delta)
-        blocks = choice.extractor.feed(delta.text)
-        await self._judge(delta.index, choice, blocks)
-        if delta.finish is not None:
-            await self._finish_choice(delta.index, choice)
-        if choice.extractor.held + choice.call_bytes > self._limit and not choice.finished:
-            self._overflow(delta.index, choice)
+    def _requeue(self, events: Sequence[_Event]) -> None:
+        self._queue = [event for event in events if event.raw]
+        self._queued = sum(len(event.raw) for event in self._queue)
 
-    def _collect(self, choice: _Choice, delta: chat.ChoiceDelta) -> None:
-        choice.tools_passed = False
-        for piece in delta.tools:
-            index = piece.get("index")
-            at = index if isinstance(index, int) else piece.get("id", len(choice.calls))
-            chat.add_to(choice.calls.setdefault(at, chat.ToolCall()), piece)
-        choice.call_bytes += sum(len(json.dumps(piece)) for piece in delta.tools)
+    async def _take(self, part: chat.Part) -> None:
+        choice = self._choices[part.index]
+        if choice.cut is not None:
+            return
+        blocks = self._resume(choice) if choice.finished and (part.text or part.waits) else []
+        choice.text.append(part.text)
+        if choice.open:
+            choice.finished = choice.finished or part.finish is not None
+            return
+        for reason in part.unread:
+            self._note_unseen(reason)
+        if "```" in part.reasoning:
+            self._note_unseen("reasoning")
+        if part.waits:
+            _collect(choice, part)
+        await self._judge(part.index, choice, [*blocks, *choice.extractor.feed(part.text)])
+        if part.finish is not None:
+            await self._finish_choice(part.index, choice)
+        if choice.extractor.held + choice.held > self._limit and not choice.ended:
+            self._overflow(part.index, choice)
+
+    def _resume(self, choice: _Choice) -> list[Block]:
+        """Text after a choice's end: clients put it behind the rest, so all is read anew."""
+        choice.resumes += 1
+        if choice.resumes > _RESUMES:
+            raise BrokenStream("a choice goes on after its end")
+        choice.finished = choice.passed = False
+        choice.extractor = SnippetExtractor()
+        return choice.extractor.feed("".join(choice.text))
 
     async def _finish_choice(self, index: int, choice: _Choice) -> None:
-        if choice.cut is not None or choice.open or choice.finished:
+        if choice.open:
+            choice.finished = True
+        if choice.ended:
             return
         choice.finished = True
         await self._judge(index, choice, choice.extractor.close())
-        if choice.cut is None and choice.calls:
-            await self._judge_calls(index, choice)
+        if choice.cut is None and (choice.calls or choice.whole_calls or choice.asides):
+            await self._judge_rest(index, choice)
+
+    def _drop_unfinished(self, index: int, choice: _Choice) -> None:
+        """Half a tool call is worse than none."""
+        choice.forget_unfinished()
+        self._requeue(
+            [
+                _shortened(event, index, event.end(index)) if index in event.waits else event
+                for event in self._queue
+            ]
+        )
 
     async def _judge(self, index: int, choice: _Choice, blocks: Sequence[Block]) -> None:
         for block in blocks:
@@ -208,15 +274,18 @@ class HeldStream:
             if verdict.warns:
                 self._warn(index, verdict, block.end)
 
-    async def _judge_calls(self, index: int, choice: _Choice) -> None:
-        snippets, unchecked = snippets_of(choice.calls.values())
+    async def _judge_rest(self, index: int, choice: _Choice) -> None:
+        """Tool calls, and text that stands elsewhere."""
+        snippets, unchecked = reading.snippets_of([*choice.calls, *choice.whole_calls])
+        for texts in choice.asides.values():
+            snippets += carriers.in_text("".join(texts))
         verdict = await self._decide(snippets, unchecked)
         if verdict.blocks:
-            first = next((e for e in self._queue if e.tools and index in e.starts), None)
+            first = next((event for event in self._queue if index in event.waits), None)
             at = choice.received if first is None else first.starts[index]
             self._cut(index, choice, at, verdict)
             return
-        choice.tools_passed = True
+        choice.passed = True
         if verdict.warns:
             self._warn(index, verdict, choice.received)
 
@@ -229,6 +298,8 @@ class HeldStream:
         return merge(parts)
 
     def _note_unseen(self, reason: str) -> None:
+        if reason in self.unseen:
+            return
         self.unseen.add(reason)
         self.verdict = merge([self.verdict, self._policy.decide((), unchecked=(reason,))])
 
@@ -239,48 +310,33 @@ class HeldStream:
         if verdict.blocks:
             self._cut(index, choice, choice.extractor.settled, verdict)
         else:
-            choice.open = choice.tools_passed = True
+            choice.open = choice.passed = True
 
     def _cut(self, index: int, choice: _Choice, at: int, verdict: Verdict) -> None:
         """End the choice at this offset: what came before stays, a note follows, nothing else."""
         choice.cut = at
-        choice.calls.clear()
-        kept = [self._cut_event(event, index, at) for event in self._queue]
-        lead = "\n\n" if at else ""
-        self._queue = [
-            *(event for event in kept if event.raw),
-            _Event(
-                chat.event(chat.text_chunk(self._like, index, lead + self._notes.withheld(verdict)))
-            ),
-            self._ending(chat.finish_chunk(self._like, index)),
-        ]
+        choice.forget_unfinished()
+        kept = [_cut_event(event, index, at) for event in self._queue]
+        text = ("\n\n" if at else "") + self._notes.withheld(verdict)
+        ending = chat.finish_chunk(self._like, index)
+        end = _Event(chat.event(ending), ending, last=True)
+        self._requeue([*kept, self._note(index, text), end])
 
-    def _ending(self, payload: dict[str, Any]) -> _Event:
-        return _Event(chat.event(payload), payload, last=True)
-
-    def _cut_event(self, event: _Event, index: int, at: int) -> _Event:
-        if event.payload is None or index not in event.starts:
-            return event
-        if (
-            event.ends[index] <= at
-            and not event.last
-            and not (event.tools and event.starts[index] >= at)
-        ):
-            return event
-        return _trim(event, index, at)
+    def _note(self, index: int, text: str) -> _Event:
+        return _Event(chat.event(chat.text_chunk(self._like, index, text)))
 
     def _warn(self, index: int, verdict: Verdict, end: int) -> None:
         """Put a note right behind the code that ends at this offset, wherever events were cut."""
-        text = f"\n\n{self._notes.warning(verdict)}\n\n"
-        note = _Event(chat.event(chat.text_chunk(self._like, index, text)))
+        note = self._note(index, f"\n\n{self._notes.warning(verdict)}\n\n")
         for at, event in enumerate(self._queue):
-            if index not in event.starts or event.ends[index] < end:
+            if index not in event.starts or event.end(index) < end:
                 continue
-            if event.ends[index] == end and not event.last:
+            if event.end(index) == end and not event.last:
                 self._queue.insert(at + 1, note)
             else:
-                parts = (_trim(event, index, end), note, _rest(event, index, end))
-                self._queue[at : at + 1] = [part for part in parts if part.raw]
+                parts = (_shortened(event, index, end), note, _rest(event, index, end))
+                self._queue[at : at + 1] = parts
+            self._requeue(self._queue)
             return
         self._queue.append(note)
 
@@ -290,30 +346,30 @@ class HeldStream:
             if self._closes(event) or not self._settled(event):
                 break
             count += 1
+            self._queued -= len(event.raw)
         ready, self._queue = self._queue[:count], self._queue[count:]
         return [event.raw for event in ready if event.raw]
 
     def _closes(self, event: _Event) -> bool:
         """Ends and usage wait for the very end, where the verdict is added to the last of them."""
-        if event.payload is not None and not event.starts and event.payload.get("usage"):
-            return True
-        return event.last and self._all_ended()
+        if event.last:
+            return self._all_ended()
+        told = event.payload is not None and not event.starts and event.payload.get("usage")
+        return bool(told) and self._all_ended()
 
     def _all_ended(self) -> bool:
-        ended = sum(item.finished or item.cut is not None for item in self._choices.values())
-        return ended >= self._expected and ended == len(self._choices)
-
-    @property
-    def complete(self) -> bool:
-        """Has every choice come to its end, as far as the provider announced one?"""
-        return bool(self._choices) and self._all_ended()
+        return len(self._choices) >= self._expected and all(
+            choice.ended for choice in self._choices.values()
+        )
 
     def _settled(self, event: _Event) -> bool:
-        for index, end in event.ends.items():
+        for index in event.starts:
             choice = self._choices[index]
             if choice.cut is not None or choice.open:
                 continue
-            if end > choice.extractor.settled or (event.tools and not choice.tools_passed):
+            if event.end(index) > choice.extractor.settled:
+                return False
+            if index in event.waits and not choice.passed:
                 return False
         return True
 
@@ -325,84 +381,60 @@ class HeldStream:
             return raws
         told = as_json(verdict)
         for at in range(len(tail) - 1, -1, -1):
-            payload = tail[at].payload
-            if payload is not None:
-                raws[at] = chat.event({**payload, "bluecode": told})
+            if tail[at].payload is not None:
+                raws[at] = with_member(tail[at].raw, "bluecode", told)
                 return raws
         extra = {**chat.text_chunk(self._like, 0, ""), "choices": [], "bluecode": told}
         return [*raws, chat.event(extra)]
 
 
-def _trim(event: _Event, index: int, end: int) -> _Event:
-    """The event less a choice's tool calls, its end, and its text from offset `end` on."""
+def _collect(choice: _Choice, part: chat.Part) -> None:
+    choice.passed = False
+    for piece in part.pieces:
+        choice.held += choice.calls.add(piece)
+    for piece in part.whole_calls:
+        choice.held += choice.whole_calls.add({**piece, "index": len(choice.whole_calls)})
+    for place, text in part.asides.items():
+        choice.asides.setdefault(place, []).append(text)
+        choice.held += len(text)
+
+
+def _cut_event(event: _Event, index: int, at: int) -> _Event:
+    if event.payload is None or index not in event.starts:
+        return event
+    if event.end(index) <= at and not event.last and index not in event.waits:
+        return event
+    return _shortened(event, index, at)
+
+
+def _shortened(event: _Event, index: int, end: int) -> _Event:
+    """The event with the choice's text up to offset `end` and nothing else of the choice."""
     start = event.starts.get(index, end)
-    kept = max(0, end - start)
-
-    def cut(choice: dict[str, Any]) -> dict[str, Any] | None:
-        text = _text(choice)[:kept]
-        delta = {key: value for key, value in choice.get("delta", {}).items() if key == "role"}
-        shorter = {**choice, "delta": {**delta, "content": text}, "finish_reason": None}
-        return shorter if text else None
-
-    return _rebuild(event, index, cut, start, start + kept)
+    text = event.texts.get(index, "")[: max(0, end - start)]
+    return _rebuilt(event, index, start, text)
 
 
 def _rest(event: _Event, index: int, start: int) -> _Event:
     """The event less a choice's text before offset `start`."""
-    gone = max(0, start - event.starts[index])
-
-    def cut(choice: dict[str, Any]) -> dict[str, Any] | None:
-        delta = {key: value for key, value in choice.get("delta", {}).items() if key != "content"}
-        return {**choice, "delta": {**delta, "content": _text(choice)[gone:]}}
-
-    return _rebuild(event, index, cut, event.starts[index] + gone, event.ends[index])
+    text = event.texts[index][max(0, start - event.starts[index]) :]
+    return _rebuilt(event, index, max(start, event.starts[index]), text, rest=True)
 
 
-def _rebuild(
-    event: _Event,
-    index: int,
-    cut: Callable[[dict[str, Any]], dict[str, Any] | None],
-    start: int,
-    end: int,
-) -> _Event:
+def _rebuilt(event: _Event, index: int, start: int, text: str, *, rest: bool = False) -> _Event:
     """The event with one choice changed, or without it; an event of no use has no bytes."""
     assert event.payload is not None
-    listed = [item for item in event.payload.get("choices", ()) if isinstance(item, dict)]
-    own = [_index(item, at) == index for at, item in enumerate(listed)]
-    changed = [cut(item) if mine else item for item, mine in zip(listed, own, strict=True)]
-    choices = [item for item in changed if item is not None]
-    if not choices and not event.payload.get("usage"):
+    payload = chat.shortened(event.payload, index, text, rest=rest)
+    if payload is None:
         return _Event(b"")
-    payload = {**event.payload, "choices": choices}
-    left = {_index(item, at) for at, item in enumerate(choices)}
-    return _Event(
-        chat.event(payload),
-        payload,
-        starts={key: start if key == index else event.starts[key] for key in left},
-        ends={key: end if key == index else event.ends[key] for key in left},
-        tools=any((item.get("delta") or {}).get("tool_calls") for item in choices),
-        last=any(item.get("finish_reason") for item in choices),
-    )
-
-
-def _index(choice: dict[str, Any], at: int) -> int:
-    index = choice.get("index")
-    return index if isinstance(index, int) else at
-
-
-def _text(choice: dict[str, Any]) -> str:
-    return "".join(delta.text for delta in chat.deltas({"choices": [choice]}))
-
-
-def snippets_of(calls: Any) -> tuple[list[Snippet], tuple[str, ...]]:
-    """The snippets in tool calls, and `arguments` where some could not be read."""
-    snippets: list[Snippet] = []
-    unreadable = False
-    for call in calls:
-        if call.custom:
-            snippets += carriers.in_input(call.text)
-            continue
-        carried = carriers.in_arguments(call.text)
-        snippets += carried.snippets
-        unreadable = unreadable or carried.unreadable
-    return snippets, ("arguments",) if unreadable else ()
+    try:
+        new = _Event(chat.event(payload), payload)
+    except ValueError as error:
+        raise BrokenStream("an event holds a number that JSON cannot hold") from error
+    for at, choice in chat.choices_of(payload):
+        if at == index:
+            new.starts[at], new.texts[at] = start, text
+        elif at in event.starts:
+            new.starts[at], new.texts[at] = event.starts[at], event.texts[at]
+        new.last = new.last or bool(choice.get("finish_reason"))
+    new.waits = {at for at in event.waits if at in new.starts and (rest or at != index)}
+    return new

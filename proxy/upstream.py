@@ -271,6 +271,9 @@ async def _pump(answer: Any, target: MemoryObjectSendStream[bytes | Exception]) 
         ) as error:  # whatever litellm raises is handed to the reader, which names it
             await target.send(error)
             return
+        finally:
+            with anyio.CancelScope(shield=True):
+                await answer.aclose()
         await target.send(b"data: [DONE]\n\n")
 
 

@@ -1,16 +1,20 @@
-"""OpenAI chat completions: what is read out of a body, an answer and a stream's events.
+"""OpenAI chat completions: what is read out of a request, and the answers that are ours.
 
-Only what screening needs is looked at; unknown fields, tools and parts are left where they are.
+Only what screening needs is looked at; unknown fields, tools and parts stay where they are. Every
+string that the model could read is either screened or counted as unread.
 """
 
-import json
+import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from bluecode.defenses.conversation import Conversation, Message, Role
+from bluecode.proxy.wire import reading
+from bluecode.proxy.wire.openai_answer import DONE, event
+from bluecode.proxy.wire.reading import ToolCall, WireError
 
 PATHS = ("/chat/completions",)
 _ROLES = {
@@ -26,17 +30,49 @@ _PART_KINDS = {
     "input_image": "image",
     "image": "image",
     "input_audio": "audio",
+    "audio": "audio",
     "file": "file",
+    "input_file": "file",
+    "document": "file",
+    "redacted_thinking": "reasoning",
+    "reasoning.encrypted": "reasoning",
 }
-
-
-class WireError(Exception):
-    """A request that cannot be served; the message says what was wrong and quotes nothing."""
-
-    def __init__(self, status: int, message: str, *, code: str = "invalid_request") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
+_OPAQUE = {
+    "data": "other",
+    "file_data": "file",
+    "b64_json": "image",
+    "signature": "reasoning",
+    "thought_signature": "reasoning",
+    "encrypted_content": "reasoning",
+    "encrypted": "reasoning",
+    "reasoning_opaque": "reasoning",
+}
+"""Fields that hold what nobody here can read; counted, never taken for screened."""
+_LABELS = frozenset(
+    "role type id index tool_call_id call_id cache_control detail format url file_id mime_type"
+    " media_type prefix partial".split()
+)
+_MESSAGE_KEYS = frozenset("role content name tool_calls function_call tool_call_id refusal".split())
+_PAYLOAD_KEYS = frozenset("messages model stream tools n stream_options functions".split())
+_NO_TEXT = _PAYLOAD_KEYS - {"tools", "functions"} | frozenset(
+    "frequency_penalty presence_penalty logit_bias logprobs top_logprobs max_tokens"
+    " max_completion_tokens temperature top_p top_k min_p seed service_tier stop user metadata"
+    " tool_choice function_call parallel_tool_calls modalities audio store verbosity reasoning"
+    " reasoning_effort safety_identifier prompt_cache_key prompt_cache_retention thinking"
+    " enable_thinking repetition_penalty provider models transforms route usage"
+    " include_reasoning keep_alive cache_control web_search_options".split()
+)
+_EXTRA_ROLES = {
+    "tools": Role.SYSTEM,
+    "functions": Role.SYSTEM,
+    "response_format": Role.SYSTEM,
+    "instructions": Role.SYSTEM,
+    "system": Role.SYSTEM,
+    "documents": Role.TOOL,
+    "prediction": Role.TOOL,
+}
+_LABEL_LENGTH = 200
+_BASE64 = re.compile(r"[\w+/=-]{200,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,92 +81,67 @@ class ChatRequest:
 
     payload: dict[str, Any]
     conversation: Conversation
+    extras: tuple[Message, ...]
+    """What else the model reads: tool descriptions, schemas, predictions, unknown fields."""
     stream: bool
     choices: int
     include_usage: bool
 
 
-@dataclass(slots=True)
-class ToolCall:
-    """One tool call, whole or as far as it has come."""
-
-    name: str = ""
-    arguments: list[str] = field(default_factory=list)
-    custom: bool = False
-
-    @property
-    def text(self) -> str:
-        return "".join(self.arguments)
-
-
-@dataclass(slots=True)
-class ChoiceDelta:
-    """What one event adds to one choice."""
-
-    index: int
-    text: str
-    reasoning: str
-    tools: Sequence[Mapping[str, Any]]
-    finish: str | None
-    opaque: bool
-    """Carries something else that reaches the reader and that nobody here can read."""
-
-
 def parse(body: bytes) -> ChatRequest:
-    """Read a chat request. Raises `WireError` for a body that the provider would refuse too."""
-    payload = _load(body)
+    """Read a chat request. Raises `WireError` for a body that the provider would refuse too, and
+    for one that two readers would not read alike."""
+    payload = reading.body(body)
+    _refuse_variants(payload, _PAYLOAD_KEYS, "The request body")
     messages = payload.get("messages")
     if not isinstance(messages, list) or not messages:
         raise WireError(400, "`messages` must be a list with at least one message.")
-    read = tuple(_message(item, at) for at, item in enumerate(messages))
+    read = tuple(read_message(item, at) for at, item in enumerate(messages))
     model = payload.get("model")
     options = payload.get("stream_options")
     count = payload.get("n")
     return ChatRequest(
         payload=payload,
         conversation=Conversation(messages=read, model=model if isinstance(model, str) else ""),
+        extras=tuple(_extras(payload)),
         stream=payload.get("stream") is True,
-        choices=count if isinstance(count, int) and 0 < count <= 128 else 1,
+        choices=count if type(count) is int and 0 < count <= 128 else 1,
         include_usage=isinstance(options, dict) and options.get("include_usage") is True,
     )
 
 
-def _load(body: bytes) -> dict[str, Any]:
-    try:
-        payload = json.loads(body.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise WireError(400, "The request body is not valid UTF-8.") from None
-    except (ValueError, RecursionError):
-        raise WireError(400, "The request body is not valid JSON.") from None
-    if not isinstance(payload, dict):
-        raise WireError(400, "The request body must be a JSON object.")
-    return payload
+def _refuse_variants(item: Mapping[str, Any], known: frozenset[str], what: str) -> None:
+    """Some servers take `Content` for `content`; what they would read must be what was screened."""
+    if item.keys() <= known:
+        return
+    for key in item.keys() - known:
+        if key.strip().lower() in known:
+            raise WireError(400, f"{what} has a field whose name differs from OpenAI's in case.")
 
 
-def _message(item: Any, at: int) -> Message:
+def _extras(payload: Mapping[str, Any]) -> Iterator[Message]:
+    for key in payload.keys() - _NO_TEXT:
+        texts: list[str] = []
+        unread: set[str] = set()
+        _read(payload[key], "", texts, unread)
+        if texts or unread:
+            yield Message(
+                role=_EXTRA_ROLES.get(key, Role.USER),
+                text="\n".join(texts),
+                unread=tuple(sorted(unread)),
+            )
+
+
+def read_message(item: Any, at: int) -> Message:
+    """One message of a request, or of an answer. Raises `WireError`."""
     if not isinstance(item, dict):
         raise WireError(400, f"`messages[{at}]` must be an object.")
     role = item.get("role")
     if not isinstance(role, str) or role not in _ROLES:
         raise WireError(400, f"`messages[{at}].role` must be one of {', '.join(_ROLES)}.")
+    content = item.get("content")
     texts: list[str] = []
-    unread: list[str] = []
-    _read_content(item.get("content"), at, texts, unread)
-    for key in ("refusal", "reasoning_content", "reasoning"):
-        if isinstance(item.get(key), str):
-            texts.append(item[key])
-    for call in _calls(item):
-        texts.append(call.text)
-    name = item.get("name")
-    return Message(
-        role=_ROLES[role],
-        text="\n".join(text for text in texts if text),
-        name=name if isinstance(name, str) else None,
-        unread=tuple(sorted(set(unread))),
-    )
-
-
-def _read_content(content: Any, at: int, texts: list[str], unread: list[str]) -> None:
+    unread: set[str] = set()
     if isinstance(content, str):
         texts.append(content)
     elif isinstance(content, list):
@@ -138,124 +149,75 @@ def _read_content(content: Any, at: int, texts: list[str], unread: list[str]) ->
             _read_part(part, texts, unread)
     elif content is not None:
         raise WireError(400, f"`messages[{at}].content` must be a string, a list of parts or null.")
-
-
-def _read_part(part: Any, texts: list[str], unread: list[str]) -> None:
-    if isinstance(part, str):
-        texts.append(part)
-        return
-    if not isinstance(part, dict):
-        unread.append("other")
-        return
-    kind = part.get("type")
-    readable = [
-        part[key]
-        for key in ("text", "refusal", "content", "thinking")
-        if isinstance(part.get(key), str)
-    ]
-    texts.extend(readable)
-    if isinstance(kind, str) and kind in _PART_KINDS:
-        unread.append(_PART_KINDS[kind])
-    elif not readable:
-        unread.append("other")
-
-
-def _calls(message: Mapping[str, Any]) -> Iterator[ToolCall]:
-    """The tool calls of a whole message, the legacy `function_call` included."""
-    listed = message.get("tool_calls")
-    for call in listed if isinstance(listed, list) else ():
-        if isinstance(call, dict):
-            yield _call(call)
-    if isinstance(message.get("function_call"), dict):
-        yield _call({"function": message["function_call"]})
-
-
-def _call(call: Mapping[str, Any]) -> ToolCall:
-    found = ToolCall()
-    add_to(found, call)
-    return found
-
-
-def add_to(call: ToolCall, piece: Mapping[str, Any]) -> None:
-    """Add a `tool_calls` entry, or a streamed piece of one, to a call."""
-    for key, text in (("function", "arguments"), ("custom", "input")):
-        part = piece.get(key)
-        if isinstance(part, dict):
-            call.custom = call.custom or key == "custom"
-            call.name += part["name"] if isinstance(part.get("name"), str) else ""
-            given = part.get(text)
-            if isinstance(given, str):
-                call.arguments.append(given)
-            elif given is not None:
-                call.arguments.append(json.dumps(given))
-
-
-def deltas(payload: Mapping[str, Any]) -> list[ChoiceDelta]:
-    """What a streamed chunk, already parsed, adds to each of its choices."""
-    choices = payload.get("choices")
-    found = []
-    for at, choice in enumerate(choices if isinstance(choices, list) else ()):
-        if isinstance(choice, dict):
-            found.append(_delta(choice, at))
-    return found
-
-
-def _delta(choice: Mapping[str, Any], at: int) -> ChoiceDelta:
-    # Some servers repeat the whole message in the last event; it is read like a delta.
-    delta = choice.get("delta") or choice.get("message")
-    delta = delta if isinstance(delta, dict) else {}
-    index = choice.get("index")
-    texts: list[str] = []
-    unread: list[str] = []
-    if not isinstance(delta.get("content"), dict | int | float):
-        _read_content(delta.get("content"), 0, texts, unread)
-    tools = delta.get("tool_calls")
-    pieces = (
-        [piece for piece in tools if isinstance(piece, dict)] if isinstance(tools, list) else []
-    )
-    if isinstance(delta.get("function_call"), dict):
-        pieces.append({"index": 0, "function": delta["function_call"]})
-    thought = delta.get("reasoning_content") or delta.get("reasoning")
-    finish = choice.get("finish_reason")
-    return ChoiceDelta(
-        index=index if isinstance(index, int) else at,
-        text="".join(texts),
-        reasoning=thought if isinstance(thought, str) else "",
-        tools=pieces,
-        finish=finish if isinstance(finish, str) and finish else None,
-        opaque=bool(unread) or delta.get("audio") is not None,
+    if len(item) > 2:
+        _refuse_variants(item, _MESSAGE_KEYS, f"`messages[{at}]`")
+        _read_fields(item, texts, unread)
+    name = item.get("name")
+    return Message(
+        role=_ROLES[role],
+        text="\n".join(text for text in texts if text),
+        name=name if isinstance(name, str) else None,
+        unread=tuple(sorted(unread)),
     )
 
 
-def choices_of(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The choices of a whole answer that hold a message."""
-    listed = answer.get("choices")
-    return [
-        item
-        for item in (listed if isinstance(listed, list) else ())
-        if isinstance(item, dict) and isinstance(item.get("message"), dict)
-    ]
+def _read_part(part: Any, texts: list[str], unread: set[str]) -> None:
+    before = len(texts), len(unread)
+    _read(part, "", texts, unread)
+    if (len(texts), len(unread)) == before:
+        unread.add("other")
 
 
-def text_of(message: Mapping[str, Any]) -> str:
-    """The readable text of an answer's message."""
-    texts: list[str] = []
-    _read_content(
-        message.get("content") if not isinstance(message.get("content"), dict) else None,
-        0,
-        texts,
-        [],
-    )
-    return "".join(texts)
+def _read_fields(item: Mapping[str, Any], texts: list[str], unread: set[str]) -> None:
+    """What a message holds beside its content; arguments of tool calls last."""
+    for key, value in item.items():
+        if key == "audio":
+            unread.update(["audio"] if value is not None else [])
+        elif key not in ("role", "content", "tool_calls", "function_call", "name"):
+            _read(value, key, texts, unread)
+    for call in calls_of(item):
+        texts.append(call.text)
+    if isinstance(name := item.get("name"), str) and not re.fullmatch(r"[\w.:/@ -]{0,64}", name):
+        texts.append(name)
 
 
-def said(message: Mapping[str, Any]) -> str:
-    """An answer's text as `parse` reads it when it comes back in the history."""
-    return "\n".join(filter(None, (text_of(message), *(call.text for call in _calls(message)))))
+def _read(value: Any, key: str, texts: list[str], unread: set[str]) -> None:
+    """Every readable string in a value; what cannot be read, by its kind."""
+    stack: list[tuple[str, str, Any]] = [(key, "other", value)]
+    while stack:
+        name, kind, item = stack.pop()
+        if isinstance(item, str):
+            _read_string(name, kind, item, texts, unread)
+        elif isinstance(item, list):
+            stack += [(name, kind, part) for part in reversed(item)]
+        elif isinstance(item, dict):
+            told = item.get("type")
+            if isinstance(told, str) and told in _PART_KINDS:
+                kind = _PART_KINDS[told]
+                unread.add(kind)
+            stack += [(under, kind, part) for under, part in reversed(item.items())]
+
+
+def _read_string(name: str, kind: str, text: str, texts: list[str], unread: set[str]) -> None:
+    if name in _OPAQUE and _BASE64.match(text) and " " not in text:
+        unread.add(kind if kind != "other" else _OPAQUE[name])
+    elif text.startswith("data:") and ";base64," in text[:_LABEL_LENGTH] and " " not in text:
+        unread.add(kind)
+    elif text and (name not in _LABELS or len(text) > _LABEL_LENGTH or " " in text):
+        texts.append(text)
 
 
 def calls_of(message: Mapping[str, Any]) -> list[ToolCall]:
-    return list(_calls(message))
+    """The tool calls of a whole message, the legacy `function_call` included."""
+    found = []
+    for key in ("tool_calls", "function_call"):
+        value = message.get(key)
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None:
+                call = ToolCall()
+                call.add(item if isinstance(item, dict) else {"arguments": item})
+                found.append(call)
+    return found
 
 
 def replace_message(payload: dict[str, Any], at: int, text: str) -> None:
@@ -270,18 +232,11 @@ def replace_message(payload: dict[str, Any], at: int, text: str) -> None:
 def _emptied(call: Any) -> Any:
     if not isinstance(call, dict):
         return {}
-    parts = {"function": {"arguments": "{}"}, "custom": {"input": ""}}
-    cut = {k: {**call[k], **parts[k]} for k in parts if isinstance(call.get(k), dict)}
-    return {key: call[key] for key in ("id", "type", "index") if key in call} | cut
-
-
-def withhold(choice: dict[str, Any], text: str) -> None:
-    """Make an answer's choice an ordinary message with this text and no tool calls."""
-    old = choice["message"]
-    gone = ("tool_calls", "function_call", "audio", "content")
-    choice["message"] = {**{k: v for k, v in old.items() if k not in gone}, "content": text}
-    choice["finish_reason"] = "stop"
-    choice.pop("logprobs", None)
+    cut: dict[str, Any] = {key: call[key] for key in ("id", "type", "index") if key in call}
+    for key, emptied in (("function", {"arguments": "{}"}), ("custom", {"input": ""})):
+        if isinstance(part := call.get(key), dict):
+            cut[key] = {**({"name": part["name"]} if "name" in part else {}), **emptied}
+    return cut
 
 
 def refusal(request: ChatRequest, text: str) -> dict[str, Any]:
@@ -311,37 +266,6 @@ def refusal_events(request: ChatRequest, text: str, verdict: Mapping[str, Any]) 
     for chunk in ends:
         yield event(chunk)
     yield DONE
-
-
-DONE = b"data: [DONE]\n\n"
-KEEP_ALIVE = b": keep-alive\n\n"
-
-
-def event(payload: Mapping[str, Any]) -> bytes:
-    return b"data: " + json.dumps(payload, separators=(",", ":")).encode() + b"\n\n"
-
-
-def text_chunk(like: Mapping[str, Any], index: int, text: str) -> dict[str, Any]:
-    """A chunk that adds text to a choice, with the identity of another chunk."""
-    return {**_same(like), "choices": [_choice(index, {"content": text})]}
-
-
-def finish_chunk(like: Mapping[str, Any], index: int) -> dict[str, Any]:
-    return {**_same(like), "choices": [_choice(index, {}, "stop")]}
-
-
-def _same(like: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {
-        key: like[key]
-        for key in ("id", "object", "created", "model", "system_fingerprint")
-        if key in like
-    }
-    return kept or {
-        "id": "chatcmpl-bluecode",
-        "object": "chat.completion.chunk",
-        "created": int(time.time()),
-        "model": "",
-    }
 
 
 def _choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:

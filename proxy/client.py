@@ -1,0 +1,67 @@
+"""The client's side of one request: what was sent to it, and when."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.types import Send
+
+from bluecode.proxy import gate
+from bluecode.proxy.wire import openai_answer as answers
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Client:
+    """Sends one answer; each call hands over whole events, so calls may come from two tasks."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._id = (b"x-bluecode-request-id", request_id.encode())
+        self._opened = False
+        self.closed = False
+        """Was the last byte handed over?"""
+        self._last = time.monotonic()
+
+    def due(self, interval: float) -> float:
+        """Seconds until the client should hear something."""
+        return interval - (time.monotonic() - self._last)
+
+    async def open(self, status: int, headers: Headers) -> None:
+        self._opened = True
+        await self._send(gate.start(status, [*headers, self._id]))
+
+    async def data(self, data: bytes) -> None:
+        self._last = time.monotonic()
+        await self._send(gate.piece(data, more=True))
+
+    async def events(self, events: Sequence[bytes]) -> None:
+        if events:
+            await self.data(b"".join(events))
+
+    async def close(self) -> None:
+        self.closed = True
+        await self._send(gate.piece(b"", more=False))
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        self._opened = self.closed = True
+        length = (b"content-length", str(len(body)).encode())
+        await gate.send_body(self._send, status, [*headers, self._id, length], body)
+
+    async def json(self, status: int, payload: Mapping[str, Any], headers: Headers = ()) -> None:
+        kind = (b"content-type", b"application/json")
+        await self.whole(status, [*headers, kind], json.dumps(payload).encode())
+
+    async def error(self, status: int, payload: Mapping[str, Any]) -> None:
+        """An error answer; in the middle of one that has begun, an error event and a clean end."""
+        if not self._opened:
+            await self.json(status, payload)
+            return
+        await self.events([answers.event(payload)])
+        await self.close()
+
+
+def raw(headers: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Headers as they go over the wire."""
+    return [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers]

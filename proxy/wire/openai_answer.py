@@ -1,0 +1,244 @@
+"""What a model answered in OpenAI's chat protocol: read in full, and changed where it must be.
+
+A client may take text from other fields than the protocol's own, so what stands where text can
+stand is read (`asides`) and whatever else is unknown is counted, never taken for checked.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bluecode.proxy.sse import BrokenStream
+from bluecode.proxy.wire.reading import Calls, strings
+
+_CHOICE = frozenset(
+    "index delta message text finish_reason logprobs native_finish_reason stop_reason token_ids"
+    " matched_stop content_filter_results content_filter_offset content_filter_result"
+    " prompt_token_ids stop_sequence finish_details error".split()
+)
+_BODY = frozenset(
+    "role content refusal text tool_calls function_call audio name annotations citations"
+    " reasoning reasoning_content reasoning_details reasoning_text thinking thinking_blocks"
+    " reasoning_opaque cot_summary cot_id encrypted_content images provider_specific_fields"
+    " id tool_call_id context padding obfuscation".split()
+)
+"""Fields of a delta or message that are read, or that hold no text and no code of the answer."""
+
+
+@dataclass(slots=True)
+class Part:
+    """What one event adds to one choice; or the whole of a choice of a whole answer."""
+
+    index: int
+    text: str = ""
+    asides: dict[str, str] = field(default_factory=dict)
+    """Text in other places than the protocol's own, by place."""
+    pieces: Sequence[Mapping[str, Any]] = ()
+    whole_calls: Sequence[Mapping[str, Any]] = ()
+    """Calls of a whole message that stands beside the delta."""
+    reasoning: str = ""
+    finish: str | None = None
+    unread: tuple[str, ...] = ()
+    """Reasons for `unchecked`."""
+
+    @property
+    def waits(self) -> bool:
+        """Is there something that is judged only when the choice is whole?"""
+        return bool(self.pieces or self.asides or self.whole_calls)
+
+
+def parts_of(payload: Mapping[str, Any], own: str = "delta") -> list[Part]:
+    """What a chunk (`own="message"`: a whole answer) holds for each of its choices.
+
+    Raises `BrokenStream` where it cannot be told which choice something belongs to.
+    """
+    return [_part(choice, index, own) for index, choice in choices_of(payload)]
+
+
+def choices_of(payload: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    """The choices with their indexes. Raises `BrokenStream`."""
+    listed = payload.get("choices")
+    if listed is None:
+        return []
+    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+        raise BrokenStream("the answer's choices are not a list of objects")
+    return [(_index(choice, at), choice) for at, choice in enumerate(listed)]
+
+
+def _index(choice: Mapping[str, Any], at: int) -> int:
+    index = choice.get("index", at)
+    if index is None:
+        return at
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 1024:
+        raise BrokenStream("a choice's index is not a small number")
+    return index
+
+
+def _part(choice: Mapping[str, Any], index: int, own: str) -> Part:
+    finish = choice.get("finish_reason")
+    part = Part(index, finish=finish if isinstance(finish, str) and finish else None)
+    body = choice.get(own)
+    if body is not None:
+        _read_own(body, part)
+    if not choice.keys() <= _CHOICE:
+        part.unread += ("other",)
+    other = choice.get("message" if own == "delta" else "delta")
+    if other is not None:
+        _read_other(other, part)
+    _set_aside("text", choice.get("text"), part)
+    return part
+
+
+def _read_own(body: Any, part: Part) -> None:
+    if not isinstance(body, dict):
+        _set_aside("body", body, part)
+        return
+    content = body.get("content")
+    if isinstance(content, str):
+        part.text = content
+    elif content is not None:
+        part.text = _joined(content, part)
+    if body.keys() <= {"role", "content"}:
+        return
+    for key in ("refusal", "text"):
+        _set_aside(key, body.get(key), part)
+    part.pieces = list(_pieces(body))
+    part.reasoning = "".join(
+        text for key in ("reasoning_content", "reasoning") for _, text in strings(body.get(key))
+    )
+    if body.get("audio") is not None:
+        part.unread += ("audio",)
+    if body.get("images"):
+        part.unread += ("image",)
+    if not body.keys() <= _BODY:
+        part.unread += ("other",)
+
+
+def _read_other(body: Any, part: Part) -> None:
+    """A message beside a delta: some servers repeat the whole of it in the last event."""
+    if not isinstance(body, dict):
+        _set_aside("other", body, part)
+        return
+    for key in ("content", "refusal", "text"):
+        _set_aside(f"other.{key}", body.get(key), part)
+    part.whole_calls = list(_pieces(body))
+
+
+def _set_aside(place: str, value: Any, part: Part) -> None:
+    if value is not None and (text := _joined(value, part)):
+        part.asides[place] = text
+
+
+def _joined(value: Any, part: Part) -> str:
+    """All strings in a value that should be text; what is no text at all is counted."""
+    if isinstance(value, str):
+        return value
+    found = [text for path, text in strings(value) if path[-1:] not in _LABELS]
+    if not found and value not in ([], {}):
+        part.unread += ("other",)
+    return "".join(found)
+
+
+_LABELS = {("type",), ("id",), ("signature",), ("annotations",)}
+
+
+def _pieces(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Tool calls as they stand, the legacy `function_call` among them."""
+    for key in ("tool_calls", "function_call"):
+        value = body.get(key)
+        listed = value if isinstance(value, list) else [value]
+        for item in listed:
+            if isinstance(item, dict) and item:
+                yield {"function": item} if key == "function_call" else item
+            elif item:
+                yield {"arguments": item}
+
+
+def shortened(
+    payload: Mapping[str, Any], index: int, text: str, *, rest: bool = False
+) -> dict[str, Any] | None:
+    """The chunk with this text as all that one choice says; None where nothing is left.
+
+    With `rest` the choice keeps what else it had: its end, its tool calls.
+    """
+    choices: list[dict[str, Any]] = []
+    for at, choice in choices_of(payload):
+        if at != index:
+            choices.append(choice)
+        elif rest:
+            delta = choice.get("delta")
+            kept = {k: v for k, v in delta.items() if k != "content"} if delta else {}
+            choices.append({**choice, "delta": {**kept, "content": text}})
+            text = ""
+        elif text:
+            role = {"role": "assistant"} if _names_role(choice) else {}
+            choices.append(_choice(index, {**role, "content": text}))
+            text = ""
+    if not choices and not payload.get("usage"):
+        return None
+    return {**payload, "choices": choices}
+
+
+def _names_role(choice: Mapping[str, Any]) -> bool:
+    delta = choice.get("delta")
+    return isinstance(delta, dict) and "role" in delta
+
+
+def calls_of(part: Part) -> Calls:
+    """The tool calls of a whole answer's choice."""
+    calls = Calls()
+    for at, piece in enumerate([*part.pieces, *part.whole_calls]):
+        calls.add({**piece, "index": at})
+    return calls
+
+
+def withhold(choice: dict[str, Any], text: str) -> None:
+    """Make an answer's choice an ordinary message with this text and nothing else to be read."""
+    kept = {
+        "role": "assistant",
+        "content": text,
+        "refusal": None,
+    }
+    index = choice.get("index", 0)
+    choice.clear()
+    choice.update(index=index, message=kept, logprobs=None, finish_reason="stop")
+
+
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+
+
+def event(payload: Mapping[str, Any]) -> bytes:
+    """One event. Raises ValueError for numbers that JSON cannot hold."""
+    data = json.dumps(payload, separators=(",", ":"), allow_nan=False)
+    return b"data: " + data.encode() + b"\n\n"
+
+
+def text_chunk(like: Mapping[str, Any], index: int, text: str) -> dict[str, Any]:
+    """A chunk that adds text to a choice, with the identity of another chunk."""
+    return {**_same(like), "choices": [_choice(index, {"content": text})]}
+
+
+def finish_chunk(like: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """A chunk that ends a choice."""
+    return {**_same(like), "choices": [_choice(index, {}, "stop")]}
+
+
+def _same(like: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {
+        key: like[key]
+        for key in ("id", "object", "created", "model", "system_fingerprint")
+        if key in like
+    }
+    return kept or {
+        "id": "chatcmpl-bluecode",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": "",
+    }
+
+
+def _choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
