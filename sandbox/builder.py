@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bluecode.sandbox.cache import Cache
 from bluecode.sandbox.files import MemoryFiles
-from bluecode.sandbox.guest import GuestSource
+from bluecode.sandbox.guest import GuestSource, compile_target
 from bluecode.sandbox.languages import LANGUAGES
 from bluecode.sandbox.outcome import SandboxUnavailable
 from bluecode.sandbox.snapshot import snapshot
@@ -31,7 +31,7 @@ def build(source: GuestSource, cache: Cache, report: Report) -> Path:
         report("initialising the guest")
         initialised = snapshot(source.wasm.content(), MemoryFiles(source.files()))
         report("compiling the guest")
-        return cache.put(key, compiled(initialised))
+        return cache.put(key, compiled(initialised, compile_target()))
 
 
 def main(cache: str, language: str, harness: str | None = None) -> None:

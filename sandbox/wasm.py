@@ -28,6 +28,7 @@ from bluecode.sandbox.wasi import BAD_ADDRESS, U32, World
 
 PRIVATE = (
     "wasmtime_config_async_stack_size_set",
+    "wasmtime_config_target_set",
     "wasmtime_context_get_fuel",
     "wasmtime_context_set_fuel",
 )
@@ -58,11 +59,29 @@ def configured(stack: int) -> wasmtime.Config:
     return config
 
 
-def runtime_engine() -> wasmtime.Engine:
+def runtime_config() -> wasmtime.Config:
     config = configured(WASM_STACK)
     config.consume_fuel = True
     config.epoch_interruption = True
     config.cranelift_opt_level = "speed"
+    return config
+
+
+def runtime_engine() -> wasmtime.Engine:
+    return wasmtime.Engine(runtime_config())
+
+
+def compiling_engine(target: str | None) -> wasmtime.Engine:
+    """Its code runs on any processor of the target, and in a `runtime_engine` there; without a
+    target, on processors like this one."""
+    if target is None:
+        return runtime_engine()
+    config = runtime_config()
+    fault = ffi.wasmtime_config_target_set(
+        config.ptr(), ctypes.create_string_buffer(target.encode())
+    )
+    if fault:
+        raise SandboxUnavailable(f"wasmtime does not compile for `{target}`")
     return wasmtime.Engine(config)
 
 
@@ -197,9 +216,9 @@ def _initialise(wasm: bytes, world: World) -> Image:
         return Image(Window(memory, store).read(0, memory.data_len(store)), values)
 
 
-def compiled(wasm: bytes) -> bytes:
+def compiled(wasm: bytes, target: str | None = None) -> bytes:
     """Native code for a guest, to be kept and given to `Guest`; takes seconds."""
-    return bytes(wasmtime.Module(runtime_engine(), wasm).serialize())
+    return bytes(wasmtime.Module(compiling_engine(target), wasm).serialize())
 
 
 class Guest:

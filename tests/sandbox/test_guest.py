@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bluecode.sandbox.guest import GUESTS, GuestSource, Part
+from bluecode.sandbox.guest import GUESTS, TARGETS, GuestSource, Part, compile_target
 from bluecode.sandbox.languages.python import PYTHON
 from bluecode.sandbox.outcome import SandboxUnavailable
 
@@ -73,3 +74,10 @@ def test_the_key_changes_with_every_part(source: GuestSource) -> None:
 
     assert len({variant.key() for variant in variants}) == len(variants)
     assert source.key() == replace(source).key()
+
+
+def test_a_guest_is_compiled_for_the_least_processor_where_its_kind_is_known() -> None:
+    here = (platform.system(), platform.machine())
+
+    assert compile_target() == TARGETS.get(here)
+    assert all(target.startswith(machine) for (_, machine), target in TARGETS.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from bluecode.sandbox.limits import MEBIBYTE, Limits
 from bluecode.sandbox.outcome import Event, Outcome, SandboxUnavailable
-from bluecode.sandbox.wasm import Guest
+from bluecode.sandbox.wasm import Guest, compiled
 
 RunCode = Callable[..., Outcome]
 SMALL = {"fuel": 300_000_000}
@@ -230,3 +231,23 @@ def told(outcome: Outcome) -> list[tuple[object, ...]]:
 
 def raised(outcome: Outcome) -> object:
     return next(event.args[0] for event in outcome.events if event.kind == "raised")
+
+
+ROUNDING = bytes.fromhex("0061736d0100000001060160017c017c03020100070501016600000a0701050020009e0b")
+"""A module of one function, which rounds: one instruction since SSE4.1, a call before."""
+
+ROUND = (bytes.fromhex("660f3a0b"), bytes.fromhex("c4e3790b"))
+"""That instruction, and its form of AVX."""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the instructions are those of x86-64")
+def test_code_for_the_least_processor_uses_no_instruction_beyond_it() -> None:
+    code = compiled(ROUNDING, "x86_64-unknown-linux-gnu")
+
+    assert code.startswith(b"\x7fELF")
+    assert not any(instruction in code for instruction in ROUND)
+
+
+def test_a_target_that_wasmtime_does_not_know_is_unavailable() -> None:
+    with pytest.raises(SandboxUnavailable, match="does not compile"):
+        compiled(ROUNDING, "abacus-unknown-none")
