@@ -101,6 +101,7 @@ class HeldStream:
         self._queued = 0
         self._like: dict[str, Any] = {}
         self._done = False
+        self._lost = False
         self._explain = explain
         self._prompt = [] if prompt is None else [prompt]
         self.verdict = merge([])
@@ -130,10 +131,27 @@ class HeldStream:
     def complete(self) -> bool:
         """Has the answer come to its end, as far as the provider announced one?"""
         ended = bool(self._choices) and all(choice.ended for choice in self._choices.values())
-        return ended or self._done or self.failed
+        return ended or self._done or self.failed or self._lost
 
     async def push(self, raw: bytes) -> list[bytes]:
-        """Take one event; the events that may leave now. Raises `BrokenStream`."""
+        """Take one event; the events that may leave now.
+
+        Raises `BrokenStream`; a shadow passes what it cannot read, and all that follows.
+        """
+        if self._lost:
+            return [raw]
+        try:
+            return await self._push(raw)
+        except BrokenStream:
+            if not self._policy.shadow:
+                raise
+        self._lost = True
+        self._note_unseen("other")
+        held = [event.raw for event in self._queue]
+        self._requeue(())
+        return held if held[-1:] == [raw] else [*held, raw]
+
+    async def _push(self, raw: bytes) -> list[bytes]:
         data = data_of(raw)
         if not data:
             return [raw] if not self._queue else self._keep(_Event(raw))
@@ -154,7 +172,8 @@ class HeldStream:
         for index, choice in self._choices.items():
             if (early or self.failed) and not choice.ended and not choice.open:
                 self._drop_unfinished(index, choice)
-            await self._finish_choice(index, choice)
+            if not self._lost:
+                await self._finish_choice(index, choice)
         ready = self._release()
         if not all(self._settled(event) for event in self._queue):
             raise BrokenStream("text was left that nobody has looked at")

@@ -16,12 +16,21 @@ class ScriptedReply:
     """Chunks one by one; None is a pause of `pause` seconds, an exception is raised."""
 
     def __init__(
-        self, chunks: Sequence[bytes | None | Exception], status: int, kind: str, pause: float
+        self,
+        chunks: Sequence[bytes | None | Exception],
+        status: int,
+        kind: str,
+        pause: float,
+        extra: tuple[tuple[str, str], ...],
     ) -> None:
         self._chunks = list(chunks)
         self._pause = pause
         self.status = status
-        self.headers: tuple[tuple[str, str], ...] = (("content-type", kind), ("x-request-id", "r1"))
+        self.headers: tuple[tuple[str, str], ...] = (
+            ("content-type", kind),
+            ("x-request-id", "r1"),
+            *extra,
+        )
         self.closed = False
 
     async def chunk(self) -> bytes:
@@ -54,6 +63,7 @@ class ScriptedUpstream:
         self.kind = kind
         self.pause = pause
         self.refuses = refuses
+        self.extra_headers: tuple[tuple[str, str], ...] = ()
         self.calls: list[Call] = []
         self.open = 0
         self.state = "untried"
@@ -65,7 +75,7 @@ class ScriptedUpstream:
             raise self.refuses
         self.open += 1
         try:
-            yield ScriptedReply(self.chunks, self.status, self.kind, self.pause)
+            yield ScriptedReply(self.chunks, self.status, self.kind, self.pause, self.extra_headers)
         finally:
             self.open -= 1
 

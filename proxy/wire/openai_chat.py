@@ -14,7 +14,7 @@ from typing import Any
 from bluecode.defenses.conversation import Conversation, Message, Role
 from bluecode.proxy.wire import reading
 from bluecode.proxy.wire.openai_answer import DONE, event
-from bluecode.proxy.wire.reading import ToolCall, WireError
+from bluecode.proxy.wire.reading import ToolCall, WireError, plain_name
 
 PATHS = ("/chat/completions",)
 _ROLES = {
@@ -177,7 +177,7 @@ def _read_fields(item: Mapping[str, Any], texts: list[str], unread: set[str]) ->
             _read(value, key, texts, unread)
     for call in calls_of(item):
         texts.append(call.text)
-    if isinstance(name := item.get("name"), str) and not re.fullmatch(r"[\w.:/@ -]{0,64}", name):
+    if isinstance(name := item.get("name"), str) and name != plain_name(name):
         texts.append(name)
 
 
@@ -223,7 +223,9 @@ def calls_of(message: Mapping[str, Any]) -> list[ToolCall]:
 def replace_message(payload: dict[str, Any], at: int, text: str) -> None:
     """Put `text` in the place of a request's message; role and position stay."""
     old = payload["messages"][at]
-    kept = {key: old[key] for key in ("role", "name", "tool_call_id") if key in old}
+    kept = {key: old[key] for key in ("role", "tool_call_id") if key in old}
+    if "name" in old:
+        kept["name"] = plain_name(old["name"])
     if isinstance(old.get("tool_calls"), list):  # their answers follow and must stay answers
         kept["tool_calls"] = [_emptied(call) for call in old["tool_calls"]]
     payload["messages"][at] = {**kept, "content": text}
@@ -235,7 +237,7 @@ def _emptied(call: Any) -> Any:
     cut: dict[str, Any] = {key: call[key] for key in ("id", "type", "index") if key in call}
     for key, emptied in (("function", {"arguments": "{}"}), ("custom", {"input": ""})):
         if isinstance(part := call.get(key), dict):
-            cut[key] = {**({"name": part["name"]} if "name" in part else {}), **emptied}
+            cut[key] = {"name": plain_name(part.get("name")), **emptied}
     return cut
 
 

@@ -71,6 +71,11 @@ def body(data: bytes) -> dict[str, Any]:
     return payload
 
 
+def plain_name(value: Any) -> str:
+    """The name of a tool or speaker as it is, or a stand-in where it could say more than a name."""
+    return value if isinstance(value, str) and _PLAIN_NAME.fullmatch(value) else "unnamed"
+
+
 def strings(value: Any) -> Iterator[tuple[Path, str]]:
     """Every string in a JSON value, in its order, with the keys that lead to it."""
     stack: list[tuple[Path, Any]] = [((), value)]
@@ -105,7 +110,7 @@ class ToolCall:
         """What the tool is given: every string that is no identifier."""
         for path, texts in self.parts.items():
             text = "".join(texts)
-            if path[-1:] != ("name",) or not _PLAIN_NAME.fullmatch(text):
+            if path[-1:] != ("name",) or text != plain_name(text):
                 yield path, text
 
     @property
