@@ -22,12 +22,13 @@ from bluecode.proxy.audit import Audit
 from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Engine, Progress
 from bluecode.proxy.exchange import family_of
-from bluecode.proxy.guard import ChatGuard, Services
+from bluecode.proxy.guard import Guard, Services
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.notes import Notes
 from bluecode.proxy.upstream import Call, HttpUpstream, LiteLLMUpstream, Upstream, UpstreamError
+from bluecode.proxy.wire import WIRES, reading
 from bluecode.proxy.wire import openai_chat as chat
-from bluecode.proxy.wire import reading
+from bluecode.proxy.wire.wire import Wire
 
 _PASSED = (("/models", "GET"), ("/models/{model:path}", "GET"), ("/embeddings", "POST"))
 _PREFIXES = ("/v1", "")
@@ -56,7 +57,9 @@ def create_app(
     ]
     for prefix in _PREFIXES:
         routes += [
-            Route(prefix + path, house.guarded(path), methods=["POST"]) for path in chat.PATHS
+            Route(prefix + path, house.guarded(wire, path), methods=["POST"])
+            for wire in WIRES.values()
+            for path in wire.paths
         ]
         routes += [Route(prefix + path, house.passed, methods=[how]) for path, how in _PASSED]
     app = Starlette(
@@ -121,13 +124,13 @@ class _House:
             raise HTTPException(503, "BlueCode is not ready yet.")
         return self._services
 
-    def guarded(self, path: str) -> ASGIApp:
+    def guarded(self, wire: Wire, path: str) -> ASGIApp:
         """The screened route for a path below the API root."""
         house = self
 
         class Guarded:
             async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-                await ChatGuard(house.services, path).serve(scope, receive, send)
+                await Guard(house.services, wire, path).serve(scope, receive, send)
 
         return Guarded()
 

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.types import Send
 
 from bluecode.proxy import gate
-from bluecode.proxy.wire import openai_answer as answers
+from bluecode.proxy.wire.wire import Wire
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -16,8 +16,9 @@ Headers = Sequence[tuple[bytes, bytes]]
 class Client:
     """Sends one answer; each call hands over whole events, so calls may come from two tasks."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, wire: Wire) -> None:
         self._send = send
+        self._wire = wire
         self._id = (b"x-bluecode-request-id", request_id.encode())
         self._opened = False
         self.closed = False
@@ -53,13 +54,26 @@ class Client:
         kind = (b"content-type", b"application/json")
         await self.whole(status, [*headers, kind], json.dumps(payload).encode())
 
-    async def error(self, status: int, payload: Mapping[str, Any]) -> None:
+    async def error(
+        self, status: int, message: str, *, code: str, kind: str = "invalid_request_error"
+    ) -> None:
         """An error answer; in the middle of one that has begun, an error event and a clean end."""
         if not self._opened:
-            await self.json(status, payload)
+            told = self._wire.error(message, code=code, kind=kind, status=status)
+            await self.json(status, told)
             return
-        await self.events([answers.event(payload)])
+        await self.events([self.error_event(message, code=code, kind=kind)])
         await self.close()
+
+    def error_event(self, message: str, *, code: str, kind: str) -> bytes:
+        """An error within a stream."""
+        return self._wire.error_event(self._wire.error(message, code=code, kind=kind, status=502))
+
+    async def blocked(self, text: str, told: Mapping[str, Any], headers: Headers) -> None:
+        """A verdict as an error, for scripts and CI."""
+        kind = "content_policy_violation"
+        error = self._wire.error(text, code="bluecode_blocked", kind=kind, status=400)
+        await self.json(400, {**error, "bluecode": told}, headers)
 
 
 def raw(headers: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

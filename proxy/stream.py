@@ -8,102 +8,41 @@ Tool calls, and text in places where the protocol has none, wait until the choic
 half a call sends assistants into loops.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from bluecode.defenses import carriers
 from bluecode.defenses.conversation import Snippet
-from bluecode.defenses.policy import Policy
 from bluecode.defenses.snippets import Block, SnippetExtractor
 from bluecode.defenses.verdict import Verdict, merge
-from bluecode.proxy.notes import Notes, as_json
+from bluecode.proxy.held import Choice, Event, cut_off, rest, shortened
+from bluecode.proxy.notes import as_json
 from bluecode.proxy.sse import BrokenStream, data_of, with_member
 from bluecode.proxy.wire import openai_answer as chat
 from bluecode.proxy.wire import reading
-
-Check = Callable[[Sequence[Snippet]], Awaitable[Verdict]]
-"""Decides on snippets; counts and remembers what it decided."""
+from bluecode.proxy.wire.wire import Judging
 
 _QUEUED = 32
 """Bytes of events kept for each byte of code that may be held: events are mostly envelope."""
 _RESUMES = 3
 
 
-@dataclass(slots=True)
-class _Event:
-    """One event on hold, with the text it adds to each choice and where that text starts."""
-
-    raw: bytes
-    payload: dict[str, Any] | None = None
-    starts: dict[int, int] = field(default_factory=dict)
-    texts: dict[int, str] = field(default_factory=dict)
-    waits: set[int] = field(default_factory=set)
-    """Choices of which it holds something that is judged only when they are whole."""
-    last: bool = False
-
-    def end(self, index: int) -> int:
-        return self.starts[index] + len(self.texts[index])
-
-
-@dataclass(slots=True)
-class _Choice:
-    """One choice of the answer while it comes in."""
-
-    extractor: SnippetExtractor = field(default_factory=SnippetExtractor)
-    received: int = 0
-    text: list[str] = field(default_factory=list)
-    calls: reading.Calls = field(default_factory=reading.Calls)
-    whole_calls: reading.Calls = field(default_factory=reading.Calls)
-    asides: dict[str, list[str]] = field(default_factory=dict)
-    held: int = 0
-    """Characters of calls and asides."""
-    passed: bool = False
-    """Did everything that waits for the end pass?"""
-    finished: bool = False
-    resumes: int = 0
-    open: bool = False
-    """Held past the limit and let through by policy: nothing more is looked at."""
-    cut: int | None = None
-    """Offset of the first character that the client does not get."""
-
-    @property
-    def ended(self) -> bool:
-        return self.finished or self.cut is not None
-
-    def forget_unfinished(self) -> None:
-        self.calls.clear()
-        self.whole_calls.clear()
-        self.asides.clear()
-
-
 class HeldStream:
     """Raw events in, raw events out; `await check(...)` is the only thing it waits for."""
 
-    def __init__(
-        self,
-        check: Check,
-        policy: Policy,
-        notes: Notes,
-        *,
-        limit: int,
-        choices: int = 1,
-        prompt: Verdict | None = None,
-        explain: bool = False,
-    ) -> None:
-        self._check = check
-        self._policy = policy
-        self._notes = notes
-        self._limit = limit
+    def __init__(self, judging: Judging, *, choices: int = 1) -> None:
+        self._check = judging.check
+        self._policy = judging.policy
+        self._notes = judging.notes
+        self._limit = judging.limit
+        self._judging = judging
         self._expected = choices
-        self._choices: dict[int, _Choice] = {}
-        self._queue: list[_Event] = []
+        self._choices: dict[int, Choice] = {}
+        self._queue: list[Event] = []
         self._queued = 0
         self._like: dict[str, Any] = {}
         self._done = False
         self._lost = False
-        self._explain = explain
-        self._prompt = [] if prompt is None else [prompt]
         self.verdict = merge([])
         """Of all that was checked so far."""
         self.unseen: set[str] = set()
@@ -154,7 +93,7 @@ class HeldStream:
     async def _push(self, raw: bytes) -> list[bytes]:
         data = data_of(raw)
         if not data:
-            return [raw] if not self._queue else self._keep(_Event(raw))
+            return [raw] if not self._queue else self._keep(Event(raw))
         if data == b"[DONE]":
             return await self.finish(done=raw)
         event = self._read(raw, data)
@@ -189,7 +128,7 @@ class HeldStream:
             if choice.finished and choice.cut is None
         ]
 
-    def _read(self, raw: bytes, data: bytes) -> _Event:
+    def _read(self, raw: bytes, data: bytes) -> Event:
         try:
             payload = reading.event(data)
         except (ValueError, RecursionError) as error:
@@ -199,17 +138,17 @@ class HeldStream:
         if payload.get("error") and not payload.get("choices"):
             self.failed = True
         self._like = self._like or payload
-        return _Event(raw, payload)
+        return Event(raw, payload)
 
-    def _entered(self, event: _Event, parts: Sequence[chat.Part]) -> _Event:
+    def _entered(self, event: Event, parts: Sequence[chat.Part]) -> Event:
         """The event with what it adds to each choice, less what it adds to those that were cut.
 
         All of it is noted before anything is judged: a verdict on one choice may rewrite the event.
         """
         for part in parts:
-            choice = self._choices.setdefault(part.index, _Choice())
+            choice = self._choices.setdefault(part.index, Choice())
             if choice.cut is not None and event.payload is not None:
-                event = _shortened(event, part.index, choice.cut)
+                event = shortened(event, part.index, choice.cut)
         for part in parts:
             choice = self._choices[part.index]
             if choice.cut is not None:
@@ -222,7 +161,7 @@ class HeldStream:
             choice.received += len(part.text)
         return event
 
-    def _keep(self, event: _Event) -> list[bytes]:
+    def _keep(self, event: Event) -> list[bytes]:
         if event.raw:
             self._queue.append(event)
             self._queued += len(event.raw)
@@ -230,7 +169,7 @@ class HeldStream:
             raise BrokenStream("more is held back than the limit allows")
         return []
 
-    def _requeue(self, events: Sequence[_Event]) -> None:
+    def _requeue(self, events: Sequence[Event]) -> None:
         self._queue = [event for event in events if event.raw]
         self._queued = sum(len(event.raw) for event in self._queue)
 
@@ -248,14 +187,14 @@ class HeldStream:
         if "```" in part.reasoning:
             self._note_unseen("reasoning")
         if part.waits:
-            _collect(choice, part)
+            choice.collect(part)
         await self._judge(part.index, choice, [*blocks, *choice.extractor.feed(part.text)])
         if part.finish is not None:
             await self._finish_choice(part.index, choice)
         if choice.extractor.held + choice.held > self._limit and not choice.ended:
             self._overflow(part.index, choice)
 
-    def _resume(self, choice: _Choice) -> list[Block]:
+    def _resume(self, choice: Choice) -> list[Block]:
         """Text after a choice's end: clients put it behind the rest, so all is read anew."""
         choice.resumes += 1
         if choice.resumes > _RESUMES:
@@ -264,7 +203,7 @@ class HeldStream:
         choice.extractor = SnippetExtractor()
         return choice.extractor.feed("".join(choice.text))
 
-    async def _finish_choice(self, index: int, choice: _Choice) -> None:
+    async def _finish_choice(self, index: int, choice: Choice) -> None:
         if choice.open:
             choice.finished = True
         if choice.ended:
@@ -272,19 +211,19 @@ class HeldStream:
         choice.finished = True
         await self._judge(index, choice, choice.extractor.close())
         if choice.cut is None and (choice.calls or choice.whole_calls or choice.asides):
-            await self._judge_rest(index, choice)
+            await self._judgerest(index, choice)
 
-    def _drop_unfinished(self, index: int, choice: _Choice) -> None:
+    def _drop_unfinished(self, index: int, choice: Choice) -> None:
         """Half a tool call is worse than none."""
         choice.forget_unfinished()
         self._requeue(
             [
-                _shortened(event, index, event.end(index)) if index in event.waits else event
+                shortened(event, index, event.end(index)) if index in event.waits else event
                 for event in self._queue
             ]
         )
 
-    async def _judge(self, index: int, choice: _Choice, blocks: Sequence[Block]) -> None:
+    async def _judge(self, index: int, choice: Choice, blocks: Sequence[Block]) -> None:
         for block in blocks:
             verdict = await self._decide(carriers.in_block(block))
             if verdict.blocks:
@@ -293,7 +232,7 @@ class HeldStream:
             if verdict.warns:
                 self._warn(index, verdict, block.end)
 
-    async def _judge_rest(self, index: int, choice: _Choice) -> None:
+    async def _judgerest(self, index: int, choice: Choice) -> None:
         """Tool calls, and text that stands elsewhere."""
         snippets, unchecked = reading.snippets_of([*choice.calls, *choice.whole_calls])
         for texts in choice.asides.values():
@@ -322,7 +261,7 @@ class HeldStream:
         self.unseen.add(reason)
         self.verdict = merge([self.verdict, self._policy.decide((), unchecked=(reason,))])
 
-    def _overflow(self, index: int, choice: _Choice) -> None:
+    def _overflow(self, index: int, choice: Choice) -> None:
         verdict = self._policy.decide((), unchecked=("oversized",))
         self.unseen.add("oversized")
         self.verdict = merge([self.verdict, verdict])
@@ -331,18 +270,18 @@ class HeldStream:
         else:
             choice.open = choice.passed = True
 
-    def _cut(self, index: int, choice: _Choice, at: int, verdict: Verdict) -> None:
+    def _cut(self, index: int, choice: Choice, at: int, verdict: Verdict) -> None:
         """End the choice at this offset: what came before stays, a note follows, nothing else."""
         choice.cut = at
         choice.forget_unfinished()
-        kept = [_cut_event(event, index, at) for event in self._queue]
+        kept = [cut_off(event, index, at) for event in self._queue]
         text = ("\n\n" if at else "") + self._notes.withheld(verdict)
         ending = chat.finish_chunk(self._like, index)
-        end = _Event(chat.event(ending), ending, last=True)
+        end = Event(chat.event(ending), ending, last=True)
         self._requeue([*kept, self._note(index, text), end])
 
-    def _note(self, index: int, text: str) -> _Event:
-        return _Event(chat.event(chat.text_chunk(self._like, index, text)))
+    def _note(self, index: int, text: str) -> Event:
+        return Event(chat.event(chat.text_chunk(self._like, index, text)))
 
     def _warn(self, index: int, verdict: Verdict, end: int) -> None:
         """Put a note right behind the code that ends at this offset, wherever events were cut."""
@@ -353,7 +292,7 @@ class HeldStream:
             if event.end(index) == end and not event.last:
                 self._queue.insert(at + 1, note)
             else:
-                parts = (_shortened(event, index, end), note, _rest(event, index, end))
+                parts = (shortened(event, index, end), note, rest(event, index, end))
                 self._queue[at : at + 1] = parts
             self._requeue(self._queue)
             return
@@ -369,7 +308,7 @@ class HeldStream:
         ready, self._queue = self._queue[:count], self._queue[count:]
         return [event.raw for event in ready if event.raw]
 
-    def _closes(self, event: _Event) -> bool:
+    def _closes(self, event: Event) -> bool:
         """Ends and usage wait for the very end, where the verdict is added to the last of them."""
         if event.last:
             return self._all_ended()
@@ -381,7 +320,7 @@ class HeldStream:
             choice.ended for choice in self._choices.values()
         )
 
-    def _settled(self, event: _Event) -> bool:
+    def _settled(self, event: Event) -> bool:
         for index in event.starts:
             choice = self._choices[index]
             if choice.cut is not None or choice.open:
@@ -392,11 +331,11 @@ class HeldStream:
                 return False
         return True
 
-    def _closing(self, tail: list[_Event]) -> list[bytes]:
+    def _closing(self, tail: list[Event]) -> list[bytes]:
         """The last events, with the verdict on the last chunk where there is anything to say."""
         raws = [event.raw for event in tail]
-        verdict = merge([*self._prompt, self.verdict])
-        if verdict.shadow or (verdict.passes and not self._explain):
+        verdict = merge([self._judging.prompt, self.verdict])
+        if verdict.shadow or (verdict.passes and not self._judging.explain):
             return raws
         told = as_json(verdict)
         for at in range(len(tail) - 1, -1, -1):
@@ -405,55 +344,3 @@ class HeldStream:
                 return raws
         extra = {**chat.text_chunk(self._like, 0, ""), "choices": [], "bluecode": told}
         return [*raws, chat.event(extra)]
-
-
-def _collect(choice: _Choice, part: chat.Part) -> None:
-    choice.passed = False
-    for piece in part.pieces:
-        choice.held += choice.calls.add(piece)
-    for piece in part.whole_calls:
-        choice.held += choice.whole_calls.add({**piece, "index": len(choice.whole_calls)})
-    for place, text in part.asides.items():
-        choice.asides.setdefault(place, []).append(text)
-        choice.held += len(text)
-
-
-def _cut_event(event: _Event, index: int, at: int) -> _Event:
-    if event.payload is None or index not in event.starts:
-        return event
-    if event.end(index) <= at and not event.last and index not in event.waits:
-        return event
-    return _shortened(event, index, at)
-
-
-def _shortened(event: _Event, index: int, end: int) -> _Event:
-    """The event with the choice's text up to offset `end` and nothing else of the choice."""
-    start = event.starts.get(index, end)
-    text = event.texts.get(index, "")[: max(0, end - start)]
-    return _rebuilt(event, index, start, text)
-
-
-def _rest(event: _Event, index: int, start: int) -> _Event:
-    """The event less a choice's text before offset `start`."""
-    text = event.texts[index][max(0, start - event.starts[index]) :]
-    return _rebuilt(event, index, max(start, event.starts[index]), text, rest=True)
-
-
-def _rebuilt(event: _Event, index: int, start: int, text: str, *, rest: bool = False) -> _Event:
-    """The event with one choice changed, or without it; an event of no use has no bytes."""
-    assert event.payload is not None
-    payload = chat.shortened(event.payload, index, text, rest=rest)
-    if payload is None:
-        return _Event(b"")
-    try:
-        new = _Event(chat.event(payload), payload)
-    except ValueError as error:
-        raise BrokenStream("an event holds a number that JSON cannot hold") from error
-    for at, choice in chat.choices_of(payload):
-        if at == index:
-            new.starts[at], new.texts[at] = start, text
-        elif at in event.starts:
-            new.starts[at], new.texts[at] = event.starts[at], event.texts[at]
-        new.last = new.last or bool(choice.get("finish_reason"))
-    new.waits = {at for at in event.waits if at in new.starts and (rest or at != index)}
-    return new

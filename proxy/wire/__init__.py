@@ -1,1 +1,8 @@
-"""One wire protocol a file: body to Conversation, events to text and code, verdict to refusal."""
+"""Wire protocols, one a file. `WIRES` is the registry; the routes come from it."""
+
+from collections.abc import Mapping
+
+from bluecode.proxy.wire.openai_chat import ChatWire
+from bluecode.proxy.wire.wire import Wire
+
+WIRES: Mapping[str, Wire] = {"openai_chat": ChatWire()}

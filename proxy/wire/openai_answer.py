@@ -156,6 +156,14 @@ def _pieces(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
                 yield {"arguments": item}
 
 
+def said(message: Mapping[str, Any]) -> str:
+    """A message's text as it is read when it comes back in the history as nothing but content and
+    tool calls."""
+    part = Part(0)
+    _read_own({key: message.get(key) for key in ("content", "tool_calls", "function_call")}, part)
+    return "\n".join(filter(None, (part.text, *(call.text for call in calls_of(part)))))
+
+
 def shortened(
     payload: Mapping[str, Any], index: int, text: str, *, rest: bool = False
 ) -> dict[str, Any] | None:

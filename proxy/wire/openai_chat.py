@@ -8,15 +8,16 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from bluecode.defenses.conversation import Conversation, Message, Role
+from bluecode.proxy.stream import HeldStream
 from bluecode.proxy.wire import reading
-from bluecode.proxy.wire.openai_answer import DONE, event
+from bluecode.proxy.wire.openai_answer import DONE, KEEP_ALIVE, event
+from bluecode.proxy.wire.openai_whole import WholeChat
 from bluecode.proxy.wire.reading import ToolCall, WireError, plain_name
+from bluecode.proxy.wire.wire import AnswerStream, Judging, Request, WholeAnswer
 
-PATHS = ("/chat/completions",)
 _ROLES = {
     "system": Role.SYSTEM,
     "developer": Role.SYSTEM,
@@ -75,22 +76,8 @@ _LABEL_LENGTH = 200
 _BASE64 = re.compile(r"[\w+/=-]{200,}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
-    """A chat request, parsed as far as screening needs."""
-
-    payload: dict[str, Any]
-    conversation: Conversation
-    extras: tuple[Message, ...]
-    """What else the model reads: tool descriptions, schemas, predictions, unknown fields."""
-    stream: bool
-    choices: int
-    include_usage: bool
-
-
-def parse(body: bytes) -> ChatRequest:
-    """Read a chat request. Raises `WireError` for a body that the provider would refuse too, and
-    for one that two readers would not read alike."""
+def parse(body: bytes) -> Request:
+    """Read a chat request. Raises `WireError`, see `Wire.parse`."""
     payload = reading.body(body)
     _refuse_variants(payload, _PAYLOAD_KEYS, "The request body")
     messages = payload.get("messages")
@@ -100,7 +87,7 @@ def parse(body: bytes) -> ChatRequest:
     model = payload.get("model")
     options = payload.get("stream_options")
     count = payload.get("n")
-    return ChatRequest(
+    return Request(
         payload=payload,
         conversation=Conversation(messages=read, model=model if isinstance(model, str) else ""),
         extras=tuple(_extras(payload)),
@@ -241,7 +228,7 @@ def _emptied(call: Any) -> Any:
     return cut
 
 
-def refusal(request: ChatRequest, text: str) -> dict[str, Any]:
+def refusal(request: Request, text: str) -> dict[str, Any]:
     """An ordinary answer that says this."""
     message = {"role": "assistant", "content": text, "refusal": None}
     choices = [
@@ -255,7 +242,7 @@ def refusal(request: ChatRequest, text: str) -> dict[str, Any]:
     }
 
 
-def refusal_events(request: ChatRequest, text: str, verdict: Mapping[str, Any]) -> Iterator[bytes]:
+def refusal_events(request: Request, text: str, verdict: Mapping[str, Any]) -> Iterator[bytes]:
     """The same as a stream that is well formed."""
     identity = _identity(request, "chat.completion.chunk")
     for at in range(request.choices):
@@ -274,7 +261,7 @@ def _choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dic
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
 
 
-def _identity(request: ChatRequest, kind: str) -> dict[str, Any]:
+def _identity(request: Request, kind: str) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-bluecode-{secrets.token_hex(8)}",
         "object": kind,
@@ -286,3 +273,35 @@ def _identity(request: ChatRequest, kind: str) -> dict[str, Any]:
 def error(message: str, *, code: str, kind: str = "invalid_request_error") -> dict[str, Any]:
     """The OpenAI error envelope."""
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+class ChatWire:
+    """See `Wire`."""
+
+    paths = ("/chat/completions",)
+    keep_alive = KEEP_ALIVE
+    done = DONE
+
+    def parse(self, body: bytes) -> Request:
+        return parse(body)
+
+    def replace_message(self, request: Request, at: int, text: str) -> None:
+        replace_message(request.payload, at, text)
+
+    def refusal(self, request: Request, text: str) -> dict[str, Any]:
+        return refusal(request, text)
+
+    def refusal_events(self, request: Request, text: str, told: Mapping[str, Any]) -> list[bytes]:
+        return list(refusal_events(request, text, told))
+
+    def error(self, message: str, *, code: str, kind: str, status: int) -> dict[str, Any]:
+        return error(message, code=code, kind=kind)
+
+    def error_event(self, error: Mapping[str, Any]) -> bytes:
+        return event(error)
+
+    def whole(self, body: bytes, judging: Judging) -> WholeAnswer:
+        return WholeChat(body, judging)
+
+    def stream(self, request: Request, judging: Judging) -> AnswerStream:
+        return HeldStream(judging, choices=request.choices)

@@ -15,6 +15,7 @@ from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.notes import Notes
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.stream import HeldStream
+from bluecode.proxy.wire.wire import Judging
 
 POLICY = Policy.parse('[unchecked]\noversized = "block"\narguments = "block"\n')
 BAD = "```python\ndanger()\n```\n"
@@ -29,7 +30,10 @@ def held(policy: Policy = POLICY, *, limit: int = 100_000, choices: int = 1) -> 
     async def check(snippets: Sequence[Snippet]) -> Verdict:
         return merge([policy.decide(await checker.inspect(item)) for item in snippets])
 
-    return HeldStream(check, policy, Notes(policy, b"key"), limit=limit, choices=choices)
+    judging = Judging(
+        check=check, policy=policy, notes=Notes(policy, b"key"), limit=limit, prompt=merge([])
+    )
+    return HeldStream(judging, choices=choices)
 
 
 async def play(stream: HeldStream, events: Sequence[bytes]) -> bytes:

@@ -1,26 +1,22 @@
 """An answer that comes in one piece: what is in it, and what the client gets of it."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bluecode.defenses import carriers
-from bluecode.defenses.conversation import Snippet
-from bluecode.defenses.policy import Policy
 from bluecode.defenses.snippets import SnippetExtractor
 from bluecode.defenses.verdict import Verdict, merge
-from bluecode.proxy.notes import Notes
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import openai_answer as chat
 from bluecode.proxy.wire import reading
+from bluecode.proxy.wire.wire import Judging
 
-Check = Callable[[Sequence[Snippet]], Awaitable[Verdict]]
 
+class WholeChat:
+    """See `WholeAnswer`."""
 
-class WholeAnswer:
-    """One JSON answer. `verdict` is complete after `check`."""
-
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, judging: Judging) -> None:
         """Raises `BrokenStream` for what no client could read."""
         try:
             payload = reading.strictly(raw)
@@ -28,41 +24,40 @@ class WholeAnswer:
             raise BrokenStream("the answer is not JSON") from error
         if not isinstance(payload, dict):
             raise BrokenStream("the answer is no JSON object")
-        self.payload: dict[str, Any] = payload
+        self._payload: dict[str, Any] = payload
+        self._judging = judging
         self._choices = [choice for _, choice in chat.choices_of(payload)]
         self._parts = chat.parts_of(payload, own="message")
         self.verdict = merge([])
         self.unseen: set[str] = set()
         """Reasons for `unchecked` that lie in the answer, not in a snippet."""
 
-    async def check(self, check: Check, policy: Policy, notes: Notes) -> Verdict:
-        """Check every choice, and change those for which the verdict asks for it."""
-        verdicts = [
-            await self._check_choice(choice, part, check, policy, notes)
-            for choice, part in zip(self._choices, self._parts, strict=True)
-        ]
-        self.verdict = merge(verdicts)
+    async def judge(self) -> Verdict:
+        pairs = zip(self._choices, self._parts, strict=True)
+        self.verdict = merge([await self._judge(choice, part) for choice, part in pairs])
         return self.verdict
 
-    def with_member(self, name: str, value: Any) -> bytes:
-        """The answer as it now is, with one more member. Raises `BrokenStream`."""
+    def delivered(self) -> list[str]:
+        messages = (choice.get("message") for choice in self._choices)
+        return [chat.said(message) for message in messages if isinstance(message, dict)]
+
+    def with_verdict(self, told: Mapping[str, Any]) -> bytes:
         try:
-            return json.dumps({**self.payload, name: value}, allow_nan=False).encode()
+            return json.dumps({**self._payload, "bluecode": told}, allow_nan=False).encode()
         except ValueError as error:
             raise BrokenStream("the answer holds a number that JSON cannot hold") from error
 
-    async def _check_choice(
-        self, choice: dict[str, Any], part: chat.Part, check: Check, policy: Policy, notes: Notes
-    ) -> Verdict:
+    async def _judge(self, choice: dict[str, Any], part: chat.Part) -> Verdict:
+        notes = self._judging.notes
         extractor = SnippetExtractor()
         verdicts = []
         for block in extractor.feed(part.text) + extractor.close():
-            verdict = await check(carriers.in_block(block))
+            verdict = await self._judging.check(carriers.in_block(block))
             verdicts.append(verdict)
             if verdict.blocks:
                 _withhold(choice, part.text[: block.start], notes.withheld(verdict))
                 return merge(verdicts)
-        verdict = await self._check_rest(part, check, policy)
+        verdict = await self._judge_rest(part)
         verdicts.append(verdict)
         both = merge(verdicts)
         if verdict.blocks:
@@ -72,7 +67,7 @@ class WholeAnswer:
             choice["message"] = {**choice["message"], "content": said}
         return both
 
-    async def _check_rest(self, part: chat.Part, check: Check, policy: Policy) -> Verdict:
+    async def _judge_rest(self, part: chat.Part) -> Verdict:
         """Tool calls, and text that stands elsewhere."""
         snippets, unchecked = reading.snippets_of(chat.calls_of(part))
         for text in part.asides.values():
@@ -81,7 +76,8 @@ class WholeAnswer:
             unchecked = (*unchecked, "reasoning")
         unchecked = (*unchecked, *part.unread)
         self.unseen.update(unchecked)
-        return merge([await check(snippets), policy.decide((), unchecked=unchecked)])
+        unread = self._judging.policy.decide((), unchecked=unchecked)
+        return merge([await self._judging.check(snippets), unread])
 
 
 def _withhold(choice: dict[str, Any], lead: str, note: str) -> None:

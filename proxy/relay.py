@@ -1,0 +1,247 @@
+"""From the provider's answer to the client's: judged, and changed only where the verdict asks."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import anyio
+
+from bluecode.defenses.conversation import Snippet
+from bluecode.defenses.verdict import Verdict, merge
+from bluecode.proxy import gate, notes
+from bluecode.proxy.client import Client, raw
+from bluecode.proxy.config import Config
+from bluecode.proxy.engine import Engine
+from bluecode.proxy.exchange import Exchange
+from bluecode.proxy.metrics import Metrics
+from bluecode.proxy.sse import BrokenStream, EventSplitter
+from bluecode.proxy.upstream import Reply, UpstreamError
+from bluecode.proxy.wire.wire import AnswerStream, Judging, Request, Wire
+
+_BUDGETS = 10
+"""The checks of one answer may take so many times what those of one snippet may."""
+
+
+class Relay:
+    """Passes one answer on."""
+
+    def __init__(
+        self, config: Config, engine: Engine, metrics: Metrics, own: notes.Notes, wire: Wire
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._policy = engine.policy
+        self._metrics = metrics
+        self._notes = own
+        self._wire = wire
+
+    async def pass_on(
+        self, client: Client, request: Request, reply: Reply, exchange: Exchange
+    ) -> list[str]:
+        """What the client got whole, as it will send it back.
+
+        Raises `UpstreamError` or `BrokenStream` as long as nothing was sent.
+        """
+        headers = gate.headers_for_client(reply)
+        kind = dict(headers).get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if 300 <= reply.status < 400:  # a client that follows it would leave the guard
+            raise UpstreamError(502, "The model provider redirects.", kind="broken")
+        if not 200 <= reply.status < 300:
+            exchange.decision = "error"
+            await client.whole(reply.status, headers, await self._failure(reply, kind))
+            return []
+        if kind == b"text/event-stream":
+            return await self._stream(client, request, reply, exchange, headers)
+        if kind.endswith(b"json") or not kind:
+            return await self._whole(client, reply, exchange, headers)
+        raise UpstreamError(
+            502, "The model provider answered with neither JSON nor events.", kind="broken"
+        )
+
+    async def _failure(self, reply: Reply, kind: bytes) -> bytes:
+        """The provider's error as it came; an answer under a status of failure is none."""
+        body = await _read_all(reply, self._config.body_limit)
+        if kind == b"text/event-stream" or any(sign in body for sign in _ANSWERS):
+            raise UpstreamError(
+                502, "The model provider answered with a status of failure.", kind="broken"
+            )
+        return body
+
+    async def _whole(
+        self, client: Client, reply: Reply, exchange: Exchange, headers: list[tuple[bytes, bytes]]
+    ) -> list[str]:
+        body = await _read_all(reply, self._config.body_limit)
+        answer = self._wire.whole(body, self._judging(exchange))
+        exchange.code = await answer.judge()
+        self._metrics.count_unseen(answer.unseen)
+        verdict = exchange.settle([exchange.prompt, exchange.code])
+        said = [] if verdict.shadow else raw(notes.as_headers(verdict))
+        if verdict.shadow or (verdict.passes and not exchange.explain):
+            await client.whole(200, [*headers, *said], body)
+        elif exchange.code.blocks and self._policy.refusal_style == "error":
+            await client.blocked(self._notes.withheld(exchange.code), notes.as_json(verdict), said)
+        else:
+            told = answer.with_verdict(notes.as_json(verdict))
+            await client.whole(200, [*headers, *said], told)
+        return [] if exchange.code.blocks else answer.delivered()
+
+    def _judging(self, exchange: Exchange, ready: "_Ready | None" = None) -> Judging:
+        return Judging(
+            check=partial(self._check, exchange, ready),
+            policy=self._policy,
+            notes=self._notes,
+            limit=self._config.held_limit,
+            prompt=exchange.prompt,
+            explain=exchange.explain,
+        )
+
+    async def _check(
+        self, exchange: Exchange, ready: "_Ready | None", snippets: Sequence[Snippet]
+    ) -> Verdict:
+        """Decide on snippets. What is left when the answer's budgets are spent is not checked."""
+        if ready is not None:
+            await ready.leave()  # prose does not wait for the verdict on code behind it
+        verdicts = []
+        for snippet in snippets:
+            started = time.perf_counter()
+            if exchange.seconds.get("checking", 0.0) > _BUDGETS * self._policy.budget:
+                verdict = self._policy.decide((), failed=("budget",))
+            else:
+                decided = await self._engine.decide_snippet(snippet)
+                verdict = decided.verdict
+                if decided.cached:
+                    self._metrics.cached.labels("code").inc()
+            self._metrics.count("code", verdict)
+            verdicts.append(verdict)
+            exchange.add("checking", time.perf_counter() - started)
+        exchange.snippets += snippets
+        return merge(verdicts)
+
+    async def _stream(
+        self,
+        client: Client,
+        request: Request,
+        reply: Reply,
+        exchange: Exchange,
+        headers: list[tuple[bytes, bytes]],
+    ) -> list[str]:
+        ready = _Ready(client)
+        held = self._wire.stream(request, self._judging(exchange, ready))
+        if not self._policy.shadow:
+            headers = [*headers, *raw(notes.as_headers(exchange.prompt))]
+        await client.open(200, headers)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_alive, client, held)
+            await self._pump_or_tell(client, request, reply, exchange, held, ready)
+            tasks.cancel_scope.cancel()
+        self._metrics.count_unseen(held.unseen)
+        await client.close()
+        return [] if exchange.decision == "error" else held.delivered()
+
+    async def _pump_or_tell(
+        self,
+        client: Client,
+        request: Request,
+        reply: Reply,
+        exchange: Exchange,
+        held: AnswerStream,
+        ready: "_Ready",
+    ) -> None:
+        try:
+            await self._pump(request, reply, exchange, held, ready)
+        except (UpstreamError, BrokenStream) as error:
+            _, kind = failure_of(error)
+            self._metrics.upstream_errors.labels(kind).inc()
+            told = client.error_event(f"{error}", code=f"upstream_{kind}", kind="upstream_error")
+            ready.add(await held.finish(told, early=True) or [told])
+            await ready.leave()
+            exchange.code = held.verdict
+            exchange.decision = "error"
+            return
+        exchange.code = held.verdict
+        exchange.settle([exchange.prompt, held.verdict])
+        if held.failed:
+            self._metrics.upstream_errors.labels("provider").inc()
+            exchange.decision = "error"
+
+    async def _pump(
+        self,
+        request: Request,
+        reply: Reply,
+        exchange: Exchange,
+        held: AnswerStream,
+        ready: "_Ready",
+    ) -> None:
+        """Events in, events out. A shadow adds nothing, be it for the form."""
+        shadow = self._policy.shadow
+        splitter = EventSplitter(self._config.held_limit)
+        since: float | None = None
+        while not held.done and not (held.over and not request.include_usage):
+            data = await reply.chunk()
+            if not data:
+                break
+            for event in splitter.feed(data):
+                ready.add(await held.push(event))
+            await ready.leave()
+            since = _time_held(held, since, exchange)
+        if (rest := splitter.rest()).strip():
+            ready.add(await held.push(rest if shadow else rest.rstrip() + b"\n\n"))
+        if not held.complete:
+            raise UpstreamError(502, "The model provider ended its answer early.", kind="broken")
+        ready.add(await held.finish(b"" if shadow else self._wire.done))
+        await ready.leave()
+
+    async def _keep_alive(self, client: Client, held: AnswerStream) -> None:
+        """Something now and then while events are held, whatever it is that takes so long."""
+        interval = self._config.keep_alive
+        while True:
+            await anyio.sleep(max(0.01, client.due(interval)))
+            if client.due(interval) <= 0:
+                if held.holding and not held.done:
+                    await client.data(self._wire.keep_alive)
+                else:
+                    await anyio.sleep(interval / 10)
+
+
+_ANSWERS = (b'"choices"', b'"output"', b'"candidates"', b'"stop_reason"')
+"""Members that only an answer has, whatever its status says."""
+
+
+class _Ready:
+    """Events that may leave, until they are handed over."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._events: list[bytes] = []
+
+    def add(self, events: list[bytes]) -> None:
+        self._events += events
+
+    async def leave(self) -> None:
+        events, self._events = self._events, []
+        await self._client.events(events)
+
+
+def _time_held(held: AnswerStream, since: float | None, exchange: Exchange) -> float | None:
+    now = time.perf_counter()
+    if held.holding:
+        return now if since is None else since
+    if since is not None:
+        exchange.add("held", now - since)
+    return None
+
+
+def failure_of(error: UpstreamError | BrokenStream) -> tuple[int, str]:
+    """Status for the client, and kind for the metric."""
+    return (error.status, error.kind) if isinstance(error, UpstreamError) else (502, "broken")
+
+
+async def _read_all(reply: Reply, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while data := await reply.chunk():
+        size += len(data)
+        if size > limit:
+            raise UpstreamError(502, "The model provider's answer is too large.", kind="broken")
+        parts.append(data)
+    return b"".join(parts)
