@@ -1,8 +1,9 @@
 """Detectors side by side within the budget, then the policy decides."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 
@@ -13,6 +14,8 @@ Subject = TypeVar("Subject")
 Timer = Callable[[str, float], None]
 """Told each detector's name and the seconds it took."""
 
+log = logging.getLogger("bluecode.screening")
+
 
 async def screen(
     subject: Subject,
@@ -22,28 +25,47 @@ async def screen(
     unchecked: Sequence[str] = (),
     timer: Timer | None = None,
 ) -> Verdict:
-    """One task group, one deadline. A detector that raises or is late is named in `failed`."""
-    found: dict[str, Sequence[Finding]] = {}
-    unseen: set[str] = set()
+    """One deadline for all. A detector that raises or is late is named in `failed`.
 
-    async def look(detector: Detector[Subject]) -> None:
+    Detectors that never wait (`immediate`) run one after the other; the others run side by side.
+    """
+    look = _Look(subject, timer)
+    waiting = [item for item in detectors if not getattr(item, "immediate", False)]
+    for detector in detectors:
+        if detector not in waiting:
+            await look.at(detector)
+    if waiting:
+        with anyio.move_on_after(policy.budget):
+            async with anyio.create_task_group() as tasks:
+                for detector in waiting:
+                    tasks.start_soon(look.at, detector)
+    return policy.decide(
+        [finding for detector in detectors for finding in look.found.get(detector.name, ())],
+        failed=[detector.name for detector in detectors if detector.name not in look.found],
+        unchecked=[*unchecked, *sorted(look.unseen)],
+    )
+
+
+class _Look(Generic[Subject]):
+    """What was found so far in one subject."""
+
+    def __init__(self, subject: Subject, timer: Timer | None) -> None:
+        self._subject = subject
+        self._timer = timer
+        self.found: dict[str, Sequence[Finding]] = {}
+        self.unseen: set[str] = set()
+
+    async def at(self, detector: Detector[Subject]) -> None:
+        """A detector that raises has failed, whatever it raises; nothing else is lost by it."""
         started = time.perf_counter()
         try:
-            found[detector.name] = await detector.inspect(subject)
+            self.found[detector.name] = await detector.inspect(self._subject)
         except DetectorError as error:
             if error.unchecked:
-                found[detector.name] = error.findings
-                unseen.add(error.unchecked)
+                self.found[detector.name] = error.findings
+                self.unseen.add(error.unchecked)
+        except Exception as error:  # detectors come from other packages too: their fault is no 500
+            log.error("%s failed with %s", detector.name, type(error).__name__)
         finally:
-            if timer is not None:
-                timer(detector.name, time.perf_counter() - started)
-
-    with anyio.move_on_after(policy.budget):
-        async with anyio.create_task_group() as tasks:
-            for detector in detectors:
-                tasks.start_soon(look, detector)
-    return policy.decide(
-        [finding for detector in detectors for finding in found.get(detector.name, ())],
-        failed=[detector.name for detector in detectors if detector.name not in found],
-        unchecked=[*unchecked, *sorted(unseen)],
-    )
+            if self._timer is not None:
+                self._timer(detector.name, time.perf_counter() - started)

@@ -102,7 +102,10 @@ Subject_contra = TypeVar("Subject_contra", contravariant=True)
 
 
 class Detector(Protocol[Subject_contra]):
-    """Looks at one message or one snippet. A checker is a detector of code."""
+    """Looks at one message or one snippet. A checker is a detector of code.
+
+    One that never waits for anything may say so by `immediate = True`; it then needs no task.
+    """
 
     @property
     def name(self) -> str: ...

@@ -107,7 +107,7 @@ class Guard:
             await client.error(status, f"{error}", code=f"upstream_{kind}", kind="upstream_error")
         except Exception as error:  # the edge: a fault of ours ends this request and no other
             exchange.decision = "error"
-            log.error("fault", extra={"type": type(error).__name__, "at": _where(error)})
+            log.error("fault: %s at %s", type(error).__name__, _where(error))
             told = "BlueCode failed."
             await client.error(500, told, code="internal_error", kind="server_error")
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import anyio
+import pytest
 from scripted import WordDetector, finding
 
 from bluecode.defenses.conversation import Message, Role
@@ -50,3 +51,26 @@ async def test_a_message_read_in_part_keeps_its_findings_and_says_so() -> None:
     verdict = await screen(MESSAGE, [Partial()], Policy())
     assert verdict.unchecked == ("partial",)
     assert len(verdict.findings) == 1
+
+
+class Faulty:
+    name = "faulty"
+
+    async def inspect(self, subject: Message) -> Sequence[Finding]:
+        raise KeyError(subject.text)
+
+
+async def test_a_fault_of_one_detector_is_named_and_the_others_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    verdict = await screen(MESSAGE, [Faulty(), WordDetector("bad")], Policy())
+    assert verdict.failed == ("faulty",)
+    assert [item.rule for item in verdict.findings] == ["test.word"]
+    assert "KeyError" in caplog.text and MESSAGE.text not in caplog.text
+
+
+async def test_detectors_that_never_wait_are_asked_one_after_the_other() -> None:
+    first, second = WordDetector("bad"), WordDetector("word", name="b")
+    first.immediate = True  # type: ignore[attr-defined]
+    verdict = await screen(MESSAGE, [second, first], Policy())
+    assert [item.rule for item in verdict.findings] == ["test.b", "test.word"]
