@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bluecode.defenses.terms import BUCKETS, Terms, grams, read
+from bluecode.defenses.terms import Terms, prints, read
 
 Task = Literal["injection", "malice", "bias"]
 TASKS: tuple[Task, ...] = ("injection", "malice", "bias")
@@ -64,14 +64,25 @@ class Nearest:
         return _best(self.unsafe) - _best(self.safe)
 
 
+Hashes = npt.NDArray[np.uint64]
+Numbers = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
+_Row = tuple[Numbers, Numbers]
+_Index = tuple[Numbers, Numbers, Doubles]
+_LAST: Hashes = np.array([2**64 - 1], dtype=np.uint64)
+"""Above every key, so that a search always ends on one."""
+
+
 class KnowledgeBase:
     """Cases with an index over their words. Raises `ValueError` for records that lack a field."""
 
     def __init__(self, cases: Iterable[Case]) -> None:
         self.cases = tuple(cases)
         rows = [_counts(read(case.text)) for case in self.cases]
-        self._weights = _rarity(rows)
-        self._index = _invert([self._weigh(*row) for row in rows])
+        self._known = np.unique(np.concatenate([_LAST, *(row[0] for row in rows)]))
+        known = [(np.searchsorted(self._known, keys), counts) for keys, counts in rows]
+        self._weights = _rarity(known, len(self._known))
+        self._index = _invert([self._weigh(*row) for row in known], len(self._known))
         unsafe = np.array([case.unsafe for case in self.cases], dtype=bool)
         tasks = np.array([case.task for case in self.cases])
         self._sides = {
@@ -91,10 +102,10 @@ class KnowledgeBase:
             self._top(likeness, self._sides[task, False], k),
         )
 
-    def _likeness(self, terms: Terms) -> npt.NDArray[np.float64]:
-        buckets, weights = self._weigh(*_counts(terms))
+    def _likeness(self, terms: Terms) -> Doubles:
+        found, weights = self._weigh(*self._recognised(*_counts(terms)))
         starts, owners, values = self._index
-        first, last = starts[buckets], starts[buckets + 1]
+        first, last = starts[found], starts[found + 1]
         length = last - first
         offset = np.repeat(first - np.concatenate(([0], np.cumsum(length)[:-1])), length)
         entries = np.arange(int(length.sum())) + offset
@@ -102,45 +113,43 @@ class KnowledgeBase:
         summed = np.bincount(owners[entries], parts, minlength=len(self.cases))
         return summed.astype(np.float64)
 
-    def _top(
-        self, likeness: npt.NDArray[np.float64], side: npt.NDArray[np.int64], k: int
-    ) -> tuple[Match, ...]:
+    def _top(self, likeness: Doubles, side: Numbers, k: int) -> tuple[Match, ...]:
         order = side[np.argsort(-likeness[side], kind="stable")[:k]]
         return tuple(
             Match(self.cases[at], round(float(likeness[at]), 3)) for at in order if likeness[at] > 0
         )
 
-    def _weigh(
-        self, buckets: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        weights = np.log1p(counts) * self._weights[buckets]
+    def _recognised(self, keys: Hashes, counts: Numbers) -> _Row:
+        """Numbers of the words that some case has. Others count as often as the rarest, nowhere."""
+        at = np.searchsorted(self._known, keys)
+        at[self._known[at] != keys] = len(self._known)
+        return at, counts
+
+    def _weigh(self, found: Numbers, counts: Numbers) -> tuple[Numbers, Doubles]:
+        weights = np.log1p(counts) * self._weights[found]
         norm = float(np.sqrt((weights**2).sum()))
-        return buckets, weights / norm if norm else weights
+        return found, weights / norm if norm else weights
 
 
-_Row = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-_Index = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]
+def _counts(terms: Terms) -> tuple[Hashes, Numbers]:
+    keys, counts = np.unique(prints(terms)[0], return_counts=True)
+    return keys, counts
 
 
-def _counts(terms: Terms) -> _Row:
-    buckets, counts = np.unique(grams(terms)[0], return_counts=True)
-    return buckets, counts
-
-
-def _rarity(rows: Sequence[_Row]) -> npt.NDArray[np.float64]:
-    """Weight of each bucket: the rarer among the cases, the more it tells."""
-    every = np.concatenate([buckets for buckets, _ in rows]) if rows else np.zeros(0, np.int64)
-    seen = np.bincount(every, minlength=BUCKETS)
+def _rarity(rows: Sequence[_Row], size: int) -> Doubles:
+    """Weight of each word: the rarer among the cases, the more it tells; last, of unknown ones."""
+    every = np.concatenate([found for found, _ in rows]) if rows else np.zeros(0, np.int64)
+    seen = np.bincount(every, minlength=size + 1)
     return np.asarray(np.log((1 + len(rows)) / (1 + seen)) + 0.1)
 
 
-def _invert(rows: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]) -> _Index:
-    """For each bucket, the cases that have it: where they start, which, and how much."""
-    buckets = np.concatenate([row[0] for row in rows])
-    values = np.concatenate([row[1] for row in rows])
+def _invert(rows: Sequence[tuple[Numbers, Doubles]], size: int) -> _Index:
+    """For each word, the cases that have it: where they start, which, and how much."""
+    found = np.concatenate([np.zeros(0, np.int64), *(row[0] for row in rows)])
+    values = np.concatenate([np.zeros(0), *(row[1] for row in rows)])
     owners = np.repeat(np.arange(len(rows)), [len(row[0]) for row in rows])
-    order = np.argsort(buckets, kind="stable")
-    starts = np.searchsorted(buckets[order], np.arange(BUCKETS + 1))
+    order = np.argsort(found, kind="stable")
+    starts = np.searchsorted(found[order], np.arange(size + 2))
     return starts, owners[order], values[order]
 
 

@@ -8,7 +8,7 @@ loudest decides, and the cases nearest to it are the evidence.
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from importlib import resources
 from math import exp, log
 
@@ -19,14 +19,14 @@ from bluecode.defenses.detectors import lexicon
 from bluecode.defenses.detectors.features import (
     Survey,
     Windows,
-    dense,
     sentences,
     stretches,
     survey,
-    words,
 )
-from bluecode.defenses.detectors.lexicon import Floats, Lexicon
+from bluecode.defenses.detectors.lexicon import Lexicon
+from bluecode.defenses.detectors.stack import Stack, Weights
 from bluecode.defenses.knowledge import KnowledgeBase, Nearest, Task
+from bluecode.defenses.terms import Terms
 
 _QUIET = -0.5
 """Log-odds of no finding; where no margin could lift a text above, nothing is looked up."""
@@ -42,28 +42,16 @@ class Shape:
     """Caution for each e-fold of windows: of many, one is loud by chance."""
 
 
+_LONG, _SHORT = partial(stretches, size=192), partial(stretches, size=64)
+
 SHAPES: Mapping[str, Shape] = {
-    "malice": Shape("malice", partial(stretches, size=192), crowd=0.8),
-    "bias": Shape("bias", partial(stretches, size=192), crowd=0.8),
+    "malice": Shape("malice", _LONG, crowd=0.8),
+    "bias": Shape("bias", _LONG, crowd=0.8),
     # What a person writes: an attack on the rules takes a few sentences.
-    "injection_said": Shape("injection", partial(stretches, size=64), crowd=0.8),
+    "injection_said": Shape("injection", _SHORT, crowd=0.8),
     # What a tool brings: one sentence in a long text may be an order.
     "injection_brought": Shape("injection", partial(sentences, size=40)),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
-    """One fitted model and its calibration."""
-
-    dense: Floats
-    words: Floats
-    bias: float
-    slope: float
-    """Calibrated log-odds are `slope * logit + pull * margin + shift`."""
-    pull: float
-    """What the retrieval margin adds: nearer unsafe cases raise, nearer safe ones lower."""
-    shift: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +59,24 @@ class Judgement:
     """How unsafe the loudest window of a text is, and where it stands."""
 
     score: float
-    lines: tuple[int, int]
-    """First and last line, from 1."""
+    terms: Terms
+    bounds: tuple[int, int]
+    """First term of the window, and the one after its last."""
     nearest: Nearest
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        """First and last line, from 1."""
+        first, last = self.bounds
+        return self.terms.line(first), self.terms.line(max(last - 1, first))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """The windows of a text, and which of them is loudest to each model: its logit and number."""
+
+    windows: Windows
+    loudest: Mapping[str, tuple[float, int]]
 
 
 class Classifier:
@@ -85,32 +88,35 @@ class Classifier:
         self._weights = weights
         self._base = base
         self._lexicon = words_of
+        self._stack = Stack.build(weights, {name: SHAPES[name].task for name in weights}, words_of)
+        self._read = lru_cache(maxsize=8)(self._listen)
 
     def judge(self, text: str, model: str, *, caution: float = 0.0) -> Judgement:
         """Judge a text; the log-odds must overcome `caution`, for where false alarms are easy."""
         shape, weights = SHAPES[model], self._weights[model]
         found = survey(text, self._lexicon)
-        at = shape.cut(found)
-        logits = self.logits(found, at, model)
-        loudest = int(logits.argmax())
-        first, last = at.bounds(loudest)
-        odds = weights.slope * float(logits[loudest]) + weights.shift - caution
-        odds -= shape.crowd * log(at.count)
-        nearest = Nearest((), ())
-        if odds + weights.pull > _QUIET:
-            nearest = self._base.nearest(found.terms.part(first, last), shape.task)
-        return Judgement(
-            score=1 / (1 + exp(-(odds + weights.pull * nearest.margin))),
-            lines=(found.terms.line(first), found.terms.line(max(last - 1, first))),
-            nearest=nearest,
+        heard = self._read(
+            found, _SHORT if found.length <= 64 and shape.cut is _LONG else shape.cut
         )
+        logit, loudest = heard.loudest[model]
+        bounds = heard.windows.bounds(loudest)
+        odds = weights.slope * logit + weights.shift - caution
+        odds -= shape.crowd * log(heard.windows.count)
+        nearest = _NOBODY
+        if odds + weights.pull > _QUIET:
+            nearest = self._base.nearest(found.terms.part(*bounds), shape.task)
+        score = 1 / (1 + exp(-(odds + weights.pull * nearest.margin)))
+        return Judgement(score=score, terms=found.terms, bounds=bounds, nearest=nearest)
 
-    def logits(self, found: Survey, at: Windows, model: str) -> Floats:
-        """Raw log-odds of each window, before calibration."""
-        weights = self._weights[model]
-        rows = dense(found, at, SHAPES[model].task, self._lexicon)
-        total: Floats = rows @ weights.dense + words(found, at, weights.words) + weights.bias
-        return total
+    def _listen(self, found: Survey, cut: Callable[[Survey], Windows]) -> Heard:
+        at = cut(found)
+        logits = self._stack.logits(found, at)
+        loudest = logits.argmax(axis=0).tolist()
+        each = zip(self._stack.models, logits.max(axis=0).tolist(), loudest, strict=True)
+        return Heard(at, {model: (logit, window) for model, logit, window in each})
+
+
+_NOBODY = Nearest((), ())
 
 
 def parse(data: bytes) -> tuple[dict[str, Weights], str]:
@@ -142,8 +148,12 @@ def render(models: Mapping[str, Weights], digest: str) -> bytes:
     return buffer.getvalue()
 
 
+def stored() -> bytes:
+    """The models that come with BlueCode, as they are stored."""
+    return resources.files("bluecode.defenses.detectors").joinpath("weights.npz").read_bytes()
+
+
 @cache
 def shipped() -> Classifier:
     """The models that come with BlueCode, loaded once."""
-    data = resources.files("bluecode.defenses.detectors").joinpath("weights.npz").read_bytes()
-    return Classifier(parse(data)[0], knowledge.shipped(), lexicon.shipped())
+    return Classifier(parse(stored())[0], knowledge.shipped(), lexicon.shipped())

@@ -10,31 +10,37 @@ from functools import lru_cache
 import numpy as np
 
 from bluecode.defenses.detectors.lexicon import Array, Floats, Hits, Lexicon
-from bluecode.defenses.terms import BOUNDARY, BUCKETS, Terms, grams, read
+from bluecode.defenses.terms import BUCKETS, Terms, grams, read
 
-_PRODUCT_SCALE, _WORD_SCALE = 0.5, 2.0
+PRODUCT_SCALE, _WORD_SCALE = 0.5, 2.0
 """How readily the fit makes use of products and words beside concepts."""
 _SHORTEST = 4
 """Terms; a shorter sentence goes with the one before."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Survey:
     """A text, read: terms, concepts, and the buckets of its words."""
 
     terms: Terms
     hits: Hits
     buckets: Array
-    """Bucket of each word, pair and sentence opening."""
-    places: Array
-    """Index of the term at which each bucket stands."""
+    """Bucket of each word, then of each pair, then of each sentence opening."""
+    openings: Array
+    """Index of each term that opens a sentence."""
 
     @property
     def length(self) -> int:
-        return len(self.terms.stems)
+        return len(self.terms.words)
+
+    @property
+    def places(self) -> Array:
+        """Index of the term at which each bucket stands."""
+        every = np.arange(self.length)
+        return np.concatenate((every, every[:-1], self.openings))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Windows:
     """Stretches of terms, in layers; those of one layer follow each other without overlap."""
 
@@ -60,8 +66,7 @@ class Windows:
 def survey(text: str, lexicon: Lexicon) -> Survey:
     """Read a text. The last few are kept, since several detectors read the same message."""
     terms = read(text)
-    buckets, places = grams(terms)
-    return Survey(terms, lexicon.find(terms), buckets, places)
+    return Survey(terms, lexicon.find(terms), *grams(terms))
 
 
 def stretches(found: Survey, size: int) -> Windows:
@@ -75,7 +80,7 @@ def stretches(found: Survey, size: int) -> Windows:
 
 def sentences(found: Survey, size: int) -> Windows:
     """Windows of one sentence or line each, then of two; none much longer than `size` terms."""
-    ends = np.flatnonzero([stem in BOUNDARY for stem in found.terms.stems]) + 1
+    ends = found.terms.ends.nonzero()[0] + 1
     starts = _spaced(np.concatenate(([0], ends)), found.length, size)
     layers = [starts]
     if len(starts) > 1:
@@ -98,33 +103,58 @@ def _spaced(starts: Array, length: int, size: int) -> Array:
 
 def dense(found: Survey, at: Windows, task: str, lexicon: Lexicon) -> Floats:
     """One row a window: concepts and groups, then the products that the task weighs."""
-    value = _concepts(found, at, lexicon)
+    value = concepts(found, at, lexicon)
     present = (value > 0).astype(np.float32)
     rows = lexicon.products[task]
     product = present[:, rows[:, 0]] * present[:, rows[:, 1]] * present[:, rows[:, 2]]
     joined: Floats = np.concatenate(
-        (value * lexicon.strengths[task], product * _PRODUCT_SCALE), axis=1
+        (value * lexicon.strengths[task], product * PRODUCT_SCALE), axis=1
     )
     return joined
 
 
-def _concepts(found: Survey, at: Windows, lexicon: Lexicon) -> Floats:
+def concepts(found: Survey, at: Windows, lexicon: Lexicon) -> Floats:
     """How much of each concept, sign and group stands in each window: 0, 1, or up to 2 if often."""
-    count = np.zeros((at.count, len(lexicon.names)), dtype=np.float32)
-    window, place = _memberships(found.hits.places, at)
-    np.add.at(count, (window, found.hits.concepts[place]), 1)
-    value = np.log2(1 + np.minimum(count, 3))
+    width = len(lexicon.names)
+    if at.count == 1:
+        count = np.bincount(found.hits.concepts, minlength=width)[np.newaxis]
+    else:
+        window, place = _memberships(found.hits.places, at)
+        packed = window * width + found.hits.concepts[place]
+        count = np.bincount(packed, minlength=at.count * width).reshape(-1, width)
+    value = _OFTEN[np.minimum(count, 3)]
     groups = np.maximum.reduceat(value[:, lexicon.members], lexicon.bounds, axis=1)
     stacked: Floats = np.concatenate((value, groups), axis=1)
     return stacked
 
 
+_OFTEN = np.log2(np.array([1, 2, 3, 4], dtype=np.float32))
+"""What a concept counts that stands once, twice, or more often."""
+
+
 def words(found: Survey, at: Windows, weights: Floats) -> Floats:
-    """The sum of the weights of each window's words, by the root of their number."""
-    window, place = _memberships(found.places, at)
-    total = np.bincount(window, weights[found.buckets[place]], minlength=at.count)
-    number = np.bincount(window, minlength=at.count)
-    mean: Floats = (_WORD_SCALE * total / np.sqrt(np.maximum(number, 1))).astype(np.float32)
+    """For each window, the sums of its words' weights, by the root of their number.
+
+    `weights` has a row for each bucket, and a column for each model."""
+    scaled: Floats = _WORD_SCALE * _per_root(found, at, weights)
+    return scaled
+
+
+def _per_root(found: Survey, at: Windows, weights: Floats) -> Floats:
+    number = len(found.buckets)
+    each = weights[found.buckets]
+    if at.count == 1:
+        whole: Floats = each.sum(axis=0, keepdims=True) / np.float32(max(number, 1) ** 0.5)
+        return whole
+    length = found.length
+    by_term, count = each[:length], np.full(length, 2)
+    by_term[:-1] += each[length : 2 * length - 1]
+    by_term[found.openings] += each[2 * length - 1 :]
+    count[-1] = 1
+    count[found.openings] += 1
+    total = np.concatenate([np.add.reduceat(by_term, layer) for layer in at.layers])
+    many = np.concatenate([np.add.reduceat(count, layer) for layer in at.layers])
+    mean: Floats = total / np.sqrt(many, dtype=np.float32)[:, np.newaxis]
     return mean
 
 

@@ -6,8 +6,7 @@ their pairs, so that "brute force" beside "detect" is one thing and beside "thei
 
 import re
 import tomllib
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -17,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bluecode.defenses.terms import Terms, code, read
+from bluecode.defenses.detectors.signs import Signs
+from bluecode.defenses.terms import Terms, read
 
 _SMALL = frozenset(
     "the a an of this that these those is are be it its please just and do does".split()
@@ -29,12 +29,8 @@ _BETWEEN = frozenset(
 _LONGEST = 4
 _SHIFT = 10
 """Bits for the concept number in a packed place and concept."""
-_MIX = np.uint64(0x100000001B3)
-_OPENING = np.uint64(0x9E3779B97F4A7C15)
-"""Sets the first word of a phrase that counts only where a sentence opens apart from others."""
 
 Array = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float32]
 
 
@@ -46,29 +42,34 @@ class Hits:
     concepts: Array
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """A regular expression, tried only on texts that hold one of its literals."""
+class Phrase:
+    """A node of the tree of phrases: what ends here, and how it may go on."""
 
-    pattern: re.Pattern[str]
-    literals: tuple[tuple[str, frozenset[str]], ...]
-    """Each with its characters that are no letters: most texts lack one of them."""
+    __slots__ = ("concepts", "longer")
 
-    def tried_on(self, text: str, marks: frozenset[str]) -> bool:
-        """Does the text, which consists of these characters, hold a literal?"""
-        return any(rare <= marks and literal in text for literal, rare in self.literals)
+    def __init__(self) -> None:
+        self.concepts: tuple[int, ...] = ()
+        self.longer: dict[str, Phrase] = {}
+
+    def add(self, stems: Sequence[str], concept: int) -> None:
+        """Enter a phrase below this node."""
+        node = self
+        for stem in stems:
+            node = node.longer.setdefault(stem, Phrase())
+        if concept not in node.concepts:
+            node.concepts += (concept,)
 
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
-    """Concept names in the order of their numbers, phrases by length, and signs."""
+    """Concept names in the order of their numbers, phrases, and signs."""
 
     names: tuple[str, ...]
-    keys: tuple[Hashes, ...]
-    """For each phrase length: sorted hashes of the phrases."""
-    owners: tuple[Array, ...]
-    """For each phrase length: the concept of the phrase in the same place of `keys`."""
-    signs: tuple[Sign, ...]
+    anywhere: Phrase
+    """Phrases wherever they stand."""
+    opening: Phrase
+    """Phrases that count where they open a sentence."""
+    signs: Signs
     """Their concept numbers follow those of the phrases."""
     members: Array
     """The concepts of all groups, one group after the other; a group's number follows those of the
@@ -85,72 +86,80 @@ class Lexicon:
         """Read a lexicon in TOML."""
         table = tomllib.loads(text)
         concepts: Mapping[str, str] = table["concepts"]
-        signs = {name: _sign(entry) for name, entry in table["signs"].items()}
-        keys, owners = _index(concepts.values())
-        names = (*concepts, *signs)
+        signs = Signs(table["signs"].values())
+        names = (*concepts, *table["signs"])
         numbers = {name: at for at, name in enumerate((*names, *table["groups"]))}
         groups = [[numbers[item] for item in row] for row in table["groups"].values()]
         members = np.array([number for row in groups for number in row], dtype=np.int64)
         bounds = np.cumsum([0, *map(len, groups)])[:-1]
         products = {task: _products(task, table, numbers) for task in table["combinations"]}
         strengths = {task: _strengths(task, table, numbers) for task in table["combinations"]}
-        return cls(names, keys, owners, tuple(signs.values()), members, bounds, products, strengths)
+        trees = _trees(concepts.values())
+        return cls(names, *trees, signs, members, bounds, products, strengths)
 
     def find(self, terms: Terms) -> Hits:
         """All concepts in a text."""
-        plain = _without(terms.hashes, _SMALL)
-        spare = _without(terms.hashes, _SMALL | _BETWEEN)
-        opening = terms.hashes * (_OPENING * terms.opens)
-        packed = [
-            *self._phrases(terms, terms.hashes, plain),
-            *self._phrases(terms, terms.hashes, spare),
-            *self._phrases(terms, opening, plain),
-        ]
-        packed.append(np.array(list(self._signs(terms)), dtype=np.int64))
-        pairs = np.unique(np.concatenate(packed))
+        number = len(self.names) - len(self.signs)
+        found = {place << _SHIFT | number + sign for place, sign in self.signs.find(terms)}
+        kept = [at for at, stem in enumerate(terms.stems) if stem not in _SMALL]
+        read = [terms.stems[at] for at in kept]
+        self._walk(read, kept, terms, range(len(read)), found)
+        if not _BETWEEN.isdisjoint(read):
+            spare = [at for at, stem in enumerate(read) if stem not in _BETWEEN]
+            places = [kept[at] for at in spare]
+            self._walk([read[at] for at in spare], places, terms, _before_gaps(spare), found)
+        pairs = np.array(sorted(found), dtype=np.int64)
         return Hits(pairs >> _SHIFT, pairs & ((1 << _SHIFT) - 1))
 
-    def _phrases(self, terms: Terms, first: Hashes, kept: Array) -> Iterator[Array]:
-        """Place and concept of each phrase that begins with `first`, packed into one number.
-
-        Only the terms at `kept` are read."""
-        hashes = terms.hashes[kept]
-        key = first[kept]
-        for length, keys, owners in zip(range(_LONGEST), self.keys, self.owners, strict=True):
-            if length:
-                key = _join(key[: len(hashes) - length], hashes[length:])
-            left = np.searchsorted(keys, key, "left")
-            count = np.searchsorted(keys, key, "right") - left
-            hit = np.flatnonzero(count)
-            for more in range(int(count[hit].max(initial=0))):
-                hit = hit[count[hit] > more]
-                yield kept[hit] << _SHIFT | owners[left[hit] + more]
-
-    def _signs(self, terms: Terms) -> Iterator[int]:
-        first = len(self.names) - len(self.signs)
-        marks = frozenset(terms.text)
-        for number, sign in enumerate(self.signs, first):
-            if sign.tried_on(terms.text, marks):
-                for match in sign.pattern.finditer(terms.text):
-                    place = bisect_right(terms.starts, match.start())
-                    yield min(place, max(len(terms.stems) - 1, 0)) << _SHIFT | number
+    def _walk(
+        self,
+        stems: list[str],
+        places: list[int],
+        terms: Terms,
+        starts: Iterable[int],
+        found: set[int],
+    ) -> None:
+        """Add place and concept, packed into one number, of each phrase that begins at `starts`."""
+        tree = self.anywhere.longer
+        for start in starts:
+            if (node := tree.get(stems[start])) is not None:
+                _follow(node, stems, start, places[start] << _SHIFT, found)
+        tree = self.opening.longer
+        for start in starts:
+            if stems[start] in tree and terms.opens[places[start]]:
+                _follow(tree[stems[start]], stems, start, places[start] << _SHIFT, found)
 
 
-def _without(hashes: Hashes, stems: frozenset[str]) -> Array:
-    """Places of the terms that are none of these."""
-    table = _hashes(stems)
-    near = np.minimum(np.searchsorted(table, hashes), len(table) - 1)
-    return np.flatnonzero(table[near] != hashes)
+def _follow(node: Phrase, stems: list[str], at: int, place: int, found: set[int]) -> None:
+    """Add the concepts of the phrases along the way on which the stems lead."""
+    last = len(stems) - 1
+    while True:
+        for concept in node.concepts:
+            found.add(place | concept)
+        if at == last or not node.longer:
+            return
+        at += 1
+        longer = node.longer.get(stems[at])
+        if longer is None:
+            return
+        node = longer
 
 
-@cache
-def _hashes(stems: frozenset[str]) -> Hashes:
-    return np.array(sorted(code(stem) for stem in stems), dtype=np.uint64)
+def _before_gaps(kept: list[int]) -> list[int]:
+    """Which of the kept places have one that was left out within the length of a phrase."""
+    gaps = [at for at in range(len(kept) - 1) if kept[at + 1] - kept[at] > 1]
+    return sorted({start for at in gaps for start in range(max(at - _LONGEST + 2, 0), at + 1)})
 
 
-def _join(left: Hashes, right: Hashes) -> Hashes:
-    joined: Hashes = left * _MIX ^ right
-    return joined
+def _trees(lists: Iterable[str]) -> tuple[Phrase, Phrase]:
+    """Phrases that count anywhere, and those after ^, from the lists of the concepts."""
+    anywhere, opening = Phrase(), Phrase()
+    for concept, phrases in enumerate(lists):
+        for phrase in re.split(r"[,\n]", phrases):
+            stems = [stem for stem in read(phrase).stems if stem not in _SMALL][:_LONGEST]
+            if stems:
+                (opening if phrase.strip().startswith("^") else anywhere).add(stems, concept)
+    return anywhere, opening
 
 
 def _products(task: str, table: Mapping[str, Any], numbers: Mapping[str, int]) -> Array:
@@ -164,35 +173,6 @@ def _strengths(task: str, table: Mapping[str, Any], numbers: Mapping[str, int]) 
     unused = tuple(table["unused"][task])
     values = [0.0 if name.startswith(unused) else 0.25 if name in faint else 1 for name in numbers]
     return np.array(values, dtype=np.float32)
-
-
-def _sign(entry: Mapping[str, Any]) -> Sign:
-    rare = [(word, frozenset(re.sub(r"[^\W\d_]", "", word))) for word in entry["literals"]]
-    return Sign(re.compile(entry["pattern"]), tuple(rare))
-
-
-def _index(lists: Iterable[str]) -> tuple[tuple[Hashes, ...], tuple[Array, ...]]:
-    rows: list[list[tuple[int, int]]] = [[] for _ in range(_LONGEST)]
-    for owner, phrases in enumerate(lists):
-        for phrase in re.split(r"[,\n]", phrases):
-            key, length = _key(phrase)
-            if length:
-                rows[length - 1].append((key, owner))
-    tables = [sorted(set(row)) for row in rows]
-    keys = tuple(np.array([key for key, _ in table], dtype=np.uint64) for table in tables)
-    owners = tuple(np.array([owner for _, owner in table], dtype=np.int64) for table in tables)
-    return keys, owners
-
-
-def _key(phrase: str) -> tuple[int, int]:
-    """A phrase's hash and length, at most four terms long."""
-    terms = read(phrase.strip())
-    kept = [i for i, stem in enumerate(terms.stems) if stem not in _SMALL][:_LONGEST]
-    hashes = terms.hashes[kept]
-    key = hashes[:1] * (_OPENING if phrase.strip().startswith("^") else np.uint64(1))
-    for at in range(1, len(hashes)):
-        key = _join(key, hashes[at : at + 1])
-    return (int(key[0]), len(kept)) if kept else (0, 0)
 
 
 @cache

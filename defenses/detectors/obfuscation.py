@@ -10,6 +10,7 @@ import binascii
 import codecs
 import html
 import re
+import string
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,21 @@ _SPLIT_WORD = re.compile("[a-zA-Z](?:[\u200b-\u200d\u2060-\u2064\ufeff]+[a-zA-Z]
 _JOINERS = re.compile("(?<=[a-zA-Z])[\u200c\u200d]+(?=[a-zA-Z])")
 _SELECTORS = re.compile("[\U000e0100-\U000e01ef]{4,}")  # Variation selectors carry bytes, one each.
 _BIDI = re.compile("[\u202d\u202e\u2066-\u2068]")
+_UNSEEN_MARKS = frozenset(
+    map(
+        chr,
+        (
+            0xAD,
+            *range(0x200B, 0x200E),
+            *range(0x202D, 0x202F),
+            *range(0x2060, 0x2069),
+            *range(0xFE00, 0xFE10),
+            0xFEFF,
+            *range(0xE0000, 0xE01F0),
+        ),
+    )
+)
+"""Every character that one of the patterns above needs."""
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff]")
 _MIXED = re.compile(
     r"\b(?=\w*[a-zA-Z])(?=\w*[\u0370-\u03ff\u0400-\u04ff])[a-zA-Z\u0370-\u04ff]{3,}\b"
@@ -47,6 +63,17 @@ _PERCENT = re.compile(r"(?<![\w%])[\w.~-]{0,24}(?:%[0-9a-fA-F]{2}[\w.~-]{0,16}){
 _ENTITIES = re.compile(r"(?:&#(?:\d{2,5}|x[0-9a-fA-F]{2,4});){8,2048}")
 _ROT13 = re.compile(
     r"\b(?:gur|naq|lbhe|lbh|vtaber|vafgehpgvbaf?|cyrnfr|cebzcg|flfgrz|cnffjbeq)\b", re.I
+)
+_ROT13_STEMS = (
+    b"gur",
+    b"naq",
+    b"lbh",
+    b"vtaber",
+    b"vafgeh",
+    b"cyrnfr",
+    b"cebzcg",
+    b"flfgrz",
+    b"cnffj",
 )
 _SPACED = re.compile(r"(?<![\w])(?:[a-zA-Z][ .\-_*]){8,400}[a-zA-Z](?![\w])")
 _READABLE = re.compile(
@@ -72,9 +99,10 @@ class _Encoding(NamedTuple):
     name: str
     pattern: re.Pattern[str]
     decode: Callable[[str], str]
+    suspected: Callable[[bytes], bool]
+    """Can the pattern be in this text? Asked of its ASCII, in a fraction of the pattern's time."""
 
 
-@lru_cache(maxsize=8)
 @lru_cache(maxsize=8)
 def normalise(text: str) -> Normalised:
     """Uncover a text. Pure, and bounded in work; never fails on any text.
@@ -93,6 +121,17 @@ def normalise(text: str) -> Normalised:
 
 def _uncover(text: str, tricks: set[str], decoded: list[str]) -> str:
     """Take away what people do not see, and turn look-alikes into the letters they stand for."""
+    marks = frozenset(text)
+    bare = text
+    if not marks.isdisjoint(_UNSEEN_MARKS):
+        bare = _reveal(text, tricks, decoded)
+    bare = unicodedata.normalize("NFKC", bare)
+    if any("\u0370" <= mark <= "\u04ff" for mark in marks):
+        bare = _MIXED.sub(lambda word: _plain_letters(word.group(), tricks), bare)
+    return bare
+
+
+def _reveal(text: str, tricks: set[str], decoded: list[str]) -> str:
     bare = _FLAG.sub("\U0001f3f4", text)
     if hidden := "".join(_TAGS.findall(bare)):
         tricks.add("tag_characters")
@@ -105,9 +144,7 @@ def _uncover(text: str, tricks: set[str], decoded: list[str]) -> str:
         tricks.add("zero_width")
     if _BIDI.search(bare) and not _RIGHT_TO_LEFT.search(bare):
         tricks.add("bidi")
-    bare = _BIDI.sub("", _JOINERS.sub("", _UNSEEN.sub("", bare)))
-    bare = unicodedata.normalize("NFKC", bare)
-    return _MIXED.sub(lambda word: _plain_letters(word.group(), tricks), bare)
+    return _BIDI.sub("", _JOINERS.sub("", _UNSEEN.sub("", bare)))
 
 
 def _plain_letters(word: str, tricks: set[str]) -> str:
@@ -119,13 +156,17 @@ def _plain_letters(word: str, tricks: set[str]) -> str:
 
 
 def _decode(text: str, tricks: set[str]) -> Iterator[str]:
+    marks = text.encode("ascii", "replace")
     for encoding in _ENCODINGS:
+        if not encoding.suspected(marks):
+            continue
         for blob, _ in zip(encoding.pattern.finditer(text), range(_MOST_PIECES), strict=False):
             piece = encoding.decode(blob.group())
             if piece != blob.group() and (_is_readable(piece) or _BASE64.fullmatch(piece)):
                 tricks.add(encoding.name)
                 yield piece
-    if len(_ROT13.findall(text)) >= 2:
+    small = marks.lower()
+    if any(word in small for word in _ROT13_STEMS) and len(_ROT13.findall(text)) >= 2:
         tricks.add("rot13")
         yield codecs.decode(text, "rot13")
 
@@ -161,13 +202,35 @@ def _from_spaced(blob: str) -> str:
     return " ".join(re.sub(r"[ .\-_*]", "", word) for word in words)
 
 
+def _table(*classes: str) -> bytes:
+    """Characters of the first class become `a`, of the second `b`, all others a blank."""
+    marks = bytearray(b" " * 256)
+    for kind, members in zip(b"ab", classes, strict=False):
+        for char in members.encode():
+            marks[char] = kind
+    return bytes(marks)
+
+
+_OF_BASE64 = _table(string.ascii_letters + string.digits + "+/")
+_OF_HEX = _table(string.hexdigits)
+_OF_SPACED = _table(string.ascii_letters, " .-_*")
+
 _ENCODINGS = (
-    _Encoding("base64", _BASE64, _from_base64),
-    _Encoding("hex", _HEX, _from_hex),
-    _Encoding("escapes", _ESCAPES, _from_escapes),
-    _Encoding("percent", _PERCENT, unquote),
-    _Encoding("entities", _ENTITIES, html.unescape),
-    _Encoding("spaced", _SPACED, _from_spaced),
+    _Encoding(
+        "base64", _BASE64, _from_base64, lambda text: b"a" * 24 in text.translate(_OF_BASE64)
+    ),
+    _Encoding("hex", _HEX, _from_hex, lambda text: b"a" * 32 in text.translate(_OF_HEX, b" :")),
+    _Encoding(
+        "escapes",
+        _ESCAPES,
+        _from_escapes,
+        lambda text: text.count(b"\\u") + text.count(b"\\x") >= 8,
+    ),
+    _Encoding("percent", _PERCENT, unquote, lambda text: text.count(b"%") >= 4),
+    _Encoding("entities", _ENTITIES, html.unescape, lambda text: text.count(b"&#") >= 8),
+    _Encoding(
+        "spaced", _SPACED, _from_spaced, lambda text: b"ab" * 8 in text.translate(_OF_SPACED)
+    ),
 )
 
 

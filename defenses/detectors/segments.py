@@ -8,6 +8,7 @@ could put tags around anything.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from bluecode.defenses.conversation import Message, Role
@@ -43,8 +44,11 @@ class Reading:
     whole: bool
 
 
+@lru_cache(maxsize=8)
 def split(message: Message) -> Reading:
-    """The parts of a message that are screened. The client's own instructions are not."""
+    """The parts of a message that are screened. The client's own instructions are not.
+
+    The last few are kept, since every detector of prompts asks for the same message."""
     text = message.text
     whole = len(text) <= LIMIT
     if not whole:

@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from bluecode.defenses import knowledge
 from bluecode.defenses.detectors import lexicon
-from bluecode.defenses.detectors.classifier import SHAPES, Weights, render
+from bluecode.defenses.detectors.classifier import SHAPES, render
 from bluecode.defenses.detectors.features import bag, dense, survey
 from bluecode.defenses.detectors.lexicon import Array, Floats
+from bluecode.defenses.detectors.stack import Weights
 from bluecode.defenses.knowledge import Case, KnowledgeBase
 from bluecode.defenses.terms import BUCKETS, read
 

@@ -1,0 +1,100 @@
+"""All fitted models side by side, as a few matrices: one reading of a text serves them all.
+
+What `features.dense` lays out for the fit, products of concepts above all, is here summed without
+being laid out: a product of two that are present or absent is an entry of a quadratic form.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bluecode.defenses.detectors.features import PRODUCT_SCALE, Survey, Windows, concepts, words
+from bluecode.defenses.detectors.lexicon import Array, Floats, Lexicon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """One fitted model and its calibration."""
+
+    dense: Floats
+    words: Floats
+    bias: float
+    slope: float
+    """Calibrated log-odds are `slope * logit + pull * margin + shift`."""
+    pull: float
+    """What the retrieval margin adds: nearer unsafe cases raise, nearer safe ones lower."""
+    shift: float
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Weights of several models; the last axis of each array is the model."""
+
+    models: Sequence[str]
+    lexicon: Lexicon
+    alone: Floats
+    """For each concept and group."""
+    pairs: Floats
+    """For each concept or group, for each model, for each concept or group: half of a pair's
+    weight, since a pair is met from both its ends."""
+    triples: Array
+    """Rows of three concepts or groups."""
+    tripled: Floats
+    """For each triple."""
+    words: Floats
+    """For each bucket."""
+    bias: Floats
+
+    @classmethod
+    def build(
+        cls, weights: Mapping[str, Weights], tasks: Mapping[str, str], lexicon: Lexicon
+    ) -> "Stack":
+        """From the weights of each model, and the task of each."""
+        width = len(lexicon.names) + len(lexicon.bounds)
+        pairs = np.zeros((width, len(weights), width), dtype=np.float32)
+        alone, triples, tripled = [], [], []
+        for at, (name, model) in enumerate(weights.items()):
+            task = tasks[name]
+            alone.append(model.dense[:width] * lexicon.strengths[task])
+            scaled = model.dense[width:] * np.float32(PRODUCT_SCALE)
+            for (a, b, c), weight in zip(lexicon.products[task].tolist(), scaled, strict=True):
+                if b == c:
+                    pairs[a, at, b] += weight / 2
+                    pairs[b, at, a] += weight / 2
+                else:
+                    triples.append((a, b, c))
+                    tripled.append(weight * np.eye(len(weights), dtype=np.float32)[at])
+        return cls(
+            models=tuple(weights),
+            lexicon=lexicon,
+            alone=np.stack(alone, axis=1),
+            pairs=pairs.reshape(width, -1),
+            triples=np.array(triples, dtype=np.int64).T,
+            tripled=np.array(tripled, dtype=np.float32),
+            words=np.stack([model.words for model in weights.values()], axis=1),
+            bias=np.array([model.bias for model in weights.values()], dtype=np.float32),
+        )
+
+    def logits(self, found: Survey, at: Windows) -> Floats:
+        """A row for each window, a column for each model."""
+        value = concepts(found, at, self.lexicon)
+        present = (value > 0).astype(np.float32)
+        half = _product(present, self.pairs).reshape(len(value), len(self.models), -1)
+        product = np.matmul(half, present[:, :, np.newaxis])[:, :, 0]
+        a, b, c = self.triples
+        triple = _product(present[:, a] * present[:, b] * present[:, c], self.tripled)
+        total: Floats = _product(value, self.alone) + product + triple + self.bias
+        return total + words(found, at, self.words)
+
+
+_SMALL = 2**18
+"""Multiplications below which BLAS stays in one thread: more would only wait for each other here,
+and take the processor from those who serve other requests."""
+
+
+def _product(left: Floats, right: Floats) -> Floats:
+    step = max(1, _SMALL // right.size)
+    if len(left) <= step:
+        return left @ right
+    return np.concatenate([left[at : at + step] @ right for at in range(0, len(left), step)])
