@@ -9,8 +9,10 @@
  * guard.events(pointer, length) takes them. What is left there when the run ends, by a trap too,
  * the host reads from memory. A call into the host costs more than most events' making.
  * `emit` is no module's attribute and works only for code compiled from /guest, a name that code
- * of a running job may not take. Guest code that finds a harness function can still call it: see
- * "What is not promised" in sandbox/README.md.
+ * of a running job may not take. The closures, globals and frames of the harness's functions are
+ * shut while a job runs, its code cannot be put to other use, and no code object can be made but
+ * by the compiler: forged byte code reads and writes all of the guest's memory. Each attempt is
+ * told on channel 1 as `guard.forgery`. For the rest: "What is not promised" in sandbox/README.md.
  */
 #include <Python.h>
 #include <stdint.h>
@@ -18,6 +20,7 @@
 #include <string.h>
 
 #define HARNESS "/guest/"
+#define LIBRARY "/lib/"
 #define FROZEN "<frozen " /* importlib, zipimport */
 enum { FROM_HARNESS = 0, FROM_HOOK = 1, REFUSED_MEMORY = 2 };
 
@@ -176,15 +179,18 @@ static int told(const char *name) {
 
 static int starts_with(PyObject *name, const char *start) {
     if (name == NULL || !PyUnicode_Check(name)) return 0;
-    PyObject *prefix = PyUnicode_FromString(start);
-    int found = prefix ? (int)PyUnicode_Tailmatch(name, prefix, 0, PY_SSIZE_T_MAX, -1) : 1;
-    Py_XDECREF(prefix);
-    PyErr_Clear();
-    return found != 0;
+    const char *text = PyUnicode_AsUTF8(name);
+    if (text == NULL) PyErr_Clear(); /* lone surrogates: no name of ours */
+    return text != NULL && strncmp(text, start, strlen(start)) == 0;
 }
 
 static int is_reserved(PyObject *name) { /* as the file name of a code object */
-    return starts_with(name, HARNESS) || starts_with(name, FROZEN);
+    return starts_with(name, HARNESS) || starts_with(name, LIBRARY) || starts_with(name, FROZEN);
+}
+
+static int is_harness(PyObject *code) {
+    return code != NULL && PyCode_Check(code)
+        && starts_with(((PyCodeObject *)code)->co_filename, HARNESS);
 }
 
 /* Whether the Python function that runs now was compiled from such a file. */
@@ -203,17 +209,25 @@ static PyObject *argument(PyObject *arguments, Py_ssize_t index) {
                ? PyTuple_GET_ITEM(arguments, index) : NULL;
 }
 
-/* Ways to reach `emit`: walking all objects, or making code that bears the harness's name. */
-static int forgery(const char *name, PyObject *arguments) {
-    if (strcmp(name, "compile") == 0 || strcmp(name, "code.__new__") == 0)
-        return is_reserved(argument(arguments, 1));
-    return strcmp(name, "gc.get_objects") == 0 || strcmp(name, "gc.get_referrers") == 0
-        || strcmp(name, "gc.get_referents") == 0;
+static int any_of(const char *name, const char *const *names) {
+    for (; *names; names++)
+        if (strcmp(name, *names) == 0) return 1;
+    return 0;
 }
 
-/* Code objects from bytes could bear any name; only the import system needs them. */
-static int is_foreign_marshal(const char *name) {
-    return strcmp(name, "marshal.loads") == 0 && !called_from(HARNESS) && !called_from(FROZEN);
+/* Walks over all objects, watchers of all calls, and code objects that no compiler made. */
+static const char *const REFUSED[] = {
+    "gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys.settrace", "sys.setprofile",
+    "sys.addaudithook", "sys.monitoring.register_callback", "marshal.loads", "marshal.load", NULL};
+
+/* Attempts to reach the harness, or to leave the rules that keep it out of reach. */
+static int forgery(const char *name, PyObject *arguments) {
+    if (strcmp(name, "compile") == 0) return is_reserved(argument(arguments, 1));
+    if (strcmp(name, "exec") == 0 || strcmp(name, "function.__new__") == 0)
+        return is_harness(argument(arguments, 0));
+    if (strcmp(name, "code.__new__") == 0) /* `types.coroutine` changes a flag of sound code */
+        return !called_from(LIBRARY) || is_reserved(argument(arguments, 1));
+    return any_of(name, REFUSED);
 }
 
 static int refuse(const char *name) {
@@ -251,10 +265,6 @@ static int hook(const char *name, PyObject *arguments, void *unused) {
         tell_forgery(name);
         return refuse(name);
     }
-    if (is_foreign_marshal(name)) {
-        tell(name, arguments);
-        return refuse(name);
-    }
     if (told(name)) tell(name, arguments);
     return 0;
 }
@@ -276,6 +286,90 @@ static PyObject *emit(PyObject *self, PyObject *event) {
 }
 
 static PyMethodDef emit_definition = {"emit", emit, METH_O, NULL};
+
+/* --- The harness's insides --------------------------------------------------------------------
+ * Descriptors in the place of the interpreter's own. They ask who asks: for a function or a frame
+ * of the harness, only the harness gets an answer while a job runs. */
+
+typedef struct {
+    PyTypeObject *type;
+    const char *name;
+    int readable; /* by everyone; then only setting is guarded */
+    PyGetSetDef definition;
+    PyObject *original;
+} Guarded;
+
+static PyObject *code_of(PyObject *object) { /* borrowed */
+    if (PyFunction_Check(object)) return PyFunction_GET_CODE(object);
+    PyCodeObject *code = PyFrame_GetCode((PyFrameObject *)object);
+    Py_DECREF(code); /* the frame keeps it */
+    return (PyObject *)code;
+}
+
+static int is_shut(PyObject *object, PyObject *value) {
+    return active && (is_harness(code_of(object)) || is_harness(value)) && !called_from(HARNESS);
+}
+
+static int shut(const Guarded *guarded) {
+    if (!called_from(LIBRARY)) tell_forgery(guarded->name); /* `inspect` looks at everything */
+    PyErr_SetString(PyExc_AttributeError, guarded->name);
+    return -1;
+}
+
+static PyObject *get_guarded(PyObject *object, void *closure) {
+    const Guarded *guarded = closure;
+    if (!guarded->readable && is_shut(object, NULL) && shut(guarded)) return NULL;
+    descrgetfunc get = Py_TYPE(guarded->original)->tp_descr_get;
+    return get(guarded->original, object, (PyObject *)Py_TYPE(object));
+}
+
+static int set_guarded(PyObject *object, PyObject *value, void *closure) {
+    const Guarded *guarded = closure;
+    if (is_shut(object, value) && shut(guarded)) return -1;
+    descrsetfunc set = Py_TYPE(guarded->original)->tp_descr_set;
+    if (set != NULL) return set(guarded->original, object, value);
+    PyErr_SetString(PyExc_AttributeError, "readonly attribute");
+    return -1;
+}
+
+static Guarded guarded[] = {
+    {&PyFunction_Type, "__closure__", 0}, {&PyFunction_Type, "__globals__", 0},
+    {&PyFunction_Type, "__builtins__", 0}, {&PyFunction_Type, "__code__", 1},
+    {&PyFunction_Type, "__defaults__", 1}, {&PyFunction_Type, "__kwdefaults__", 1},
+    {&PyFrame_Type, "f_locals", 0}, {&PyFrame_Type, "f_globals", 0},
+    {&PyFrame_Type, "f_builtins", 0}, {&PyFrame_Type, "f_lineno", 1},
+};
+
+static void must(int fine, const char *what);
+
+static void shut_insides(void) {
+    for (size_t i = 0; i < sizeof guarded / sizeof *guarded; i++) {
+        Guarded *one = &guarded[i];
+        PyObject *space = PyType_GetDict(one->type);
+        one->original = Py_XNewRef(PyDict_GetItemString(space, one->name));
+        must(one->original != NULL, one->name);
+        one->definition = (PyGetSetDef){one->name, get_guarded, set_guarded, NULL, one};
+        PyObject *descriptor = PyDescr_NewGetSet(one->type, &one->definition);
+        must(descriptor && !PyDict_SetItemString(space, one->name, descriptor), one->name);
+        Py_DECREF(descriptor);
+        Py_DECREF(space);
+        PyType_Modified(one->type);
+    }
+}
+
+/* Classes whose methods the harness calls with its own state as `self`: they keep their methods. */
+static void seal(PyObject *harness) {
+    PyObject *sealed = PyObject_GetAttrString(harness, "SEALED");
+    if (sealed == NULL) { PyErr_Clear(); return; } /* a harness that has none */
+    must(PyTuple_Check(sealed), "reading harness.SEALED");
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(sealed); i++) {
+        PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(sealed, i);
+        must(PyType_Check(type), "sealing a class");
+        type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;
+        PyType_Modified(type);
+    }
+    Py_DECREF(sealed);
+}
 
 /* --- Memory ---------------------------------------------------------------------------------- */
 
@@ -398,6 +492,7 @@ static void load_harness(void) {
     must(installed != NULL, "harness.install");
     run_function = PyObject_GetAttrString(harness, "run");
     must(run_function != NULL, "finding harness.run");
+    seal(harness);
     Py_DECREF(installed);
     Py_DECREF(function);
     Py_DECREF(harness);
@@ -414,6 +509,7 @@ __attribute__((export_name("g_init"))) void g_init(void) {
     configure(&config);
     must(!PyStatus_Exception(Py_InitializeFromConfig(&config)), "initialisation");
     PyConfig_Clear(&config);
+    shut_insides();
     load_harness();
     PyGC_Collect();
     immortalise_all();

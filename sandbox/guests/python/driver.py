@@ -9,7 +9,7 @@ import types
 
 from entries import Builder, constants, deliberate, entries, function_entry, walk
 from pumps import pumps
-from recording import MODULE, SNIPPET, Exhausted, plain
+from recording import MODULE, SNIPPET, Exhausted, frame_above, plain
 from scout import Hit, Scout, Setting
 from sources import ALL
 
@@ -17,6 +17,8 @@ TOOL = 4
 CALL_WORK = 10_000
 RUN_WORK = 60_000
 CALLS = 160
+LOOKS = 30
+"""So often in a call are a function's arguments looked at for data: more would cost more than it."""
 WRAPS = 3
 """So many payloads of a kind are also tried before and after a benign value."""
 WRAPPED = frozenset({"shell", "sql", "code", "path", "url", "redirect", "page", "template"})
@@ -25,8 +27,9 @@ WRAPPED = frozenset({"shell", "sql", "code", "path", "url", "redirect", "page", 
 class Driver:
     """One run of one snippet."""
 
-    def __init__(self, state, sources, say, sink, world):
-        self.state, self.sources, self.say, self.sink, self.world = state, sources, say, sink, world
+    def __init__(self, state, sources, recorder, world):
+        self.state, self.sources, self.recorder, self.world = state, sources, recorder, world
+        self.say, self.sink = recorder.say, recorder.sink
         self.builder = Builder(sources, world)
         self.calls = 0
         self.pumped = []
@@ -158,6 +161,9 @@ class Driver:
         """One call; the name of the exception that it ended with, or an empty text."""
         self.calls += 1
         self.state.begin_call()
+        if self.state.muted:
+            self.state.muted = False
+            sys.monitoring.restart_events()
         self.state.limit = self.state.work + CALL_WORK
         self.state.pumping = mode == "pump"
         self.sources.typed = set()
@@ -167,15 +173,15 @@ class Driver:
         index = self.sources.index(name) if name and name != ALL else 0
         shown = text[:400] if kind != "match" else ""
         how = f"{setting.variant}.{setting.objects}.{','.join(setting.fixed)}"[:60]
-        self.say("call", mode, how, name or "", index, kind, probe, shown)
+        self.recorder.call(mode, how, name or "", index, kind, probe, shown)
         ended, chosen, line = "", False, 0
         try:
             self.result(entry, self.world.settle(entry.call()))
         except Exhausted:
             ended = "Exhausted"
-        except BaseException as error:
+        except BaseException as error:  # the snippet's own, `SystemExit` and worse among them
             ended, chosen, line = type(error).__name__[:60], deliberate(error), last_line(error)
-        self.say("end", ended, chosen, line, self.state.doubts)
+        self.recorder.end(ended, chosen, line)
         return ended
 
     def result(self, entry, result):
@@ -223,13 +229,18 @@ def install_watch(state):
 
     def started(code, offset):
         if code in state.entered or code.co_filename != SNIPPET:
-            return
-        values = sys._getframe(1).f_locals
+            return monitoring.DISABLE
+        state.starts[code] = state.starts.get(code, 0) + 1
+        if state.starts[code] > LOOKS:
+            state.muted = True
+            return monitoring.DISABLE
+        values = frame_above(1).f_locals
         for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             value = values.get(name)
             if isinstance(value, (str, bytes, list, dict, tuple)) and state.tainted(value):
                 state.entered.add(code)
-                return
+                return monitoring.DISABLE
+        return None
 
     monitoring.use_tool_id(TOOL, "driver")
     monitoring.register_callback(TOOL, monitoring.events.JUMP, jumped)

@@ -4,8 +4,10 @@ A job is JSON: `code`, `probes` (kind, id, value), and optionally `context` (cod
 a fragment), `token` (letters that mark outside data) and `claims` (first and last line, kinds).
 """
 
+import builtins
 import gc
 import importlib
+import importlib.machinery
 import io
 import json
 import re
@@ -87,6 +89,34 @@ class Output(io.TextIOBase):
         return False
 
 
+class Own(importlib.machinery.SourceFileLoader):
+    """Loads the harness's modules with built-in functions of their own: what a snippet does to
+    `builtins` is between it and its own code."""
+
+    FUNCTIONS = dict(vars(builtins))
+
+    def exec_module(self, module):
+        module.__builtins__ = self.FUNCTIONS
+        super().exec_module(module)
+
+
+class Siblings:
+    """The importer of the harness's modules."""
+
+    FOLDER = __file__.rpartition("/")[0]
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        found = importlib.machinery.PathFinder.find_spec(name, [cls.FOLDER])
+        if found is not None and found.origin is not None:
+            found.loader = Own(name, found.origin)
+        return found
+
+
+SEALED = ()
+"""Classes that get no other methods while a job runs; `install` and reactor.c see to it."""
+
+
 def run(job):
     """Do one job: what happens is told by events. `install` puts the real function here."""
     raise RuntimeError("`install` comes first")
@@ -94,20 +124,24 @@ def run(job):
 
 def install(emit):
     """Load the library, replace what does harm, exercise what runs often. Called once."""
-    global run
+    global run, SEALED
     warnings.simplefilter("ignore")
     for name in MODULES:
         try:
             importlib.import_module(name)
         except ImportError:
             continue  # not in this build: its stand-in, or an unknown package, takes its place
+    sys.meta_path.insert(0, Siblings)
     from world import World
+
+    sys.meta_path.remove(Siblings)
 
     real = types.SimpleNamespace(compile=compile, exec=exec)
     world = World(emit, real)
     run = make_runner(world, real)
     run(json.dumps(exercise()).encode())
     world.forget()
+    SEALED = own_classes("driver entries recording scout sources world".split())
     hide_siblings()
     sys.path[:] = []
     sys.path_importer_cache.clear()
@@ -116,6 +150,17 @@ def install(emit):
     ]
     gc.collect()
     gc.freeze()
+
+
+def own_classes(names):
+    """The classes that these modules of the harness define."""
+    spaces = [vars(sys.modules[name]) for name in names]
+    return tuple(
+        value
+        for space in spaces
+        for value in space.values()
+        if isinstance(value, type) and value.__module__ == space["__name__"]
+    )
 
 
 def hide_siblings():

@@ -7,7 +7,8 @@ Nothing here judges; `defenses/checkers/effects.py` on the host does.
 
 import json
 import re
-import sys
+import types
+from sys import _getframe as frame_above  # the snippet may replace the one in `sys`
 
 SNIPPET = "<snippet>"
 MODULE = "__main__"
@@ -15,6 +16,7 @@ EVENTS = 1900
 EVENT_BYTES = 2000
 TEXT = 640
 PER_CALL = 48
+DEPTH, ITEMS = 8, 200  # of a nested value, so many levels and items become text
 NUMBER = 4700  # numeric markers are NUMBER + index of the source
 
 
@@ -41,18 +43,17 @@ class State:
 
     def begin(self, token):
         self.token = token
-        self.events = 0
         self.work = self.limit = 0
         self.handlers = []
         self.seen_handlers = set()
         self.entered = set()
+        self.muted = False  # some function was called too often to be looked at
         self.begin_call()
 
     def begin_call(self):
         self.hits = {}  # (source index, kind) -> text at the sink, in this call
+        self.starts = {}  # code -> how often it was called, in this call
         self.lines = {}  # line -> kinds reached there, in this call
-        self.sinks = 0
-        self.doubts = 0
         self.pumping = False  # a text made for a pattern is on its way
 
     def indexes(self, text):
@@ -76,23 +77,44 @@ class State:
             self.handlers.append((function, rule if isinstance(rule, str) else "", page))
 
 
-def plain(value, depth=3):
+def plain(value):
     """A text for any value; never fails, never large."""
+    return spelled(value, DEPTH, [ITEMS])
+
+
+def spelled(value, depth, left):
+    """The text of a value; of what is nested, as many items as are left in the list's one number."""
     if type(value) is str:
         return value
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value[:4096]).decode("latin-1")
-    if isinstance(value, (list, tuple, set, frozenset)) and depth:
-        return " ".join(plain(item, depth - 1) for item in list(value)[:20])
-    if isinstance(value, dict) and depth:
-        pairs = list(dict.items(value))[:20]
-        return " ".join(f"{plain(key, 1)}={plain(item, depth - 1)}" for key, item in pairs)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return " ".join(spelled(item, depth - 1, left) for item in some(value, depth, left))
+    if isinstance(value, dict):
+        pairs = some(dict.items(value), depth, left)
+        return " ".join(
+            f"{spelled(key, 1, left)}={spelled(item, depth - 1, left)}" for key, item in pairs
+        )
     try:
         return str(value)
     except Exception:  # the object is the snippet's and may raise anything
         return "?"
+
+
+def some(items, depth, left):
+    """The first few items, while there is depth and number left."""
+    if depth <= 0:
+        return
+    try:
+        for item, _ in zip(items, range(20)):  # noqa: B905 - the shorter one ends it
+            if left[0] <= 0:
+                return
+            left[0] -= 1
+            yield item
+    except Exception:  # so may the iteration of its own kind of list
+        return
 
 
 def window(text, token):
@@ -106,7 +128,7 @@ def window(text, token):
 
 def caller_line():
     """Line of the innermost frame that belongs to the snippet; 0 where there is none."""
-    frame = sys._getframe(2)
+    frame = frame_above(2)
     while frame is not None:
         if frame.f_code.co_filename == SNIPPET:
             return frame.f_lineno
@@ -114,42 +136,88 @@ def caller_line():
     return 0
 
 
-def make_recorder(emit, state):
-    """The two functions by which everything else speaks: `say` and `sink`.
+def encoder():
+    """JSON by the library's C code alone: none of its Python classes, which a snippet can change."""
 
-    `emit` stays in this closure: no module has it as an attribute.
+    def refuse(value):
+        raise TypeError(type(value).__name__)
+
+    code = json.encoder
+    chunks = code.c_make_encoder(
+        None, refuse, code.c_encode_basestring_ascii, None, ":", ",", False, False, True
+    )
+    return lambda event: "".join(chunks(event, 0)).encode()
+
+
+def make_recorder(emit, state):
+    """The functions by which everything else speaks: `say`, `sink`, `doubt`, and `begin`, `call`
+    and `end` for a run and each of its calls.
+
+    `emit` and the counts stay in this closure: no module and no object has them as an attribute.
     """
-    encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+    encode = encoder()
+    told = doubts = 0
+    sinks = [0, 0]  # of this call: without and with data of a source
+
+    def begin():
+        nonlocal told
+        told = 0
 
     def say(*event):
-        if state.events >= EVENTS:
+        nonlocal told
+        if told >= EVENTS:
             return
-        state.events += 1
-        data = encode(event).encode()
+        told += 1
+        data = encode(event)
         if len(data) > EVENT_BYTES:
             short = [item[:100] if isinstance(item, str) else item for item in event]
-            data = encode([item if not isinstance(item, dict) else {} for item in short]).encode()
+            data = encode([item if not isinstance(item, dict) else {} for item in short])
         emit(data)
+
+    def call(*event):
+        nonlocal doubts
+        doubts = 0
+        sinks[:] = 0, 0
+        say("call", *event)
+
+    def end(*event):
+        say("end", *event, doubts)
+
+    def doubt(name):
+        nonlocal doubts
+        doubts += 1
+        say("doubt", name)
+
+    def told_enough(marked):
+        """A loop's many sinks are told in part; if the part left out may matter, that is a doubt."""
+        nonlocal doubts
+        sinks[marked] += 1
+        if marked and sinks[marked] > PER_CALL:
+            doubts += 1
+        return sinks[marked] > PER_CALL
 
     def sink(kind, api, value, also=None, line=None, **detail):
         text = plain(value)
         line = caller_line() if line is None else line
         state.lines.setdefault(line, set()).add(kind)
         visible = state.indexes(text)
+        marked = bool(visible) or state.token in text.lower()
         if also is not None:
             bound = plain(also)
             through = state.indexes(bound)
             if through or state.token in bound.lower():
-                detail["bound"] = True
+                detail["bound"] = marked = True
             visible = {*visible, *through}
         for index in visible:
             state.hits.setdefault((index, kind), text)
-        state.sinks += 1
-        if state.sinks <= PER_CALL and kind not in UNTOLD:
-            short = {
-                key: plain(item)[:200] if isinstance(item, str) else item
-                for key, item in detail.items()
-            }
-            say("sink", kind, api, line, window(text, state.token), sorted(visible), short)
+        if kind in UNTOLD or told_enough(marked):
+            return
+        short = {
+            key: plain(item)[:200] if isinstance(item, str) else item
+            for key, item in detail.items()
+        }
+        say("sink", kind, api, line, window(text, state.token), sorted(visible), short)
 
-    return say, sink
+    return types.SimpleNamespace(
+        say=say, sink=sink, doubt=doubt, begin=begin, call=call, end=end
+    )

@@ -4,6 +4,7 @@ import types
 import urllib.parse
 
 from recording import plain
+from scopes import Scope
 from standins_network import Answer
 
 
@@ -20,7 +21,7 @@ def providers(unknown, told):
     methods = ("get", "post", "put", "patch", "delete", "head", "options")
 
     def client(api):
-        class Client:
+        class Client(Scope):
             verify = True
             trust_env = True
 
@@ -49,18 +50,6 @@ def providers(unknown, told):
                 return Answer()
 
             aclose = mount = close
-
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *_):
-                return False
-
-            async def __aenter__(self):
-                return self
-
-            async def __aexit__(self, *_):
-                return False
 
         for method in methods:
             setattr(Client, method, _method(method))

@@ -7,7 +7,7 @@ import shelve
 import sys
 import types
 
-from recording import SNIPPET, plain
+from recording import SNIPPET, frame_above, plain
 from standins_xml import body
 
 RECORDED = ("match", "search", "fullmatch", "findall", "finditer", "sub", "subn", "split")
@@ -130,7 +130,7 @@ def _install_patterns(state, sink):
     def compiled(pattern, flags=0):
         if isinstance(pattern, Watched):
             return pattern
-        frame = sys._getframe(1)
+        frame = frame_above(1)
         if frame.f_code.co_filename == SNIPPET:
             told("re.compile", pattern)
             return Watched(compile_real(pattern, flags))

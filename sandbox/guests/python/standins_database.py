@@ -4,6 +4,7 @@ import sqlite3
 import types
 
 from recording import plain
+from scopes import Awaited
 
 
 class Row:
@@ -48,7 +49,7 @@ class Row:
 def install(state, sink, unknown):
     """Returns the cursor-like class and the function that makes connections."""
 
-    class Cursor:
+    class Cursor(Awaited):
         """A cursor, a connection, a session or an engine: all of them in one."""
 
         rowcount = 1
@@ -152,22 +153,6 @@ def install(state, sink, unknown):
             if name.startswith("__"):
                 raise AttributeError(name)
             return unknown(f"{self._api}.{name}")
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            return False
-
-        async def __aenter__(self):
-            return self
-
-        async def __aexit__(self, *_):
-            return False
-
-        def __await__(self):
-            yield from ()
-            return self
 
         def __call__(self, *_, **__):
             return self

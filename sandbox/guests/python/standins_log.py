@@ -3,14 +3,14 @@
 import logging
 import syslog
 
-from recording import SNIPPET
+from recording import SNIPPET, frame_above
 
 
 def install(sink):
     import sys
 
     def handle(self, record):
-        frame = sys._getframe(2)
+        frame = frame_above(2)
         while frame is not None and frame.f_code.co_filename != SNIPPET:
             frame = frame.f_back
         if frame is not None:

@@ -12,6 +12,7 @@ import urllib.parse
 import urllib.request
 
 from recording import plain
+from scopes import Awaited
 
 PRIVATE_NAMES = {"localhost": "127.0.0.1", "metadata.google.internal": "169.254.169.254"}
 PUBLIC = "93.184.215.14"
@@ -47,7 +48,7 @@ def unusual(host):
     return ipaddress.IPv4Address(number) if number < 2**32 else None
 
 
-class Answer:
+class Answer(Awaited):
     """An HTTP answer of any client library; its body is a source of its own, never attacked."""
 
     status_code = status = code = 200
@@ -104,22 +105,6 @@ class Answer:
 
     def __iter__(self):
         return iter([self.content])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return False
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *_):
-        return False
-
-    def __await__(self):
-        yield from ()
-        return self
 
 
 class Body(dict):

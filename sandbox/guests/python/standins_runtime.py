@@ -12,7 +12,7 @@ import threading
 import time
 import types
 
-from recording import Exhausted, plain
+from recording import Exhausted, frame_above, plain
 
 SYNTAX_ONLY = ast.PyCF_ONLY_AST
 
@@ -44,7 +44,7 @@ def _install_dynamic(state, sink, unknown):
         return frame.f_code.co_filename[:1] == "<"
 
     def evaluate(source, /, *args, **keywords):
-        frame = sys._getframe(1)
+        frame = frame_above(1)
         if isinstance(source, types.CodeType) or not from_snippet(frame):
             return real_eval(source, *spaces(args, keywords, frame))
         sink("code", "eval", source)
@@ -52,7 +52,7 @@ def _install_dynamic(state, sink, unknown):
 
     def execute(source, /, *args, **keywords):
         keywords.pop("closure", None)
-        frame = sys._getframe(1)
+        frame = frame_above(1)
         if isinstance(source, types.CodeType) or not from_snippet(frame):
             return real_exec(source, *spaces(args, keywords, frame))
         sink("code", "exec", source)
@@ -61,7 +61,7 @@ def _install_dynamic(state, sink, unknown):
         return None
 
     def compiled(source, filename="<string>", mode="exec", flags=0, *args, **keywords):
-        watched = from_snippet(sys._getframe(1)) and isinstance(source, (str, bytes))
+        watched = from_snippet(frame_above(1)) and isinstance(source, (str, bytes))
         if watched and not flags & SYNTAX_ONLY and not harmless(source):
             sink("code", "compile", source)
             return real_compile("0", "<string>", "eval" if mode == "eval" else "exec")
@@ -195,7 +195,7 @@ def _install_threads():
             future = concurrent.futures.Future()
             try:
                 future.set_result(function(*args, **keywords))
-            except Exception as error:
+            except Exception as error:  # as the real executors do: it belongs to the future
                 future.set_exception(error)
             return future
 

@@ -11,6 +11,7 @@ import sys
 import types
 
 from recording import Refusal, plain
+from scopes import Awaited
 
 SQL = re.compile(
     r"\s*(?:--.*\n\s*)*\(?\s*(?:select|insert|update|delete|replace|merge|with|create|drop|alter"
@@ -49,17 +50,18 @@ ROUTES = frozenset({"route", "get", "post", "put", "patch", "delete", "view", "w
 ENDINGS = frozenset({"abort", "HTTPException", "Http404", "HTTPError", "HTTPBadRequest"})
 
 
-def make_unknown(state, say, sink, special):
+def make_unknown(state, recorder, special):
     """The class of stand-ins, and the class that stands in where one is inherited from.
 
     `special` holds what an attribute of a certain name always is (`request`)."""
 
+    sink = recorder.sink
+
     def doubt(name, values):
         if any(state.tainted(value) for value in values):
-            state.doubts += 1
-            say("doubt", name)
+            recorder.doubt(name)
 
-    class Unknown:
+    class Unknown(Awaited):
         def __init__(self, name, given=()):
             self.__dict__["_n"] = name
             self.__dict__["_g"] = given
@@ -163,22 +165,6 @@ def make_unknown(state, say, sink, special):
 
         def __hash__(self):
             return hash(self._n)
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            return False
-
-        async def __aenter__(self):
-            return self
-
-        async def __aexit__(self, *_):
-            return False
-
-        def __await__(self):
-            yield from ()
-            return self
 
         async def __aiter__(self):
             yield Unknown(self._n + "_item", self._g)

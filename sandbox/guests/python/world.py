@@ -50,10 +50,10 @@ class World:
         self._real = real
         state = self.state = State()
         self.sources = Sources(state)
-        say, sink = make_recorder(emit, state)
-        self.say, self._sink = say, sink
+        recorder = self.recorder = make_recorder(emit, state)
+        sink, self.say = recorder.sink, recorder.say
         special = {}
-        unknown, base = make_unknown(state, say, sink, special)
+        unknown, base = make_unknown(state, recorder, special)
         self.unknown, self.base = unknown, base
         standins_runtime.missing_modules(unknown)
         self._disk, self.disk_open = standins_files.install(state, self.sources, sink)
@@ -80,12 +80,12 @@ class World:
         sys.meta_path.append(make_finder(unknown, self.providers))
         self._known = known_names(web, database, render)
         self._install_http_server(sink)
-        self._sink = sink
         self.settle = standins_runtime.drive
         install_watch(state)
 
     def begin(self, token):
         self.state.begin(token.lower())
+        self.recorder.begin()
         self._disk.begin()
         self.context = ""
 
@@ -98,7 +98,7 @@ class World:
         self.begin("canary")
 
     def drive(self, code, job):
-        driver = Driver(self.state, self.sources, self.say, self._sink, self)
+        driver = Driver(self.state, self.sources, self.recorder, self)
         driver.run(code, self.fresh_space(code), job)
 
     def fresh_space(self, code):
@@ -120,7 +120,7 @@ class World:
         """Definitions around a fragment; what of it fails is left out."""
         try:
             self._real.exec(self._real.compile(self.context, "<context>", "exec"), space)
-        except Exception:
+        except Exception:  # a stranger's code may raise anything, and the fragment runs without it
             self.say("context", "failed")
 
     def known(self, name):
@@ -164,7 +164,7 @@ class World:
         return self.unknown(f"{name}.{attribute}")
 
     def page_writer(self):
-        return PageWriter(self._sink)
+        return PageWriter(self.recorder.sink)
 
     def _install_http_server(self, sink):
         handler = http.server.BaseHTTPRequestHandler
