@@ -4,7 +4,6 @@ Only what screening needs is looked at; unknown fields, tools and parts stay whe
 string that the model could read is either screened or counted as unread.
 """
 
-import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 from bluecode.defenses.conversation import Conversation, Message, Role
 from bluecode.proxy.stream import HeldStream
-from bluecode.proxy.wire import reading
+from bluecode.proxy.wire import content, reading
 from bluecode.proxy.wire.openai_answer import DONE, KEEP_ALIVE, event
 from bluecode.proxy.wire.openai_whole import WholeChat
 from bluecode.proxy.wire.reading import ToolCall, WireError, plain_name
@@ -26,33 +25,6 @@ _ROLES = {
     "tool": Role.TOOL,
     "function": Role.TOOL,
 }
-_PART_KINDS = {
-    "image_url": "image",
-    "input_image": "image",
-    "image": "image",
-    "input_audio": "audio",
-    "audio": "audio",
-    "file": "file",
-    "input_file": "file",
-    "document": "file",
-    "redacted_thinking": "reasoning",
-    "reasoning.encrypted": "reasoning",
-}
-_OPAQUE = {
-    "data": "other",
-    "file_data": "file",
-    "b64_json": "image",
-    "signature": "reasoning",
-    "thought_signature": "reasoning",
-    "encrypted_content": "reasoning",
-    "encrypted": "reasoning",
-    "reasoning_opaque": "reasoning",
-}
-"""Fields that hold what nobody here can read; counted, never taken for screened."""
-_LABELS = frozenset(
-    "role type id index tool_call_id call_id cache_control detail format url file_id mime_type"
-    " media_type prefix partial".split()
-)
 _MESSAGE_KEYS = frozenset("role content name tool_calls function_call tool_call_id refusal".split())
 _PAYLOAD_KEYS = frozenset("messages model stream tools n stream_options functions".split())
 _NO_TEXT = _PAYLOAD_KEYS - {"tools", "functions"} | frozenset(
@@ -72,14 +44,12 @@ _EXTRA_ROLES = {
     "documents": Role.TOOL,
     "prediction": Role.TOOL,
 }
-_LABEL_LENGTH = 200
-_BASE64 = re.compile(r"[\w+/=-]{200,}")
 
 
 def parse(body: bytes) -> Request:
     """Read a chat request. Raises `WireError`, see `Wire.parse`."""
     payload = reading.body(body)
-    _refuse_variants(payload, _PAYLOAD_KEYS, "The request body")
+    content.refuse_variants(payload, _PAYLOAD_KEYS, "The request body")
     messages = payload.get("messages")
     if not isinstance(messages, list) or not messages:
         raise WireError(400, "`messages` must be a list with at least one message.")
@@ -97,20 +67,11 @@ def parse(body: bytes) -> Request:
     )
 
 
-def _refuse_variants(item: Mapping[str, Any], known: frozenset[str], what: str) -> None:
-    """Some servers take `Content` for `content`; what they would read must be what was screened."""
-    if item.keys() <= known:
-        return
-    for key in item.keys() - known:
-        if key.strip().lower() in known:
-            raise WireError(400, f"{what} has a field whose name differs from OpenAI's in case.")
-
-
 def _extras(payload: Mapping[str, Any]) -> Iterator[Message]:
     for key in payload.keys() - _NO_TEXT:
         texts: list[str] = []
         unread: set[str] = set()
-        _read(payload[key], "", texts, unread)
+        content.read(payload[key], "", texts, unread)
         if texts or unread:
             yield Message(
                 role=_EXTRA_ROLES.get(key, Role.USER),
@@ -126,18 +87,18 @@ def read_message(item: Any, at: int) -> Message:
     role = item.get("role")
     if not isinstance(role, str) or role not in _ROLES:
         raise WireError(400, f"`messages[{at}].role` must be one of {', '.join(_ROLES)}.")
-    content = item.get("content")
+    said = item.get("content")
     texts: list[str] = []
     unread: set[str] = set()
-    if isinstance(content, str):
-        texts.append(content)
-    elif isinstance(content, list):
-        for part in content:
+    if isinstance(said, str):
+        texts.append(said)
+    elif isinstance(said, list):
+        for part in said:
             _read_part(part, texts, unread)
-    elif content is not None:
+    elif said is not None:
         raise WireError(400, f"`messages[{at}].content` must be a string, a list of parts or null.")
     if len(item) > 2:
-        _refuse_variants(item, _MESSAGE_KEYS, f"`messages[{at}]`")
+        content.refuse_variants(item, _MESSAGE_KEYS, f"`messages[{at}]`")
         _read_fields(item, texts, unread)
     name = item.get("name")
     return Message(
@@ -150,7 +111,7 @@ def read_message(item: Any, at: int) -> Message:
 
 def _read_part(part: Any, texts: list[str], unread: set[str]) -> None:
     before = len(texts), len(unread)
-    _read(part, "", texts, unread)
+    content.read(part, "", texts, unread)
     if (len(texts), len(unread)) == before:
         unread.add("other")
 
@@ -161,37 +122,11 @@ def _read_fields(item: Mapping[str, Any], texts: list[str], unread: set[str]) ->
         if key == "audio":
             unread.update(["audio"] if value is not None else [])
         elif key not in ("role", "content", "tool_calls", "function_call", "name"):
-            _read(value, key, texts, unread)
+            content.read(value, key, texts, unread)
     for call in calls_of(item):
         texts.append(call.text)
     if isinstance(name := item.get("name"), str) and name != plain_name(name):
         texts.append(name)
-
-
-def _read(value: Any, key: str, texts: list[str], unread: set[str]) -> None:
-    """Every readable string in a value; what cannot be read, by its kind."""
-    stack: list[tuple[str, str, Any]] = [(key, "other", value)]
-    while stack:
-        name, kind, item = stack.pop()
-        if isinstance(item, str):
-            _read_string(name, kind, item, texts, unread)
-        elif isinstance(item, list):
-            stack += [(name, kind, part) for part in reversed(item)]
-        elif isinstance(item, dict):
-            told = item.get("type")
-            if isinstance(told, str) and told in _PART_KINDS:
-                kind = _PART_KINDS[told]
-                unread.add(kind)
-            stack += [(under, kind, part) for under, part in reversed(item.items())]
-
-
-def _read_string(name: str, kind: str, text: str, texts: list[str], unread: set[str]) -> None:
-    if name in _OPAQUE and _BASE64.match(text) and " " not in text:
-        unread.add(kind if kind != "other" else _OPAQUE[name])
-    elif text.startswith("data:") and ";base64," in text[:_LABEL_LENGTH] and " " not in text:
-        unread.add(kind)
-    elif text and (name not in _LABELS or len(text) > _LABEL_LENGTH or " " in text):
-        texts.append(text)
 
 
 def calls_of(message: Mapping[str, Any]) -> list[ToolCall]:
