@@ -5,8 +5,8 @@ from typing import Any
 
 from bluecode.defenses.snippets import SnippetExtractor
 from bluecode.proxy.sse import BrokenStream
-from bluecode.proxy.wire import openai_answer as chat
 from bluecode.proxy.wire import reading
+from bluecode.proxy.wire.shape import Part, Shape
 
 
 @dataclass(slots=True)
@@ -19,7 +19,8 @@ class Event:
     texts: dict[int, str] = field(default_factory=dict)
     waits: set[int] = field(default_factory=set)
     """Choices of which it holds something that is judged only when they are whole."""
-    last: bool = False
+    finishes: set[int] = field(default_factory=set)
+    """Choices that end with it."""
 
     def end(self, index: int) -> int:
         return self.starts[index] + len(self.texts[index])
@@ -30,6 +31,8 @@ class Choice:
     """One choice of the answer while it comes in."""
 
     extractor: SnippetExtractor = field(default_factory=SnippetExtractor)
+    base: int = 0
+    """Offset of the text that the extractor reads."""
     received: int = 0
     text: list[str] = field(default_factory=list)
     calls: reading.Calls = field(default_factory=reading.Calls)
@@ -47,6 +50,11 @@ class Choice:
     """Offset of the first character that the client does not get."""
 
     @property
+    def settled(self) -> int:
+        """Offset up to which the text is prose or code that passed."""
+        return self.base + self.extractor.settled
+
+    @property
     def ended(self) -> bool:
         return self.finished or self.cut is not None
 
@@ -55,7 +63,7 @@ class Choice:
         self.whole_calls.clear()
         self.asides.clear()
 
-    def collect(self, part: chat.Part) -> None:
+    def collect(self, part: Part) -> None:
         """Take what is judged only when the choice is whole."""
         self.passed = False
         for piece in part.pieces:
@@ -67,42 +75,46 @@ class Choice:
             self.held += len(text)
 
 
-def cut_off(event: Event, index: int, at: int) -> Event:
+def cut_off(shape: Shape, event: Event, index: int, at: int) -> Event:
+    """The event less what a choice says from offset `at` on, and what waits for its end."""
     if event.payload is None or index not in event.starts:
         return event
-    if event.end(index) <= at and not event.last and index not in event.waits:
+    if event.end(index) <= at and index not in event.finishes and index not in event.waits:
         return event
-    return shortened(event, index, at)
+    return shortened(shape, event, index, at)
 
 
-def shortened(event: Event, index: int, end: int) -> Event:
+def shortened(shape: Shape, event: Event, index: int, end: int) -> Event:
     """The event with the choice's text up to offset `end` and nothing else of the choice."""
     start = event.starts.get(index, end)
     text = event.texts.get(index, "")[: max(0, end - start)]
-    return _rebuilt(event, index, start, text)
+    return _rebuilt(shape, event, index, start, text)
 
 
-def rest(event: Event, index: int, start: int) -> Event:
+def rest(shape: Shape, event: Event, index: int, start: int) -> Event:
     """The event less a choice's text before offset `start`."""
     text = event.texts[index][max(0, start - event.starts[index]) :]
-    return _rebuilt(event, index, max(start, event.starts[index]), text, rest=True)
+    begin = max(start, event.starts[index])
+    return _rebuilt(shape, event, index, begin, text, rest=True)
 
 
-def _rebuilt(event: Event, index: int, start: int, text: str, *, rest: bool = False) -> Event:
+def _rebuilt(
+    shape: Shape, event: Event, index: int, start: int, text: str, *, rest: bool = False
+) -> Event:
     """The event with one choice changed, or without it; an event of no use has no bytes."""
     assert event.payload is not None
-    payload = chat.shortened(event.payload, index, text, rest=rest)
+    payload = shape.shortened(event.payload, index, text, rest=rest)
     if payload is None:
         return Event(b"")
     try:
-        new = Event(chat.event(payload), payload)
+        new = Event(shape.event(payload), payload)
     except ValueError as error:
         raise BrokenStream("an event holds a number that JSON cannot hold") from error
-    for at, choice in chat.choices_of(payload):
-        if at == index:
-            new.starts[at], new.texts[at] = start, text
-        elif at in event.starts:
-            new.starts[at], new.texts[at] = event.starts[at], event.texts[at]
-        new.last = new.last or bool(choice.get("finish_reason"))
-    new.waits = {at for at in event.waits if at in new.starts and (rest or at != index)}
+    kept = rest or bool(text)
+    new.starts = {at: begin for at, begin in event.starts.items() if at != index}
+    new.texts = {at: event.texts[at] for at in new.starts}
+    if kept:
+        new.starts[index], new.texts[index] = start, text
+    new.waits = {at for at in event.waits if rest or at != index}
+    new.finishes = {at for at in event.finishes if rest or at != index}
     return new

@@ -18,8 +18,8 @@ from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.held import Choice, Event, cut_off, rest, shortened
 from bluecode.proxy.notes import as_json
 from bluecode.proxy.sse import BrokenStream, data_of, with_member
-from bluecode.proxy.wire import openai_answer as chat
 from bluecode.proxy.wire import reading
+from bluecode.proxy.wire.shape import Part, Shape
 from bluecode.proxy.wire.wire import Judging
 
 _QUEUED = 32
@@ -30,7 +30,8 @@ _RESUMES = 3
 class HeldStream:
     """Raw events in, raw events out; `await check(...)` is the only thing it waits for."""
 
-    def __init__(self, judging: Judging, *, choices: int = 1) -> None:
+    def __init__(self, judging: Judging, shape: Shape, *, choices: int = 1) -> None:
+        self._shape = shape
         self._check = judging.check
         self._policy = judging.policy
         self._notes = judging.notes
@@ -40,7 +41,6 @@ class HeldStream:
         self._choices: dict[int, Choice] = {}
         self._queue: list[Event] = []
         self._queued = 0
-        self._like: dict[str, Any] = {}
         self._done = False
         self._lost = False
         self.verdict = merge([])
@@ -94,16 +94,17 @@ class HeldStream:
         data = data_of(raw)
         if not data:
             return [raw] if not self._queue else self._keep(Event(raw))
-        if data == b"[DONE]":
+        payload = self._shape.read(data)
+        if payload is None:
             return await self.finish(done=raw)
-        event = self._read(raw, data)
-        parts = chat.parts_of(event.payload or {})
-        self._keep(self._entered(event, parts))
+        self.failed = self.failed or self._shape.failed(payload)
+        parts = self._shape.parts(payload)
+        self._keep(self._entered(Event(raw, payload), parts))
         for part in parts:
             await self._take(part)
         return self._release()
 
-    async def finish(self, done: bytes = chat.DONE, *, early: bool = False) -> list[bytes]:
+    async def finish(self, done: bytes, *, early: bool = False) -> list[bytes]:
         """The provider has ended, or with `early` broken off; everything that may still leave."""
         if self._done:
             return []
@@ -121,26 +122,13 @@ class HeldStream:
         return [*ready, *self._closing(tail), done]
 
     def delivered(self) -> list[str]:
-        """What each choice that passed whole said: its text, then its tool calls' inputs."""
         return [
-            "\n".join(filter(None, ("".join(choice.text), *(call.text for call in choice.calls))))
-            for choice in self._choices.values()
+            self._shape.said(index, "".join(choice.text), choice.calls)
+            for index, choice in self._choices.items()
             if choice.finished and choice.cut is None
         ]
 
-    def _read(self, raw: bytes, data: bytes) -> Event:
-        try:
-            payload = reading.event(data)
-        except (ValueError, RecursionError) as error:
-            raise BrokenStream("an event's data is not JSON") from error
-        if not isinstance(payload, dict):
-            raise BrokenStream("an event's data is not an object")
-        if payload.get("error") and not payload.get("choices"):
-            self.failed = True
-        self._like = self._like or payload
-        return Event(raw, payload)
-
-    def _entered(self, event: Event, parts: Sequence[chat.Part]) -> Event:
+    def _entered(self, event: Event, parts: Sequence[Part]) -> Event:
         """The event with what it adds to each choice, less what it adds to those that were cut.
 
         All of it is noted before anything is judged: a verdict on one choice may rewrite the event.
@@ -148,14 +136,15 @@ class HeldStream:
         for part in parts:
             choice = self._choices.setdefault(part.index, Choice())
             if choice.cut is not None and event.payload is not None:
-                event = shortened(event, part.index, choice.cut)
+                event = shortened(self._shape, event, part.index, choice.cut)
         for part in parts:
             choice = self._choices[part.index]
             if choice.cut is not None:
                 continue
             event.starts.setdefault(part.index, choice.received)
             event.texts[part.index] = event.texts.get(part.index, "") + part.text
-            event.last = event.last or part.finish is not None
+            if part.finish is not None:
+                event.finishes.add(part.index)
             if part.waits and not choice.open:
                 event.waits.add(part.index)
             choice.received += len(part.text)
@@ -173,7 +162,7 @@ class HeldStream:
         self._queue = [event for event in events if event.raw]
         self._queued = sum(len(event.raw) for event in self._queue)
 
-    async def _take(self, part: chat.Part) -> None:
+    async def _take(self, part: Part) -> None:
         choice = self._choices[part.index]
         if choice.cut is not None:
             return
@@ -188,7 +177,14 @@ class HeldStream:
             self._note_unseen("reasoning")
         if part.waits:
             choice.collect(part)
-        await self._judge(part.index, choice, [*blocks, *choice.extractor.feed(part.text)])
+        if part.breaks:
+            blocks = [*blocks, *choice.extractor.close()]
+        await self._judge(part.index, choice, blocks)
+        if part.breaks and choice.cut is None:
+            choice.base += choice.extractor.settled
+            choice.extractor = SnippetExtractor()
+        if choice.cut is None:
+            await self._judge(part.index, choice, choice.extractor.feed(part.text))
         if part.finish is not None:
             await self._finish_choice(part.index, choice)
         if choice.extractor.held + choice.held > self._limit and not choice.ended:
@@ -200,7 +196,7 @@ class HeldStream:
         if choice.resumes > _RESUMES:
             raise BrokenStream("a choice goes on after its end")
         choice.finished = choice.passed = False
-        choice.extractor = SnippetExtractor()
+        choice.base, choice.extractor = 0, SnippetExtractor()
         return choice.extractor.feed("".join(choice.text))
 
     async def _finish_choice(self, index: int, choice: Choice) -> None:
@@ -218,7 +214,9 @@ class HeldStream:
         choice.forget_unfinished()
         self._requeue(
             [
-                shortened(event, index, event.end(index)) if index in event.waits else event
+                shortened(self._shape, event, index, event.end(index))
+                if index in event.waits
+                else event
                 for event in self._queue
             ]
         )
@@ -227,10 +225,10 @@ class HeldStream:
         for block in blocks:
             verdict = await self._decide(carriers.in_block(block))
             if verdict.blocks:
-                self._cut(index, choice, block.start, verdict)
+                self._cut(index, choice, choice.base + block.start, verdict)
                 return
             if verdict.warns:
-                self._warn(index, verdict, block.end)
+                self._warn(index, verdict, choice.base + block.end)
 
     async def _judgerest(self, index: int, choice: Choice) -> None:
         """Tool calls, and text that stands elsewhere."""
@@ -245,7 +243,7 @@ class HeldStream:
             return
         choice.passed = True
         if verdict.warns:
-            self._warn(index, verdict, choice.received)
+            self._warn_at_the_end(index, verdict)
 
     async def _decide(self, snippets: Sequence[Snippet], unchecked: Sequence[str] = ()) -> Verdict:
         parts = [await self._check(snippets)] if snippets else []
@@ -266,7 +264,7 @@ class HeldStream:
         self.unseen.add("oversized")
         self.verdict = merge([self.verdict, verdict])
         if verdict.blocks:
-            self._cut(index, choice, choice.extractor.settled, verdict)
+            self._cut(index, choice, choice.settled, verdict)
         else:
             choice.open = choice.passed = True
 
@@ -274,29 +272,41 @@ class HeldStream:
         """End the choice at this offset: what came before stays, a note follows, nothing else."""
         choice.cut = at
         choice.forget_unfinished()
-        kept = [cut_off(event, index, at) for event in self._queue]
-        text = ("\n\n" if at else "") + self._notes.withheld(verdict)
-        ending = chat.finish_chunk(self._like, index)
-        end = Event(chat.event(ending), ending, last=True)
-        self._requeue([*kept, self._note(index, text), end])
+        cut = [cut_off(self._shape, event, index, at) for event in self._queue]
+        kept = [event for event in cut if event.raw]
+        kept += self._note(index, ("\n\n" if at else "") + self._notes.withheld(verdict), kept)
+        for payload in self._shape.ending(index, _payloads(kept)):
+            kept.append(Event(self._shape.event(payload), payload, finishes={index}))
+        self._requeue(kept)
 
-    def _note(self, index: int, text: str) -> Event:
-        return Event(chat.event(chat.text_chunk(self._like, index, text)))
+    def _note(self, index: int, text: str, before: Sequence[Event]) -> list[Event]:
+        payloads = self._shape.note(index, text, _payloads(before))
+        return [Event(self._shape.event(payload), payload) for payload in payloads]
 
     def _warn(self, index: int, verdict: Verdict, end: int) -> None:
         """Put a note right behind the code that ends at this offset, wherever events were cut."""
-        note = self._note(index, f"\n\n{self._notes.warning(verdict)}\n\n")
+        text = f"\n\n{self._notes.warning(verdict)}\n\n"
         for at, event in enumerate(self._queue):
             if index not in event.starts or event.end(index) < end:
                 continue
-            if event.end(index) == end and not event.last:
-                self._queue.insert(at + 1, note)
+            before, after = self._queue[:at], self._queue[at + 1 :]
+            if event.end(index) == end and index not in event.finishes:
+                first, last = [event], []
             else:
-                parts = (shortened(event, index, end), note, rest(event, index, end))
-                self._queue[at : at + 1] = parts
-            self._requeue(self._queue)
+                first = [shortened(self._shape, event, index, end)]
+                last = [rest(self._shape, event, index, end)]
+            before += [part for part in first if part.raw]
+            self._requeue([*before, *self._note(index, text, before), *last, *after])
             return
-        self._queue.append(note)
+        self._requeue([*self._queue, *self._note(index, text, self._queue)])
+
+    def _warn_at_the_end(self, index: int, verdict: Verdict) -> None:
+        """Put a note behind all that the choice says, before the event that ends it."""
+        text = f"\n\n{self._notes.warning(verdict)}\n\n"
+        ends = (at for at, event in enumerate(self._queue) if index in event.finishes)
+        at = next(ends, len(self._queue))
+        before, after = self._queue[:at], self._queue[at:]
+        self._requeue([*before, *self._note(index, text, before), *after])
 
     def _release(self) -> list[bytes]:
         count = 0
@@ -306,11 +316,13 @@ class HeldStream:
             count += 1
             self._queued -= len(event.raw)
         ready, self._queue = self._queue[:count], self._queue[count:]
-        return [event.raw for event in ready if event.raw]
+        for payload in _payloads(ready):
+            self._shape.left(payload)
+        return [event.raw for event in ready]
 
     def _closes(self, event: Event) -> bool:
         """Ends and usage wait for the very end, where the verdict is added to the last of them."""
-        if event.last:
+        if event.finishes:
             return self._all_ended()
         told = event.payload is not None and not event.starts and event.payload.get("usage")
         return bool(told) and self._all_ended()
@@ -325,7 +337,7 @@ class HeldStream:
             choice = self._choices[index]
             if choice.cut is not None or choice.open:
                 continue
-            if event.end(index) > choice.extractor.settled:
+            if event.end(index) > choice.settled:
                 return False
             if index in event.waits and not choice.passed:
                 return False
@@ -342,5 +354,8 @@ class HeldStream:
             if tail[at].payload is not None:
                 raws[at] = with_member(tail[at].raw, "bluecode", told)
                 return raws
-        extra = {**chat.text_chunk(self._like, 0, ""), "choices": [], "bluecode": told}
-        return [*raws, chat.event(extra)]
+        return [*raws, self._shape.event({**self._shape.nothing(), "bluecode": told})]
+
+
+def _payloads(events: Sequence[Event]) -> list[dict[str, Any]]:
+    return [event.payload for event in events if event.payload is not None]

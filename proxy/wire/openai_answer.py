@@ -7,11 +7,12 @@ stand is read (`asides`) and whatever else is unknown is counted, never taken fo
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from bluecode.proxy.sse import BrokenStream
+from bluecode.proxy.wire import reading
 from bluecode.proxy.wire.reading import Calls, strings
+from bluecode.proxy.wire.shape import Part
 
 _CHOICE = frozenset(
     "index delta message text finish_reason logprobs native_finish_reason stop_reason token_ids"
@@ -25,28 +26,6 @@ _BODY = frozenset(
     " id tool_call_id context padding obfuscation".split()
 )
 """Fields of a delta or message that are read, or that hold no text and no code of the answer."""
-
-
-@dataclass(slots=True)
-class Part:
-    """What one event adds to one choice; or the whole of a choice of a whole answer."""
-
-    index: int
-    text: str = ""
-    asides: dict[str, str] = field(default_factory=dict)
-    """Text in other places than the protocol's own, by place."""
-    pieces: Sequence[Mapping[str, Any]] = ()
-    whole_calls: Sequence[Mapping[str, Any]] = ()
-    """Calls of a whole message that stands beside the delta."""
-    reasoning: str = ""
-    finish: str | None = None
-    unread: tuple[str, ...] = ()
-    """Reasons for `unchecked`."""
-
-    @property
-    def waits(self) -> bool:
-        """Is there something that is judged only when the choice is whole?"""
-        return bool(self.pieces or self.asides or self.whole_calls)
 
 
 def parts_of(payload: Mapping[str, Any], own: str = "delta") -> list[Part]:
@@ -164,7 +143,7 @@ def said(message: Mapping[str, Any]) -> str:
     return "\n".join(filter(None, (part.text, *(call.text for call in calls_of(part)))))
 
 
-def shortened(
+def _shortened(
     payload: Mapping[str, Any], index: int, text: str, *, rest: bool = False
 ) -> dict[str, Any] | None:
     """The chunk with this text as all that one choice says; None where nothing is left.
@@ -224,12 +203,12 @@ def event(payload: Mapping[str, Any]) -> bytes:
     return b"data: " + data.encode() + b"\n\n"
 
 
-def text_chunk(like: Mapping[str, Any], index: int, text: str) -> dict[str, Any]:
+def _text_chunk(like: Mapping[str, Any], index: int, text: str) -> dict[str, Any]:
     """A chunk that adds text to a choice, with the identity of another chunk."""
     return {**_same(like), "choices": [_choice(index, {"content": text})]}
 
 
-def finish_chunk(like: Mapping[str, Any], index: int) -> dict[str, Any]:
+def _finish_chunk(like: Mapping[str, Any], index: int) -> dict[str, Any]:
     """A chunk that ends a choice."""
     return {**_same(like), "choices": [_choice(index, {}, "stop")]}
 
@@ -250,3 +229,48 @@ def _same(like: Mapping[str, Any]) -> dict[str, Any]:
 
 def _choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+
+
+class ChatShape:
+    """See `Shape`."""
+
+    def __init__(self) -> None:
+        self._like: dict[str, Any] = {}
+
+    def read(self, data: bytes) -> dict[str, Any] | None:
+        if data == b"[DONE]":
+            return None
+        payload = reading.event_object(data)
+        self._like = self._like or payload
+        return payload
+
+    def failed(self, payload: Mapping[str, Any]) -> bool:
+        return bool(payload.get("error") and not payload.get("choices"))
+
+    def parts(self, payload: Mapping[str, Any]) -> list[Part]:
+        return parts_of(payload)
+
+    def left(self, payload: Mapping[str, Any]) -> None:
+        """An event's place among the others says nothing here."""
+
+    def shortened(
+        self, payload: Mapping[str, Any], index: int, text: str, *, rest: bool = False
+    ) -> dict[str, Any] | None:
+        return _shortened(payload, index, text, rest=rest)
+
+    def note(
+        self, index: int, text: str, before: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        return [_text_chunk(self._like, index, text)]
+
+    def ending(self, index: int, before: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [_finish_chunk(self._like, index)]
+
+    def nothing(self) -> dict[str, Any]:
+        return {**_same(self._like), "choices": []}
+
+    def event(self, payload: Mapping[str, Any]) -> bytes:
+        return event(payload)
+
+    def said(self, index: int, text: str, calls: Calls) -> str:
+        return "\n".join(filter(None, (text, *(call.text for call in calls))))

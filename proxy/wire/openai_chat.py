@@ -12,7 +12,7 @@ from typing import Any
 from bluecode.defenses.conversation import Conversation, Message, Role
 from bluecode.proxy.stream import HeldStream
 from bluecode.proxy.wire import content, reading
-from bluecode.proxy.wire.openai_answer import DONE, KEEP_ALIVE, event
+from bluecode.proxy.wire.openai_answer import DONE, KEEP_ALIVE, ChatShape, event
 from bluecode.proxy.wire.openai_whole import WholeChat
 from bluecode.proxy.wire.reading import ToolCall, WireError, plain_name
 from bluecode.proxy.wire.wire import AnswerStream, Judging, Request, WholeAnswer
@@ -214,6 +214,7 @@ class ChatWire:
     """See `Wire`."""
 
     paths = ("/chat/completions",)
+    key_header = "authorization"
     keep_alive = KEEP_ALIVE
     done = DONE
 
@@ -239,4 +240,4 @@ class ChatWire:
         return WholeChat(body, judging)
 
     def stream(self, request: Request, judging: Judging) -> AnswerStream:
-        return HeldStream(judging, choices=request.choices)
+        return HeldStream(judging, ChatShape(), choices=request.choices)

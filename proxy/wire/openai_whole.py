@@ -10,6 +10,7 @@ from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import openai_answer as chat
 from bluecode.proxy.wire import reading
+from bluecode.proxy.wire.shape import Part
 from bluecode.proxy.wire.wire import Judging
 
 
@@ -47,7 +48,7 @@ class WholeChat:
         except ValueError as error:
             raise BrokenStream("the answer holds a number that JSON cannot hold") from error
 
-    async def _judge(self, choice: dict[str, Any], part: chat.Part) -> Verdict:
+    async def _judge(self, choice: dict[str, Any], part: Part) -> Verdict:
         notes = self._judging.notes
         extractor = SnippetExtractor()
         verdicts = []
@@ -67,7 +68,7 @@ class WholeChat:
             choice["message"] = {**choice["message"], "content": said}
         return both
 
-    async def _judge_rest(self, part: chat.Part) -> Verdict:
+    async def _judge_rest(self, part: Part) -> Verdict:
         """Tool calls, and text that stands elsewhere."""
         snippets, unchecked = reading.snippets_of(chat.calls_of(part))
         for text in part.asides.values():

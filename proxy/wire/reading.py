@@ -12,6 +12,7 @@ from typing import Any
 
 from bluecode.defenses import carriers
 from bluecode.defenses.conversation import Snippet
+from bluecode.proxy.sse import BrokenStream
 
 Path = tuple[str, ...]
 _NAMES_CALL = frozenset({"id", "index", "type", "name", "call_id", "extra_content"})
@@ -54,6 +55,23 @@ def event(data: bytes) -> Any:
     if any(data.count(key) > 1 for key in _WATCHED) or _ESCAPED_LETTER.search(data):
         return strictly(data)
     return json.loads(data)
+
+
+def event_object(data: bytes) -> dict[str, Any]:
+    """The JSON object of one event. Raises `BrokenStream`."""
+    try:
+        payload = event(data)
+    except (ValueError, RecursionError) as error:
+        raise BrokenStream("an event's data is not JSON") from error
+    if not isinstance(payload, dict):
+        raise BrokenStream("an event's data is not an object")
+    return payload
+
+
+def named_event(payload: Mapping[str, Any]) -> bytes:
+    """An event that says its type twice, as some protocols want it."""
+    data = json.dumps(payload, separators=(",", ":"), allow_nan=False)
+    return f"event: {payload.get('type', 'message')}\ndata: {data}\n\n".encode()
 
 
 def body(data: bytes) -> dict[str, Any]:

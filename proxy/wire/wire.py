@@ -27,6 +27,8 @@ class Request:
     """What else the model reads: tool descriptions, schemas, predictions, unknown fields."""
     stream: bool = False
     choices: int = 1
+    places: tuple[Any, ...] = ()
+    """Where each message of the conversation stands in the body; the wire's own affair."""
     include_usage: bool = False
     """Is the rest of a stream worth reading, for its usage, when all of it was cut?"""
 
@@ -120,6 +122,11 @@ class Wire(Protocol):
     @property
     def paths(self) -> tuple[str, ...]:
         """Routes below the API root."""
+        ...
+
+    @property
+    def key_header(self) -> str:
+        """The header that carries the provider's key, in lower case."""
         ...
 
     @property

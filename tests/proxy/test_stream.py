@@ -15,6 +15,8 @@ from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.notes import Notes
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.stream import HeldStream
+from bluecode.proxy.wire.openai_answer import DONE as END
+from bluecode.proxy.wire.openai_answer import ChatShape
 from bluecode.proxy.wire.wire import Judging
 
 POLICY = Policy.parse('[unchecked]\noversized = "block"\narguments = "block"\n')
@@ -32,7 +34,7 @@ def held(policy: Policy = POLICY, *, limit: int = 100_000, choices: int = 1) -> 
     judging = Judging(
         check=check, policy=policy, notes=Notes(policy, b"key"), limit=limit, prompt=merge([])
     )
-    return HeldStream(judging, choices=choices)
+    return HeldStream(judging, ChatShape(), choices=choices)
 
 
 async def play(stream: HeldStream, events: Sequence[bytes]) -> list[list[bytes]]:
@@ -126,7 +128,7 @@ async def test_nothing_of_a_blocked_tool_call_leaves() -> None:
 async def test_a_tool_call_cut_off_is_blocked_not_released() -> None:
     stream = held()
     steps = await play(stream, [chunk(tools=tool(0, '{"content": "x', name="write"))])
-    out = flat([*steps, await stream.finish()])
+    out = flat([*steps, await stream.finish(END)])
     assert b"tool_calls" not in out
     assert stream.verdict.unchecked == ("arguments",)
 

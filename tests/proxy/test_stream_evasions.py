@@ -15,6 +15,8 @@ from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.notes import Notes
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.stream import HeldStream
+from bluecode.proxy.wire.openai_answer import DONE as END
+from bluecode.proxy.wire.openai_answer import ChatShape
 from bluecode.proxy.wire.wire import Judging
 
 POLICY = Policy.parse('[unchecked]\noversized = "block"\narguments = "block"\n')
@@ -33,7 +35,7 @@ def held(policy: Policy = POLICY, *, limit: int = 100_000, choices: int = 1) -> 
     judging = Judging(
         check=check, policy=policy, notes=Notes(policy, b"key"), limit=limit, prompt=merge([])
     )
-    return HeldStream(judging, choices=choices)
+    return HeldStream(judging, ChatShape(), choices=choices)
 
 
 async def play(stream: HeldStream, events: Sequence[bytes]) -> bytes:
@@ -220,7 +222,7 @@ async def test_half_a_call_does_not_leave_when_the_provider_breaks_off() -> None
     stream = held()
     first = [{"index": 0, "id": "a", "function": {"name": "write", "arguments": ""}}]
     out = await play(stream, [chunk("Let me see.", tools=first)])
-    out += b"".join(await stream.finish(early=True))
+    out += b"".join(await stream.finish(END, early=True))
     assert b"write" not in out
     assert text_in(out) == "Let me see."
 
@@ -230,14 +232,14 @@ async def test_a_provider_that_gives_fewer_choices_than_asked_has_ended_all_the_
     events = [*streamed(["Hi"])[:-1]]
     out = await play(stream, events)
     assert stream.complete
-    assert out + b"".join(await stream.finish()) == b"".join([*events, DONE])
+    assert out + b"".join(await stream.finish(END)) == b"".join([*events, DONE])
 
 
 async def test_what_may_pass_unchecked_over_the_limit_ends_well() -> None:
     stream = held(Policy.parse('[unchecked]\noversized = "allow"\n'), limit=50)
     out = await play(stream, [chunk("```python\n" + "x = 1\n" * 20), chunk(finish="stop")])
     assert stream.complete
-    assert b'"stop"' in out + b"".join(await stream.finish())
+    assert b'"stop"' in out + b"".join(await stream.finish(END))
 
 
 async def test_usage_that_comes_early_holds_nothing_back() -> None:
@@ -310,7 +312,7 @@ async def test_no_order_of_events_lets_a_fenced_danger_out(
     try:
         for raw in events:
             out += b"".join(await stream.push(raw))
-        out += b"".join(await stream.finish(early=early))
+        out += b"".join(await stream.finish(END, early=early))
     except BrokenStream:
         pass
     told = [json.loads(raw[6:]) for raw in out.split(b"\n\n") if raw.startswith(b"data: {")]
