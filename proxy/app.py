@@ -30,7 +30,12 @@ from bluecode.proxy.wire import WIRES, reading
 from bluecode.proxy.wire import openai_chat as chat
 from bluecode.proxy.wire.wire import Wire
 
-_PASSED = (("/models", "GET"), ("/models/{model:path}", "GET"), ("/embeddings", "POST"))
+_PASSED = (
+    ("/models", "GET"),
+    ("/models/{model:path}", "GET"),
+    ("/embeddings", "POST"),
+    ("/messages/count_tokens", "POST"),
+)
 _PREFIXES = ("/v1", "")
 
 

@@ -10,6 +10,7 @@ from bluecode.proxy.wire.reading import WireError
 _OURS = frozenset(
     {"host", "content-length", "accept-encoding", "expect", "x-bluecode-key", "x-bluecode-explain"}
 )
+_KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
 _REPLY_OURS = frozenset({"content-length", "content-encoding", "date", "server"})
 
 
@@ -47,11 +48,16 @@ def admit(headers: Headers, config: Config) -> str | None:
     """The name of the proxy key presented; None where the config sets none. Raises `WireError`."""
     if not config.proxy_keys:
         return None
-    given = headers.get("x-bluecode-key") or _bearer(headers)
-    name = config.name_of(given) if given else None
-    if name is None:
-        raise WireError(401, "The proxy key is missing or wrong.", code="invalid_api_key")
-    return name
+    for given in _keys(headers).values():
+        if (name := config.name_of(given)) is not None:
+            return name
+    raise WireError(401, "The proxy key is missing or wrong.", code="invalid_api_key")
+
+
+def _keys(headers: Headers) -> dict[str, str]:
+    """The keys a client presents, by header: protocols differ in where they put it."""
+    given = {name: headers.get(name, "") for name in ("x-bluecode-key", *_KEY_HEADERS)}
+    return {**given, "authorization": _bearer(headers)}
 
 
 def _bearer(headers: Headers) -> str:
@@ -59,15 +65,19 @@ def _bearer(headers: Headers) -> str:
     return value.strip() if kind.lower() == "bearer" else ""
 
 
-def headers_for_upstream(headers: Headers, config: Config) -> tuple[tuple[str, str], ...]:
+def headers_for_upstream(
+    headers: Headers, config: Config, key_header: str = "authorization"
+) -> tuple[tuple[str, str], ...]:
     """The client's headers, less ours; a proxy key never leaves the house."""
     drop = set(_OURS)
     extra = [("Accept-Encoding", "identity")]
     if config.upstream_key is not None:
-        extra.append(("Authorization", f"Bearer {config.upstream_key.get()}"))
-        drop.add("authorization")
-    elif config.proxy_keys and config.name_of(_bearer(headers)) is not None:
-        drop.add("authorization")
+        key = config.upstream_key.get()
+        extra.append((key_header, f"Bearer {key}" if key_header == "authorization" else key))
+        drop |= {"authorization", *_KEY_HEADERS}
+    elif config.proxy_keys:
+        given = _keys(headers).items()
+        drop |= {name for name, key in given if config.name_of(key) is not None}
     return (*forwardable(headers.items(), frozenset(drop)), *extra)
 
 

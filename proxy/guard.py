@@ -87,7 +87,7 @@ class Guard:
             method="POST",
             path=self._path,
             query=scope.get("query_string", b"").decode("latin-1"),
-            headers=gate.headers_for_upstream(headers, self._s.config),
+            headers=gate.headers_for_upstream(headers, self._s.config, self._wire.key_header),
             body=body,
         )
         async with anyio.create_task_group() as tasks:

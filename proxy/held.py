@@ -1,5 +1,6 @@
 """Events on hold, and what one of them becomes when a choice of it is cut short."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,13 +76,19 @@ class Choice:
             self.held += len(text)
 
 
-def cut_off(shape: Shape, event: Event, index: int, at: int) -> Event:
-    """The event less what a choice says from offset `at` on, and what waits for its end."""
-    if event.payload is None or index not in event.starts:
-        return event
-    if event.end(index) <= at and index not in event.finishes and index not in event.waits:
-        return event
-    return shortened(shape, event, index, at)
+def cut_off(shape: Shape, events: Sequence[Event], index: int, at: int) -> list[Event]:
+    """The events less what a choice says from offset `at` on, and what waits for its end."""
+    kept = []
+    whole = True
+    for event in events:
+        if event.payload is not None and index in event.starts:
+            held = index in event.finishes or index in event.waits
+            whole = whole and event.end(index) <= at and not held
+            if not whole:
+                event = shortened(shape, event, index, at)
+        if event.raw:
+            kept.append(event)
+    return kept
 
 
 def shortened(shape: Shape, event: Event, index: int, end: int) -> Event:

@@ -272,8 +272,7 @@ class HeldStream:
         """End the choice at this offset: what came before stays, a note follows, nothing else."""
         choice.cut = at
         choice.forget_unfinished()
-        cut = [cut_off(self._shape, event, index, at) for event in self._queue]
-        kept = [event for event in cut if event.raw]
+        kept = cut_off(self._shape, self._queue, index, at)
         kept += self._note(index, ("\n\n" if at else "") + self._notes.withheld(verdict), kept)
         for payload in self._shape.ending(index, _payloads(kept)):
             kept.append(Event(self._shape.event(payload), payload, finishes={index}))

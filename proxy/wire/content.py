@@ -57,6 +57,14 @@ def read(value: Any, key: str, texts: list[str], unread: set[str]) -> None:
             stack += [(under, kind, part) for under, part in reversed(item.items())]
 
 
+def read_part(part: Any, texts: list[str], unread: set[str]) -> None:
+    """The same for one part of a message; a part without anything is of a kind unknown here."""
+    before = len(texts), len(unread)
+    read(part, "", texts, unread)
+    if (len(texts), len(unread)) == before:
+        unread.add("other")
+
+
 def _read_string(name: str, kind: str, text: str, texts: list[str], unread: set[str]) -> None:
     if name in _OPAQUE and _BASE64.match(text) and " " not in text:
         unread.add(kind if kind != "other" else _OPAQUE[name])

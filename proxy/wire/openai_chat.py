@@ -94,7 +94,7 @@ def read_message(item: Any, at: int) -> Message:
         texts.append(said)
     elif isinstance(said, list):
         for part in said:
-            _read_part(part, texts, unread)
+            content.read_part(part, texts, unread)
     elif said is not None:
         raise WireError(400, f"`messages[{at}].content` must be a string, a list of parts or null.")
     if len(item) > 2:
@@ -107,13 +107,6 @@ def read_message(item: Any, at: int) -> Message:
         name=name if isinstance(name, str) else None,
         unread=tuple(sorted(unread)),
     )
-
-
-def _read_part(part: Any, texts: list[str], unread: set[str]) -> None:
-    before = len(texts), len(unread)
-    content.read(part, "", texts, unread)
-    if (len(texts), len(unread)) == before:
-        unread.add("other")
 
 
 def _read_fields(item: Mapping[str, Any], texts: list[str], unread: set[str]) -> None:

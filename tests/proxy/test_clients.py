@@ -2,9 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from anthropic_events import message, text, whole
 from scripted import ScriptedUpstream, answer, streamed
 from serving import guarded, post
 
@@ -13,10 +13,16 @@ from bluecode.defenses.policy import Policy
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "fixtures" / "clients"
 REQUESTS = {path.stem: json.loads(path.read_text())["request"] for path in FOLDER.glob("*.json")}
+ANSWERS = {
+    "/v1/chat/completions": (answer({"content": "Fine."}), streamed(["Fine."])),
+    "/v1/messages": (
+        whole({"type": "text", "text": "Fine."}),
+        message(text(0, "Fine.")),
+    ),
+}
+"""What the provider answers, by path: whole, and streamed."""
 RECORDED = {
-    name: request
-    for name, request in sorted(REQUESTS.items())
-    if request["path"] == "/v1/chat/completions"
+    name: request for name, request in sorted(REQUESTS.items()) if request["path"] in ANSWERS
 }
 needs_recordings = pytest.mark.skipif(
     not RECORDED, reason="the recorded requests are not part of the project"
@@ -30,14 +36,15 @@ async def test_a_recorded_request_reaches_the_provider_unchanged(name: str) -> N
     own = ("host", "content-length", "connection", "transfer-encoding")
     headers = {name: value for name, value in request["headers"].items() if name not in own}
     sent = json.dumps(request["body"], separators=(",", ":"), ensure_ascii=False).encode()
-    reply: Any = answer({"content": "Fine."})
+    reply, events = ANSWERS[request["path"]]
     async with guarded(
         upstream := ScriptedUpstream([reply]),
         policy=Policy.default(),
         detectors=[make() for make in DETECTORS.values()],
     ) as root:
         if request["body"].get("stream"):
-            upstream.chunks, upstream.kind = streamed(["Fine."]), "text/event-stream"
-        status, told, body = await post(f"{root}/v1/chat/completions", sent, headers)
+            upstream.chunks, upstream.kind = events, "text/event-stream"
+        query = f"?{request['query']}" if request.get("query") else ""
+        status, told, body = await post(f"{root}{request['path']}{query}", sent, headers)
     assert (status, told["x-bluecode-verdict"]) == (200, "allow"), body
     assert [call.body for call in upstream.calls] == [sent]
