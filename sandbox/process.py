@@ -60,6 +60,9 @@ class WorkerProcess:
         self._buffer = Buffer()
         self._number = 0
         self._limits = Limits()
+        self._settled = 0  # bytes of memory once the first runs were done
+        self.retired = False
+        """It was stopped because it had served long enough."""
 
     @classmethod
     async def start(cls, guests: Mapping[str, Path]) -> WorkerProcess:
@@ -91,6 +94,26 @@ class WorkerProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def runs(self) -> int:
+        """Jobs that it was given."""
+        return self._number
+
+    @property
+    def ended(self) -> bool:
+        """Has its process ended, as far as that is known here?"""
+        return self._process.returncode is not None
+
+    def growth(self) -> int:
+        """Bytes of memory beyond those at the first call; 0 where the system does not tell."""
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            return 0
+        now = pages * os.sysconf("SC_PAGE_SIZE")
+        self._settled = self._settled or now
+        return now - self._settled
+
     async def run(self, program: Program, limits: Limits) -> Recording:
         """Run the program to its end. Raises `WorkerLost`, after which the worker must be stopped,
         or `SandboxUnavailable`, after which it is as good as before. If cancelled, `settle`."""
@@ -108,13 +131,21 @@ class WorkerProcess:
         except SandboxUnavailable:
             return  # broken or not, the job is over
 
+    def kill(self) -> None:
+        """End the process; `stop` must follow."""
+        try:
+            self._process.send_signal(signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it was quicker
+
+    async def wait(self) -> None:
+        """Until the process has ended, for whatever reason."""
+        await self._process.wait()
+
     async def stop(self) -> None:
         """Kill the process and wait until it is gone."""
         with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):
-            try:
-                self._process.send_signal(signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it was quicker
+            self.kill()
             await self._process.aclose()
 
     async def _greeted(self) -> None:
