@@ -8,7 +8,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bluecode.sandbox.outcome import SandboxUnavailable
@@ -50,9 +50,10 @@ class Cache:
         path = self.path(key)
         try:
             check_private(path)
-            os.utime(path)  # used now: not among the oldest
         except FileNotFoundError:
             return None
+        with suppress(OSError):  # in a read-only image nothing grows old
+            os.utime(path)  # used now: not among the oldest
         return path
 
     def put(self, key: str, code: bytes) -> Path:
