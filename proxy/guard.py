@@ -163,7 +163,7 @@ class Guard:
 
     def _remember(self, texts: Sequence[str], exchange: Exchange) -> None:
         """What the model said here comes back as history, and was looked at on its way out."""
-        for text in texts:
+        for text in filter(None, texts):
             message = self._own_notes_aside(Message(role=Role.ASSISTANT, text=text))
             self._s.engine.trust(exchange.so_far, message)
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from bluecode.defenses.snippets import SnippetExtractor
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import reading
-from bluecode.proxy.wire.shape import Part, Shape
+from bluecode.proxy.wire.shape import Part, Payload, Shape
 
 
 @dataclass(slots=True)
@@ -15,7 +14,7 @@ class Event:
     """One event on hold, with the text it adds to each choice and where that text starts."""
 
     raw: bytes
-    payload: dict[str, Any] | None = None
+    payload: Payload | None = None
     starts: dict[int, int] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
     waits: set[int] = field(default_factory=set)
@@ -41,8 +40,10 @@ class Choice:
     asides: dict[str, list[str]] = field(default_factory=dict)
     held: int = 0
     """Characters of calls and asides."""
+    waiting: bool = False
+    """Is there something that waits for the end?"""
     passed: bool = False
-    """Did everything that waits for the end pass?"""
+    """Did all of it pass?"""
     finished: bool = False
     resumes: int = 0
     open: bool = False
@@ -60,13 +61,15 @@ class Choice:
         return self.finished or self.cut is not None
 
     def forget_unfinished(self) -> None:
+        """Drop what waits for an end that does not come."""
+        self.waiting = False
         self.calls.clear()
         self.whole_calls.clear()
         self.asides.clear()
 
     def collect(self, part: Part) -> None:
         """Take what is judged only when the choice is whole."""
-        self.passed = False
+        self.passed, self.waiting = False, True
         for piece in part.pieces:
             self.held += self.calls.add(piece)
         for piece in part.whole_calls:

@@ -28,6 +28,7 @@ _UNSEEN = {
     "partial": "the text was too long to be read whole",
     "syntax": "the code does not parse",
     "oversized": "the code was too long to be held and checked",
+    "history": "the provider keeps the conversation, so it was not sent",
     "arguments": "the tool call's arguments could not be read",
 }
 _NOTE = re.compile(r"\*\*BlueCode [^\n]*\n(?:[^\n]*\n){1,12}?— BlueCode `(?P<seal>[0-9a-f]{16})`")

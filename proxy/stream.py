@@ -9,7 +9,6 @@ half a call sends assistants into loops.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from bluecode.defenses import carriers
 from bluecode.defenses.conversation import Snippet
@@ -19,7 +18,7 @@ from bluecode.proxy.held import Choice, Event, cut_off, rest, shortened
 from bluecode.proxy.notes import as_json
 from bluecode.proxy.sse import BrokenStream, data_of, with_member
 from bluecode.proxy.wire import reading
-from bluecode.proxy.wire.shape import Part, Shape
+from bluecode.proxy.wire.shape import Part, Payload, Shape
 from bluecode.proxy.wire.wire import Judging
 
 _QUEUED = 32
@@ -102,6 +101,8 @@ class HeldStream:
         self._keep(self._entered(Event(raw, payload), parts))
         for part in parts:
             await self._take(part)
+        if self._shape.final(payload):
+            return await self.finish(b"")
         return self._release()
 
     async def finish(self, done: bytes, *, early: bool = False) -> list[bytes]:
@@ -206,7 +207,7 @@ class HeldStream:
             return
         choice.finished = True
         await self._judge(index, choice, choice.extractor.close())
-        if choice.cut is None and (choice.calls or choice.whole_calls or choice.asides):
+        if choice.cut is None and choice.waiting:
             await self._judgerest(index, choice)
 
     def _drop_unfinished(self, index: int, choice: Choice) -> None:
@@ -315,9 +316,12 @@ class HeldStream:
             count += 1
             self._queued -= len(event.raw)
         ready, self._queue = self._queue[:count], self._queue[count:]
-        for payload in _payloads(ready):
-            self._shape.left(payload)
-        return [event.raw for event in ready]
+        return [self._leaving(event).raw for event in ready]
+
+    def _leaving(self, event: Event) -> Event:
+        if event.payload is not None:
+            event.payload, event.raw = self._shape.leaving(event.payload, event.raw)
+        return event
 
     def _closes(self, event: Event) -> bool:
         """Ends and usage wait for the very end, where the verdict is added to the last of them."""
@@ -344,7 +348,7 @@ class HeldStream:
 
     def _closing(self, tail: list[Event]) -> list[bytes]:
         """The last events, with the verdict on the last chunk where there is anything to say."""
-        raws = [event.raw for event in tail]
+        raws = [self._leaving(event).raw for event in tail]
         verdict = merge([self._judging.prompt, self.verdict])
         if verdict.shadow or (verdict.passes and not self._judging.explain):
             return raws
@@ -356,5 +360,5 @@ class HeldStream:
         return [*raws, self._shape.event({**self._shape.nothing(), "bluecode": told})]
 
 
-def _payloads(events: Sequence[Event]) -> list[dict[str, Any]]:
+def _payloads(events: Sequence[Event]) -> list[Payload]:
     return [event.payload for event in events if event.payload is not None]

@@ -80,8 +80,12 @@ class MessageShape:
             case _:
                 return [Part(0, unread=("other",))]
 
-    def left(self, payload: Payload) -> None:
+    def final(self, payload: Payload) -> bool:
+        return False
+
+    def leaving(self, payload: Payload, raw: bytes) -> tuple[Payload, bytes]:
         self._left.go_on(payload)
+        return payload, raw
 
     def shortened(
         self, payload: Payload, index: int, text: str, *, rest: bool = False

@@ -12,7 +12,7 @@ from typing import Any
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import reading
 from bluecode.proxy.wire.reading import Calls, strings
-from bluecode.proxy.wire.shape import Part
+from bluecode.proxy.wire.shape import Part, Payload
 
 _CHOICE = frozenset(
     "index delta message text finish_reason logprobs native_finish_reason stop_reason token_ids"
@@ -250,8 +250,11 @@ class ChatShape:
     def parts(self, payload: Mapping[str, Any]) -> list[Part]:
         return parts_of(payload)
 
-    def left(self, payload: Mapping[str, Any]) -> None:
-        """An event's place among the others says nothing here."""
+    def final(self, payload: Payload) -> bool:
+        return False
+
+    def leaving(self, payload: Payload, raw: bytes) -> tuple[Payload, bytes]:
+        return payload, raw
 
     def shortened(
         self, payload: Mapping[str, Any], index: int, text: str, *, rest: bool = False

@@ -53,8 +53,13 @@ class Shape(Protocol):
         """
         ...
 
-    def left(self, payload: Payload) -> None:
-        """The event goes to the client now."""
+    def final(self, payload: Payload) -> bool:
+        """Is this the event that ends the stream, with something to say of its own?"""
+        ...
+
+    def leaving(self, payload: Payload, raw: bytes) -> tuple[Payload, bytes]:
+        """The event as it goes to the client now: as it came, unless what stands before it was
+        changed and it says so."""
         ...
 
     def shortened(

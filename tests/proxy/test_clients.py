@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import responses_events
 from anthropic_events import message, text, whole
 from scripted import ScriptedUpstream, answer, streamed
 from serving import guarded, post
@@ -18,6 +19,10 @@ ANSWERS = {
     "/v1/messages": (
         whole({"type": "text", "text": "Fine."}),
         message(text(0, "Fine.")),
+    ),
+    "/v1/responses": (
+        json.dumps(responses_events.response(responses_events.said("Fine."))).encode(),
+        responses_events.stream(responses_events.text(0, "Fine.")),
     ),
 }
 """What the provider answers, by path: whole, and streamed."""

@@ -1,0 +1,111 @@
+"""An answer of OpenAI's Responses protocol that comes in one piece."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bluecode.defenses import carriers
+from bluecode.defenses.snippets import SnippetExtractor
+from bluecode.defenses.verdict import Verdict, merge
+from bluecode.proxy.sse import BrokenStream
+from bluecode.proxy.wire import reading, responses_items
+from bluecode.proxy.wire.wire import Judging
+
+
+class WholeResponse:
+    """See `WholeAnswer`."""
+
+    def __init__(self, raw: bytes, judging: Judging) -> None:
+        """Raises `BrokenStream` for what no client could read."""
+        try:
+            payload = reading.strictly(raw)
+        except (ValueError, RecursionError) as error:
+            raise BrokenStream("the answer is not JSON") from error
+        output = payload.get("output") or [] if isinstance(payload, dict) else None
+        if not isinstance(output, list) or not all(isinstance(item, dict) for item in output):
+            raise BrokenStream("the answer is no response")
+        self._payload: dict[str, Any] = payload
+        self._output: list[dict[str, Any]] = output
+        self._judging = judging
+        self.verdict = merge([])
+        self.unseen: set[str] = set()
+
+    async def judge(self) -> Verdict:
+        for at, item in enumerate(self._output):
+            if item.get("type") == "message" and await self._judge_message(at, item):
+                return self.verdict
+            if item.get("type") in responses_items.REMOTE:
+                self.unseen.add("other")
+        await self._judge_calls()
+        return self.verdict
+
+    def delivered(self) -> list[str]:
+        return []  # comes back as several items, each of which is screened on its own
+
+    def with_verdict(self, told: Mapping[str, Any]) -> bytes:
+        try:
+            return json.dumps({**self._payload, "bluecode": told}, allow_nan=False).encode()
+        except ValueError as error:
+            raise BrokenStream("the answer holds a number that JSON cannot hold") from error
+
+    async def _judge_message(self, at: int, item: dict[str, Any]) -> bool:
+        """Judge a message's texts; True where the response was cut there."""
+        changed: dict[int, str] = {}
+        for number, text in responses_items.texts_of(item):
+            extractor = SnippetExtractor()
+            for found in extractor.feed(text) + extractor.close():
+                verdict = await self._judging.check(carriers.in_block(found))
+                self.verdict = merge([self.verdict, verdict])
+                if verdict.blocks:
+                    self._withhold(at, number, text[: found.start].rstrip(), verdict)
+                    return True
+                if verdict.warns:
+                    note = self._judging.notes.warning(verdict)
+                    changed[number] = f"{changed.get(number, text)}\n\n{note}"
+        if changed:
+            self._output[at] = responses_items.with_texts(item, changed)
+            self._say()
+        return False
+
+    async def _judge_calls(self) -> None:
+        """Calls of tools, and the text that some servers repeat beside the items."""
+        snippets, unchecked = reading.snippets_of(
+            responses_items.calls_of(dict(enumerate(self._output)))
+        )
+        repeated = self._payload.get("output_text")
+        if isinstance(repeated, str) and repeated != self._text():
+            snippets += carriers.in_text(repeated)
+        self.unseen.update(unchecked)
+        unread = self._judging.policy.decide((), unchecked=sorted(self.unseen))
+        verdict = merge([await self._judging.check(snippets), unread])
+        self.verdict = merge([self.verdict, verdict])
+        calls = [at for at, item in enumerate(self._output) if responses_items.is_call(item)]
+        if verdict.blocks:
+            self._withhold(calls[0] if calls else len(self._output), 0, "", verdict)
+        elif verdict.warns:
+            note = self._judging.notes.warning(verdict)
+            self._output.append(responses_items.message(note, "msg_bluecode_note"))
+            self._say()
+
+    def _withhold(self, at: int, number: int, lead: str, verdict: Verdict) -> None:
+        note = self._judging.notes.withheld(verdict)
+        text = f"{lead}\n\n{note}" if lead else note
+        item = self._output[at] if at < len(self._output) else {}
+        parts = [responses_items.text_part(text)]
+        if item.get("type") == "message":
+            own = {**item, "content": [*(item.get("content") or ())[:number], *parts]}
+        else:
+            own = responses_items.message(text, "msg_bluecode_note")
+        self._output[at:] = [own]
+        self._payload["status"] = "completed"
+        self._payload["incomplete_details"] = None
+        self._say()
+
+    def _say(self) -> None:
+        self._payload["output"] = self._output
+        if "output_text" in self._payload:
+            self._payload["output_text"] = self._text()
+
+    def _text(self) -> str:
+        messages = [item for item in self._output if item.get("type") == "message"]
+        return "".join(text for item in messages for _, text in responses_items.texts_of(item))
