@@ -131,7 +131,12 @@ def _raw(text: str) -> bytes:
 
 def _default_cache_dir() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "bluecode"
+    if base:
+        return Path(base) / "bluecode"
+    try:
+        return Path.home() / ".cache" / "bluecode"
+    except RuntimeError:  # a user without a home, as in containers, where it is the root
+        return Path("/.cache/bluecode")
 
 
 def _from_file(path: Path) -> dict[str, Any]:
