@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.verdict import Category, Finding, Severity
@@ -57,6 +58,7 @@ class Credentials:
 
     name: str = "credentials"
     languages: frozenset[str] = frozenset({"*"})
+    immediate: ClassVar[bool] = True
 
     async def inspect(self, snippet: Snippet) -> Sequence[Finding]:
         """Findings for every key or password that stands in the text."""

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 from urllib.parse import unquote
 
 from bluecode.defenses.conversation import Message
@@ -260,6 +260,7 @@ class Obfuscation:
 
     name: str = "obfuscation"
     models: Classifier = field(default_factory=classifier.shipped)
+    immediate: ClassVar[bool] = True
 
     async def inspect(self, subject: Message) -> tuple[Finding, ...]:
         """Raises `DetectorError`, with what was found, for a message too long to read whole."""

@@ -6,6 +6,7 @@ never quote the text; they name the principle and the cases that the text was li
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from bluecode.defenses import constitution
 from bluecode.defenses.conversation import Message
@@ -37,6 +38,7 @@ class Prompts:
     models: Classifier = field(default_factory=classifier.shipped)
     reported: float = 0.5
     """Scores below are not findings."""
+    immediate: ClassVar[bool] = True
 
     async def inspect(self, subject: Message) -> tuple[Finding, ...]:
         """Raises `DetectorError`, with what was found, for a message too long to read whole."""
