@@ -29,8 +29,9 @@ class Tally:
 
 
 def body(asked: dict[str, Any], number: int) -> bytes:
-    """A request with a user text that no other has: no verdict comes from a cache."""
-    token = secrets.token_hex(4)
+    """A request; with `fresh` prompts its text is no other's, and no verdict comes from a cache."""
+    number = number if asked["prompts"] == "fresh" else 0
+    token = secrets.token_hex(4) if asked["prompts"] == "fresh" else "0"
     words = itertools.cycle(WORDS[number % len(WORDS) :] + WORDS[: number % len(WORDS)])
     text = f"Task {number} for ticket {token}:"
     while len(text) < asked["user_bytes"]:

@@ -7,7 +7,8 @@ without guardrails, from a virtual environment that holds `litellm[proxy]` and i
 `--litellm`. Each runs in processes of its own, one at a time, and so does the load. A request holds
 a constant system prompt of 2 KB and a user text of 300 bytes that no other request has, or one of
 2 KB where the case says so. Each answer holds code that no other has, so that every verdict is made
-anew; `same code` shows what the cache saves. Each case is bounded in requests and in time.
+anew; `same code` shows what the cache saves of that, and `same request` sends one request over and
+over, as most load generators do. Each case is bounded in requests and in time.
 """
 
 import argparse
@@ -40,6 +41,8 @@ class Case:
     user_bytes: int = 300
     model: str = "fresh"
     """`fresh` answers with other code each time, `same` does not."""
+    prompts: str = "fresh"
+    """`fresh` for a user text that no other request has, `same` for one and the same request."""
 
 
 CASES = tuple(
@@ -51,6 +54,8 @@ CASES = tuple(
     Case("streamed, 1 at once, 2 KB", True, 1, 2048),
     Case("whole, 32 at once, same code", False, 32, model="same"),
     Case("streamed, 32 at once, same code", True, 32, model="same"),
+    Case("whole, 32 at once, same request", False, 32, model="same", prompts="same"),
+    Case("streamed, 32 at once, same request", True, 32, model="same", prompts="same"),
 )
 
 
@@ -147,6 +152,7 @@ def _load(root: str, case: Case, seconds: float, requests: int) -> Figures:
         "concurrency": case.concurrency,
         "user_bytes": case.user_bytes,
         "model": case.model,
+        "prompts": case.prompts,
         "seconds": seconds,
         "requests": requests,
     }
