@@ -1,0 +1,1 @@
+"""Rules on syntax trees, for every language but Python. `checker` is the way in."""

@@ -1,0 +1,111 @@
+"""From text to `tree.Node`: which grammar reads which language, and how fragments are read.
+
+The parser is imported with the first snippet that needs it. A tree is made of anything: what the
+grammar cannot place stands under error nodes; `Parsed.broken` says how much of the text that is.
+"""
+
+import re
+from dataclasses import dataclass
+
+from bluecode.defenses.checkers.rules.grammar_calls import CALLS
+from bluecode.defenses.checkers.rules.grammar_functions import FUNCTIONS
+from bluecode.defenses.checkers.rules.grammar_statements import STATEMENTS
+from bluecode.defenses.checkers.rules.grammar_values import VALUES
+from bluecode.defenses.checkers.rules.lowering import Handler, Lowering
+from bluecode.defenses.checkers.rules.tree import Node
+
+TABLE: dict[str, Handler] = {**VALUES, **FUNCTIONS, **STATEMENTS, **CALLS}
+
+_GRAMMARS = {
+    "javascript": ("javascript", "tsx"),
+    "typescript": ("typescript", "tsx"),
+    "java": ("java",),
+    "go": ("go",),
+    "c": ("c", "cpp"),
+    "cpp": ("cpp",),
+    "php": ("php",),
+    "ruby": ("ruby",),
+    "csharp": ("csharp",),
+    "rust": ("rust",),
+    "bash": ("bash",),
+}
+"""The grammars that are tried, in order, until one reads the text without an error."""
+
+_WRAPPED = {"java": ("class _ {", "}"), "csharp": ("class _ {", "}")}
+"""What makes a method outside its class readable. It adds no line."""
+
+_FEW = 0.02
+"""Share of the text under error nodes that is no reason to try another grammar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A tree and how far it can be trusted."""
+
+    tree: Node
+    broken: float
+    """Share of the text, 0-1, that the grammar could not place."""
+    unread: bool
+    """Something was too large or nested too deeply to be read."""
+
+
+def parse(code: str, language: str) -> Parsed:
+    """The best tree that the language's grammars make of the text."""
+    text = _php(code) if language == "php" else code
+    best: Parsed | None = None
+    for text_, grammar in _attempts(text, language):
+        found = _parse(text_, grammar)
+        if best is None or found.broken < best.broken:
+            best = found
+        if best.broken <= _FEW:
+            break
+    assert best is not None  # every language has a grammar
+    return best
+
+
+def _attempts(text: str, language: str) -> list[tuple[str, str]]:
+    tries = [(text, grammar) for grammar in _GRAMMARS[language]]
+    if language in _WRAPPED:
+        before, after = _WRAPPED[language]
+        tries += [(before + text + "\n" + after, grammar) for grammar in _GRAMMARS[language]]
+    return tries
+
+
+def _parse(text: str, grammar: str) -> Parsed:
+    from ast_grep_py import SgRoot
+
+    low = Lowering(TABLE)
+    tree = low.lower(SgRoot(text, grammar).root())
+    return Parsed(tree, low.errors / max(1, len(text)), low.unread)
+
+
+_PHP_TAGS = re.compile(r"<\?(?:php\b|=)?|\?>", re.I)
+
+
+def _php(code: str) -> str:
+    """PHP with the markup around it blanked out, `<?= x ?>` as the `echo` that it means."""
+    if not _PHP_TAGS.search(code):
+        return code
+    out: list[str] = []
+    inside = not re.match(r"\s*<", code) and code.find("?>") < code.find("<?") % (len(code) + 1)
+    echo = False
+    at = 0
+    for tag in _PHP_TAGS.finditer(code):
+        piece = code[at : tag.start()]
+        if tag.group() == "?>":
+            out.append(piece if inside else _blank(piece))
+            out.append(" ;" if inside else "  ")
+            inside = echo = False
+        else:
+            out.append(piece if inside else _blank(piece))
+            if not inside:
+                echo = tag.group() == "<?="
+                out.append("echo " if echo else " " * len(tag.group()))
+            inside = True
+        at = tag.end()
+    out.append(code[at:] if inside else _blank(code[at:]))
+    return "".join(out)
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"[^\n]", " ", text)

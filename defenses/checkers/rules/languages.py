@@ -1,0 +1,35 @@
+"""The languages that have rules, by canonical name; each is loaded with its first snippet."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from bluecode.defenses.checkers.rules.flow import Flow
+from bluecode.defenses.checkers.rules.grammars import Parsed
+from bluecode.defenses.checkers.rules.rule import Language
+from bluecode.defenses.checkers.rules.state import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A language's rules and what follows its code."""
+
+    rules: Language
+    follow: Callable[[Run, Parsed], None]
+
+
+def general(run: Run, parsed: Parsed) -> None:
+    """Follow a parsed snippet with the engine alone."""
+    Flow(run).snippet(parsed.tree)
+
+
+def _javascript() -> Dialect:
+    from bluecode.defenses.checkers.rules import javascript, javascript_flow
+
+    return Dialect(javascript.RULES, javascript_flow.follow)
+
+
+LANGUAGES: Mapping[str, Callable[[], Dialect]] = {
+    "javascript": cache(_javascript),
+    "typescript": cache(_javascript),
+}

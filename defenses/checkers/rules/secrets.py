@@ -1,0 +1,26 @@
+"""Words that say that a value must be hard to guess, or is a person's password."""
+
+import re
+
+_SECRET = re.compile(
+    r"token|secret|passw|passwd|pwd|session|sess_?id|(?:^|_|\b)otp|nonce|salt|csrf|xsrf|api_?key|"
+    r"priv(?:ate)?_?key|auth|credential|verif(?:y|ication)_?code|reset_?(?:code|link|key)|"
+    r"(?:encryption|secret|aes|hmac|signing|access|crypto)_?key|invite|coupon|voucher|"
+    r"one_?time|captcha|two_?factor|2fa|(?:^|\s|_)iv(?:$|\s|_)|cookie|pin_?code|security_?code"
+)
+_KEPT = re.compile(r"passw|passwd|pwd|credential|secret|signature|sign\b|token|auth|hmac|cert|user")
+
+
+def is_secret(words: str) -> bool:
+    """Do the names around say that the value is a secret? Lower-case words."""
+    return _SECRET.search(words) is not None
+
+
+def keeps_secret(words: str) -> bool:
+    """Do the names around say that a hash protects something?"""
+    return _KEPT.search(words) is not None
+
+
+def is_password(words: str) -> bool:
+    """Do the names around speak of a person's password?"""
+    return re.search(r"passw|passwd|pwd|passphrase|pin_?code", words) is not None

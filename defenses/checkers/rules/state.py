@@ -1,0 +1,84 @@
+"""What the engine carries while it follows one snippet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bluecode.defenses.checkers.rules.matching import Matcher
+from bluecode.defenses.checkers.rules.tree import Node
+from bluecode.defenses.checkers.rules.values import SOURCES, Level, Value
+from bluecode.defenses.checkers.rules.weaknesses import WEAKNESSES
+
+Env = dict[str, Value]
+"""What each name, or dotted path, holds at one point of the code."""
+
+WORTH_SAYING = 0.4
+"""Claims below this are not made at all: nobody could act on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One weakness at one place."""
+
+    rule: str
+    score: float
+    first: int
+    last: int
+    source: str
+
+
+class OutOfSteps(Exception):
+    """The snippet is too large to be followed to its end."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One snippet on its way through the engine."""
+
+    matcher: Matcher
+    steps: int
+    lines: Sequence[str] = ()
+    """The snippet's text."""
+    claims: dict[tuple[str, int], Claim] = field(default_factory=dict)
+    functions: dict[str, Node] = field(default_factory=dict)
+    """Functions of the snippet, by name."""
+    returns: dict[str, Value] = field(default_factory=dict)
+    """What they give back when their parameters come from anywhere."""
+    entered: set[tuple[str, tuple[int, ...]]] = field(default_factory=set)
+    """Functions that were followed, with the levels of what they were given."""
+    purpose: list[str] = field(default_factory=list)
+    """Lower-case names around: functions we are in, what is being assigned to."""
+    depth: int = 0
+    quiet: int = 0
+    """Above 0 nothing is claimed: the code is only followed for its result."""
+
+    def comment(self, function: Node) -> str:
+        """The comment lines right above a function."""
+        found: list[str] = []
+        at = function.line - 2
+        while 0 <= at < len(self.lines) and len(found) < 30:
+            line = self.lines[at].strip()
+            if not line.startswith(("*", "/", "#", "@", "[")) and not line.endswith("*/"):
+                break
+            found.append(line)
+            at -= 1
+        return "\n".join(reversed(found))
+
+    def step(self) -> None:
+        self.steps -= 1
+        if self.steps < 0:
+            raise OutOfSteps
+
+    def claim(self, rule: str, node: Node, score: float, level: Level = Level.NONE) -> None:
+        """Say that a weakness is here; the surest claim of a rule on a line stays."""
+        if score < WORTH_SAYING or self.quiet:
+            return
+        key = (rule, node.line)
+        known = self.claims.get(key)
+        if known is None or known.score < score:
+            self.claims[key] = Claim(
+                rule, min(score, 0.99), node.line, max(node.line, node.last), SOURCES[level]
+            )
+
+    def claim_flow(self, rule: str, node: Node, level: Level, factor: float = 1.0) -> None:
+        """Say that data of this level does harm here, as likely as its origin makes it."""
+        self.claim(rule, node, WEAKNESSES[rule].score(level) * factor, level)
