@@ -83,6 +83,9 @@ async def check(
         )
     readers = [item for item in checkers if spoken in item.languages or "*" in item.languages]
     static = await screen(snippet, readers, policy, unchecked=unchecked, timer=timer)
+    if snippet.focus is not None:
+        own = [finding for finding in static.findings if _within(finding, snippet.focus)]
+        static = policy.decide(own, failed=static.failed, unchecked=static.unchecked)
     if prover is None or spoken not in prover.languages:
         return static
     failed = list(static.failed)
@@ -99,6 +102,11 @@ async def check(
     if timer is not None:
         timer(prover.name, time.perf_counter() - started)
     return policy.decide(findings, failed=failed, unchecked=static.unchecked)
+
+
+def _within(finding: Finding, focus: tuple[int, int]) -> bool:
+    """Does a finding touch the lines that are judged?"""
+    return finding.span is None or (finding.span[0] <= focus[1] and finding.span[1] >= focus[0])
 
 
 def _weigh(claims: Sequence[Finding], report: DynamicReport) -> tuple[Finding, ...]:

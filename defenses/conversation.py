@@ -69,13 +69,16 @@ class Snippet:
     """The file it is meant for, where the answer names one."""
     context: str = ""
     """Code that surrounds a fragment, where the request or the patch gives it."""
+    focus: tuple[int, int] | None = None
+    """First and last line, from 1, of what is judged, where the rest is the user's own code."""
     first_line: int = field(default=1, compare=False)
     """Line of the answer's text (or of the tool argument) on which the code starts, from 1."""
 
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 over everything that a checker may look at."""
-        return digest(self.language or "", self.path or "", self.context, self.code)
+        focus = "" if self.focus is None else f"{self.focus[0]}-{self.focus[1]}"
+        return digest(self.language or "", self.path or "", self.context, focus, self.code)
 
 
 def digest(*parts: str) -> str:

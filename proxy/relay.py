@@ -53,7 +53,7 @@ class Relay:
         if kind == b"text/event-stream":
             return await self._stream(client, request, reply, exchange, headers)
         if kind.endswith(b"json") or not kind:
-            return await self._whole(client, reply, exchange, headers)
+            return await self._whole(client, request, reply, exchange, headers)
         raise UpstreamError(
             502, "The model provider answered with neither JSON nor events.", kind="broken"
         )
@@ -68,10 +68,15 @@ class Relay:
         return body
 
     async def _whole(
-        self, client: Client, reply: Reply, exchange: Exchange, headers: list[tuple[bytes, bytes]]
+        self,
+        client: Client,
+        request: Request,
+        reply: Reply,
+        exchange: Exchange,
+        headers: list[tuple[bytes, bytes]],
     ) -> list[str]:
         body = await _read_all(reply, self._config.body_limit)
-        answer = self._wire.whole(body, self._judging(exchange))
+        answer = self._wire.whole(request, body, self._judging(exchange))
         exchange.code = await answer.judge()
         self._metrics.count_unseen(answer.unseen)
         verdict = exchange.settle([exchange.prompt, exchange.code])

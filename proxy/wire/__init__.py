@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from bluecode.proxy.wire.anthropic_messages import MessagesWire
+from bluecode.proxy.wire.completions import CompletionsWire
 from bluecode.proxy.wire.openai_chat import ChatWire
 from bluecode.proxy.wire.openai_responses import ResponsesWire
 from bluecode.proxy.wire.wire import Wire
@@ -11,4 +12,5 @@ WIRES: Mapping[str, Wire] = {
     "openai_chat": ChatWire(),
     "openai_responses": ResponsesWire(),
     "anthropic_messages": MessagesWire(),
+    "completions": CompletionsWire(),
 }

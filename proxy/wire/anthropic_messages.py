@@ -93,7 +93,7 @@ class MessagesWire:
     def error_event(self, error: Mapping[str, Any]) -> bytes:
         return reading.named_event(error)
 
-    def whole(self, body: bytes, judging: Judging) -> WholeAnswer:
+    def whole(self, request: Request, body: bytes, judging: Judging) -> WholeAnswer:
         return WholeMessage(body, judging)
 
     def stream(self, request: Request, judging: Judging) -> AnswerStream:

@@ -229,7 +229,7 @@ class ChatWire:
     def error_event(self, error: Mapping[str, Any]) -> bytes:
         return event(error)
 
-    def whole(self, body: bytes, judging: Judging) -> WholeAnswer:
+    def whole(self, request: Request, body: bytes, judging: Judging) -> WholeAnswer:
         return WholeChat(body, judging)
 
     def stream(self, request: Request, judging: Judging) -> AnswerStream:

@@ -104,7 +104,7 @@ class ResponsesWire:
         shown = {"code": told.get("code"), "message": told.get("message"), "param": None}
         return reading.named_event({"type": "error", **shown, "sequence_number": 0})
 
-    def whole(self, body: bytes, judging: Judging) -> WholeAnswer:
+    def whole(self, request: Request, body: bytes, judging: Judging) -> WholeAnswer:
         return WholeResponse(body, judging)
 
     def stream(self, request: Request, judging: Judging) -> AnswerStream:

@@ -165,7 +165,7 @@ class Wire(Protocol):
         """An error within a stream that has begun."""
         ...
 
-    def whole(self, body: bytes, judging: Judging) -> WholeAnswer:
+    def whole(self, request: Request, body: bytes, judging: Judging) -> WholeAnswer:
         """Raises `BrokenStream` for what no client could read."""
         ...
 

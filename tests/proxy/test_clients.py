@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import responses_events
 from anthropic_events import message, text, whole
+from completion_events import events as completion_events
+from completion_events import whole as whole_completion
 from scripted import ScriptedUpstream, answer, streamed
 from serving import guarded, post
 
@@ -20,6 +22,8 @@ ANSWERS = {
         whole({"type": "text", "text": "Fine."}),
         message(text(0, "Fine.")),
     ),
+    "/v1/completions": (whole_completion("x = 1\n"), completion_events("x = 1\n")),
+    "/v1/fim/completions": (whole_completion("x = 1\n"), completion_events("x = 1\n")),
     "/v1/responses": (
         json.dumps(responses_events.response(responses_events.said("Fine."))).encode(),
         responses_events.stream(responses_events.text(0, "Fine.")),
