@@ -31,6 +31,8 @@ FLAGS: Final[Mapping[str, tuple[str, str]]] = {
     "held_limit": ("BYTES", "most code held back in one answer"),
     "connect_timeout": ("SECONDS", "to reach the provider"),
     "read_timeout": ("SECONDS", "that the provider may be silent"),
+    "drain_timeout": ("SECONDS", "that running answers have to end after a signal to stop"),
+    "health_listen": ("ADDRESS", "a second address for /healthz, /readyz and /metrics alone"),
     "keep_alive": ("SECONDS", "after which a waiting client gets a sign of life"),
     "log_level": ("LEVEL", "debug, info, warning or error"),
     "log_format": ("FORMAT", "text or json, on standard error"),

@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,6 +26,8 @@ from bluecode.proxy.exchange import family_of
 from bluecode.proxy.guard import Guard, Services
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.notes import Notes
+from bluecode.proxy.reload import PolicyReload
+from bluecode.proxy.timing import TimedUpstream
 from bluecode.proxy.upstream import Call, HttpUpstream, LiteLLMUpstream, Upstream, UpstreamError
 from bluecode.proxy.wire import WIRES, reading
 from bluecode.proxy.wire import openai_chat as chat
@@ -103,8 +106,10 @@ class _House:
                 opened = Engine.open(self._config, self._policy, on_progress=self._on_progress)
                 engine = await stack.enter_async_context(opened)
             engine.timer = self._metrics.time_detector
-            self._metrics.watch_guests(engine.guest_runs)
-            upstream = self._given or upstream_for(self._config)
+            self._metrics.watch_guests(engine.guest_runs, engine.guests_waiting)
+            self._metrics.show_policy(engine.policy_version)
+            given = self._given or upstream_for(self._config)
+            upstream = TimedUpstream(given, self._metrics.seconds.labels("upstream").observe)
             stack.push_async_callback(upstream.close)
             audit = Audit(
                 self._config.audit,
@@ -120,8 +125,19 @@ class _House:
                 audit=audit,
                 notes=Notes(self._policy),
             )
+            if self._config.policy is not None:
+                reload = PolicyReload(self._config.policy, self._adopt, self._metrics)
+                tasks = await stack.enter_async_context(anyio.create_task_group())
+                tasks.start_soon(reload.run)
+                stack.callback(tasks.cancel_scope.cancel)
             yield
             self._services = None
+
+    def _adopt(self, policy: Policy) -> None:
+        """Serve by another policy from now on. Raises `PolicyError` where that cannot be."""
+        self.services.engine.adopt(policy)
+        self.services.notes.adopt(policy)
+        self._metrics.show_policy(policy.version)
 
     @property
     def services(self) -> Services:

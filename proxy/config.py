@@ -84,6 +84,10 @@ class Config:
     """Seconds to reach the provider."""
     read_timeout: float = 600.0
     """Seconds that the provider may be silent."""
+    drain_timeout: float = 30.0
+    """Seconds that running answers have to end once BlueCode is told to stop."""
+    health_listen: str = ""
+    """A second address for `/healthz`, `/readyz` and `/metrics` alone; none where empty."""
     keep_alive: float = 10.0
     """Seconds after which a client that waits for held code gets a sign of life."""
     log_level: str = "info"
@@ -115,6 +119,10 @@ class Config:
     @property
     def port(self) -> int:
         return _split_listen(self.listen)[1]
+
+    @property
+    def health_address(self) -> tuple[str, int] | None:
+        return _split_listen(self.health_listen) if self.health_listen else None
 
     def name_of(self, presented: str) -> str | None:
         """The name of a proxy key; every key is compared, so that time tells nothing."""
@@ -353,6 +361,8 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "held_limit": _whole(1024, 4 * _GIB),
     "connect_timeout": _seconds,
     "read_timeout": _seconds,
+    "drain_timeout": _seconds,
+    "health_listen": _listen,
     "keep_alive": _seconds,
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),

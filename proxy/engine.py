@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from bluecode.defenses.checking import Checker, Prover, check
 from bluecode.defenses.conversation import Message, Role, Snippet
-from bluecode.defenses.policy import Policy
+from bluecode.defenses.policy import Policy, PolicyError
 from bluecode.defenses.screening import screen
 from bluecode.defenses.verdict import Detector, Verdict
 from bluecode.proxy.config import Config
@@ -76,10 +76,13 @@ class Engine:
         entries: int = 20_000,
         timer: Timer = _silent,
         guest_runs: Callable[[], Mapping[str, int]] = _no_runs,
+        guests_waiting: Callable[[], int] = lambda: 0,
     ) -> None:
         self.policy = policy
         self.guest_runs = guest_runs
         """Sandbox runs so far, by how they ended."""
+        self.guests_waiting = guests_waiting
+        """Sandbox runs that have no worker yet."""
         self.timer = timer
         self._detectors = detectors
         self._checkers = checkers
@@ -126,7 +129,19 @@ class Engine:
                 prover,
                 entries=config.cache_entries,
                 guest_runs=_no_runs if sandbox is None else lambda: sandbox.counters.outcomes,
+                guests_waiting=lambda: 0 if sandbox is None else sandbox.waiting,
             )
+
+    def adopt(self, policy: Policy) -> None:
+        """Decide by another policy from the next subject on; verdicts of the old one are not used.
+
+        Raises `PolicyError` where `disabled` differs: it says what was loaded at the start.
+        """
+        if policy.disabled != self.policy.disabled:
+            raise PolicyError("`disabled` says what is loaded; start anew to change it.")
+        self.policy = policy
+        self.policy_version = policy.version
+        self._version = f"{metadata.version('bluecode')}:{policy.version}:"
 
     @property
     def ready(self) -> dict[str, bool]:

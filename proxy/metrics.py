@@ -46,9 +46,15 @@ class Metrics:
         self.disconnects = self._counter(
             "client_disconnects", "Clients that left before the end", "route"
         )
+        self.policy = Gauge(
+            "bluecode_policy_info", "1 for the policy in force", ["policy"], registry=self.registry
+        )
+        self.policy_reloads = self._counter(
+            "policy_reloads", "Policies read while serving, by result: adopted, refused", "result"
+        )
         self.seconds = Histogram(
             "bluecode_seconds",
-            "Seconds by stage: screening, checking, sandbox, held, request",
+            "Seconds by stage: screening, upstream, checking, held, request",
             ["stage"],
             buckets=_SECONDS,
             registry=self.registry,
@@ -70,9 +76,20 @@ class Metrics:
     def time_detector(self, name: str, seconds: float) -> None:
         self.detector_seconds.labels(name).observe(seconds)
 
-    def watch_guests(self, runs: Callable[[], Mapping[str, int]]) -> None:
-        """Show the sandbox's own count of runs by outcome."""
+    def show_policy(self, version: str) -> None:
+        """Name the policy in force."""
+        self.policy.clear()
+        self.policy.labels(version).set(1)
+
+    def watch_guests(
+        self, runs: Callable[[], Mapping[str, int]], waiting: Callable[[], int] = lambda: 0
+    ) -> None:
+        """Show the sandbox's own count of runs by outcome, and how many wait for a worker."""
         self.registry.register(_GuestRuns(runs))
+        queue = Gauge(
+            "bluecode_guests_waiting", "Runs that wait for a worker", registry=self.registry
+        )
+        queue.set_function(waiting)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

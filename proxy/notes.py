@@ -42,6 +42,10 @@ class Notes:
         self._policy = policy
         self._key = key or secrets.token_bytes(32)
 
+    def adopt(self, policy: Policy) -> None:
+        """Tell by another policy what is worth telling; the seal stays."""
+        self._policy = policy
+
     def refusal(self, verdict: Verdict) -> str:
         """In place of an answer: the prompt was not passed on."""
         return self._note(

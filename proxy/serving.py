@@ -7,10 +7,11 @@ server to stop, so that worker processes and connections are closed by those who
 import contextlib
 import importlib.util
 import logging
+import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -24,13 +25,13 @@ from bluecode.defenses.policy import Policy
 from bluecode.proxy.app import create_app
 from bluecode.proxy.config import Config, ConfigError
 from bluecode.proxy.engine import Engine
+from bluecode.proxy.health import HealthApp
 from bluecode.proxy.scripted import scripted_model
 
 log = logging.getLogger("bluecode")
 _DEMO_PACE = (
     0.01  # seconds between pieces of the scripted model's answers: about as fast as a real one
 )
-_GRACE = 10  # seconds that running answers have to end after a signal
 
 
 class _Server(uvicorn.Server):
@@ -59,16 +60,20 @@ class _Server(uvicorn.Server):
             raise ConfigError("The service could not start; the log says why.")
 
 
-@asynccontextmanager
-async def on_loopback(app: ASGIApp) -> AsyncIterator[str]:
+def on_loopback(app: ASGIApp) -> AbstractAsyncContextManager[str]:
     """The application on a free loopback port; its root URL."""
-    with _listen("127.0.0.1", 0) as listener:
+    return _on(app, "127.0.0.1", 0)
+
+
+@asynccontextmanager
+async def _on(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
+    with _listen(host, port) as listener:
         server = _server(app, grace=1)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             await server.up()
             try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+                yield f"http://{host}:{listener.getsockname()[1]}"
             finally:
                 server.should_exit = True
 
@@ -93,7 +98,10 @@ async def _serve(config: Config, policy: Policy, listener: socket.socket, stop: 
         if config.upstream == "demo":
             root = await stack.enter_async_context(on_loopback(scripted_model(pace=_DEMO_PACE)))
             config = replace(config, upstream=f"{root}/v1")
-        server = _server(create_app(config, policy=policy, engine=engine), grace=_GRACE)
+        app = create_app(config, policy=policy, engine=engine)
+        if config.health_address is not None:
+            await stack.enter_async_context(_on(HealthApp(app), *config.health_address))
+        server = _server(app, grace=math.ceil(config.drain_timeout))
         stop.server = server
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_announce, server, listener.getsockname()[:2], shown)

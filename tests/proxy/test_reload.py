@@ -1,0 +1,138 @@
+"""A policy that changes while BlueCode serves: adopted when sound, refused loudly when not."""
+
+import logging
+import signal
+from pathlib import Path
+
+import anyio
+import pytest
+from replicas import fetched, replica
+from scripted import ScriptedUpstream, WordDetector
+from serving import chat, post, serving
+
+from bluecode.defenses.conversation import Message, Role
+from bluecode.defenses.policy import Policy
+from bluecode.proxy.app import create_app
+from bluecode.proxy.config import Config
+from bluecode.proxy.engine import Engine
+from bluecode.proxy.metrics import Metrics
+from bluecode.proxy.reload import PolicyReload
+
+STRICT = "shadow = false\n"
+SHADOW = "shadow = true\n"
+BROKEN = "shadow = maybe\n"
+UNKNOWN = "shaddow = true\n"
+DISABLES = 'disabled = ["bias"]\n'
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write(tmp_path / "policy.toml", STRICT)
+    return tmp_path / "policy.toml"
+
+
+async def test_a_file_written_anew_is_adopted_and_served_by(path: Path) -> None:
+    engine = Engine(Policy.load(path), [WordDetector("badword")], [], None)
+    config = Config(upstream="http://127.0.0.1:1/v1", audit="none", policy=path)
+    upstream = ScriptedUpstream([b'{"choices": []}'])
+    app = create_app(config, policy=engine.policy, upstream=upstream, engine=engine)
+    async with serving(app) as root:
+        before = await post(f"{root}/v1/chat/completions", chat("a badword"))
+        write(path, SHADOW)
+        with anyio.fail_after(10):
+            while not engine.policy.shadow:
+                await anyio.sleep(0.05)
+        after = await post(f"{root}/v1/chat/completions", chat("a badword"))
+        _, metrics = await fetched(f"{root}/metrics")
+
+    assert before[1]["x-bluecode-verdict"] == "block"
+    assert b"withheld" not in after[2] and len(upstream.calls) == 1
+    assert 'bluecode_policy_reloads_total{result="adopted"} 1.0' in metrics
+    assert metrics.count("bluecode_policy_info{") == 1
+    assert engine.policy_version in metrics
+
+
+@pytest.mark.parametrize("text", [BROKEN, UNKNOWN])
+def test_a_policy_that_cannot_be_used_is_refused_loudly(
+    path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    adopted: list[Policy] = []
+    metrics = Metrics()
+    reload = PolicyReload(path, adopted.append, metrics)
+    write(path, text)
+
+    with caplog.at_level(logging.ERROR):
+        reload.reload()
+
+    assert adopted == []
+    assert "the old one stays" in caplog.text
+    assert b'bluecode_policy_reloads_total{result="refused"} 1.0' in metrics.render()
+
+
+def test_what_is_loaded_is_not_changed_while_serving(path: Path) -> None:
+    engine = Engine(Policy.load(path), [], [], None)
+    metrics = Metrics()
+    reload = PolicyReload(path, engine.adopt, metrics)
+    write(path, DISABLES)
+
+    reload.reload()
+
+    assert not engine.policy.disabled
+    assert b'{result="refused"} 1.0' in metrics.render()
+
+
+async def test_a_verdict_of_the_old_policy_is_not_remembered_for_the_new(path: Path) -> None:
+    engine = Engine(Policy.parse(STRICT), [WordDetector("badword")], [], None)
+    message = Message(role=Role.USER, text="a badword")
+    await engine.decide_message(message)
+    remembered = await engine.decide_message(message)
+
+    engine.adopt(Policy.parse(SHADOW))
+    decided = await engine.decide_message(message)
+
+    assert (remembered.cached, remembered.verdict.blocks) == (True, True)
+    assert (decided.cached, decided.verdict.blocks) == (False, False)
+
+
+async def test_a_missing_file_is_told_once_and_its_return_is_adopted(path: Path) -> None:
+    adopted: list[Policy] = []
+    metrics = Metrics()
+    reload = PolicyReload(path, adopted.append, metrics, pause=0.01)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reload.run)
+        await anyio.sleep(0.05)
+        remove(path)
+        await anyio.sleep(0.1)
+        refused = b'{result="refused"} 1.0' in metrics.render()
+        write(path, SHADOW)
+        await anyio.sleep(0.1)
+        tasks.cancel_scope.cancel()
+
+    assert refused
+    assert [policy.shadow for policy in adopted] == [True]
+
+
+async def test_sighup_reads_the_policy_again_and_does_not_end_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    write(path, 'disabled = ["dynamic"]\n')
+    with replica(tmp_path, "demo", policy=str(path)) as one:
+        await one.ready()
+        one.signal(signal.SIGHUP)
+        with anyio.fail_after(10):
+            while (
+                'reloads_total{result="adopted"}' not in (await fetched(f"{one.root}/metrics"))[1]
+            ):
+                await anyio.sleep(0.05)
+        one.signal(signal.SIGTERM)
+        status = await one.ended()
+
+    assert status == 0
+    assert "is in force" in one.log.read_text("utf-8")
