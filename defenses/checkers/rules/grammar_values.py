@@ -189,7 +189,10 @@ def member(low: Lowering, node: "SgNode") -> Node:
     label = dotted(found.text()) if found is not None else ""
     if base is EMPTY:
         return low.make(node, "name", label)
-    return low.make(node, "member", label, base=base)
+    made = low.make(node, "member", label, base=base)
+    if node.kind() == "field_expression":
+        made.type = _operator(node)  # C's `->` follows a pointer, its `.` does not
+    return made
 
 
 def generic(low: Lowering, node: "SgNode") -> Node:

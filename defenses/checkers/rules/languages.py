@@ -29,7 +29,15 @@ def _javascript() -> Dialect:
     return Dialect(javascript.RULES, javascript_flow.follow)
 
 
+def _c() -> Dialect:
+    from bluecode.defenses.checkers.rules import c, c_flow
+
+    return Dialect(c.RULES, c_flow.follow)
+
+
 LANGUAGES: Mapping[str, Callable[[], Dialect]] = {
     "javascript": cache(_javascript),
     "typescript": cache(_javascript),
+    "c": cache(_c),
+    "cpp": cache(_c),
 }

@@ -1,0 +1,421 @@
+"""C and C++ functions as a list of events in the order of the code: what is stored, checked, used.
+
+The order stands for the flow: what was checked before counts as checked, until it is stored again.
+Branches are kept with each event, so that what one branch does is not seen in the other, nor behind
+a branch that leaves. This is an approximation that reads `goto` style C well.
+"""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bluecode.defenses.checkers.rules.tree import EMPTY, Node, path_of
+
+Kind = Literal["store", "deref", "use", "free", "test", "bound", "call", "address"]
+Branch = tuple[tuple[int, int], ...]
+
+
+@dataclass(slots=True)
+class Event:
+    """Something that happens to a name."""
+
+    kind: Kind
+    key: str
+    node: Node
+    order: int
+    branch: Branch
+    value: Node | None = None
+    """What is stored."""
+
+
+@dataclass(slots=True)
+class Local:
+    """A declared variable or parameter."""
+
+    name: str
+    type: str
+    size: Node | None = None
+    parameter: bool = False
+    static: bool = False
+    line: int = 0
+
+
+@dataclass(slots=True)
+class Body:
+    """A function taken apart."""
+
+    function: Node
+    locals: dict[str, Local] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    by_key: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    ended: set[tuple[int, int]] = field(default_factory=set)
+    """Branches that leave before they reach what stands behind them."""
+    calls: list[Event] = field(default_factory=list)
+    loops: list[tuple[Node, Branch]] = field(default_factory=list)
+    lower_checked: set[int] = field(default_factory=set)
+    """Identities of names that are compared with a lower limit."""
+    null_tests: set[int] = field(default_factory=set)
+    """Identities of names that are tested as they stand, or compared with nothing."""
+
+    def between(self, key: str, kinds: tuple[Kind, ...], start: int, end: int) -> bool:
+        """Does such an event happen to the name after the start and before the end?"""
+        return any(
+            event.kind in kinds and start < event.order < end for event in self.by_key.get(key, ())
+        )
+
+    def before(self, key: str, kinds: tuple[Kind, ...], end: int) -> bool:
+        return self.between(key, kinds, -1, end)
+
+    def last_store(self, key: str, before: int) -> Event | None:
+        """The latest store to the name before this point."""
+        found = None
+        for event in self.by_key.get(key, ()):
+            if event.kind == "store" and event.order < before:
+                found = event
+        return found
+
+    def reaches(self, first: Event, second: Event) -> bool:
+        """Can the second happen after the first in one run, loops left aside?"""
+        theirs = dict(second.branch)
+        for number, way in first.branch:
+            if number in theirs:
+                if theirs[number] != way:
+                    return False
+            elif (number, way) in self.ended:
+                return False
+        return True
+
+
+FREES = re.compile(
+    r"^(?:free|kfree|vfree|kvfree|kzfree|cfree|xfree|g_free|av_free|OPENSSL_free|efree|delete|"
+    r"sk_free|put_device|kfree_skb|kmem_cache_free|free_\w+|\w+_free|\w+_destroy|\w+_unref|"
+    r"R_FREE|r_\w+_free|js_free|apr_pool_destroy|fclose|closedir|pclose|\w*[a-z]Free)$"
+)
+_EXITS = frozenset({"exit", "abort", "_exit", "panic", "BUG", "err", "errx", "die", "longjmp",
+                    "quick_exit", "__builtin_unreachable", "fatal", "g_error", "throw", "_Exit",
+                    "perror_exit", "usage", "terminate"})  # fmt: skip
+_ASSERTS = re.compile(r"^(?:\w*assert\w*|\w*ASSERT\w*|g_return_\w+|BUG_ON|WARN_ON(?:_ONCE)?|CHECK\w*|"
+                      r"\w*_CHECK\w*|likely|unlikely|IS_ERR\w*|\w*TCHECK\w*|REQUIRE|CHECK|"
+                      r"\w*[Cc]heck\w*|\w*valid\w*|\w*Valid\w*|\w*Remaining\w*|\w*_ok)$")  # fmt: skip
+WRITES = frozenset({"memset", "memcpy", "memmove", "strcpy", "strcat", "strncpy", "sprintf",
+                    "snprintf", "bzero", "strncat", "fread", "fgets", "read", "recv", "bcopy",
+                    "strlen", "fwrite", "fprintf", "fseek", "fgetc", "fputs", "fscanf", "memcmp",
+                    "strcmp", "strchr", "fputc", "getline", "rewind", "ftell",
+                    "strstr", "puts", "fflush", "fclose", "readdir"})  # fmt: skip
+"""Functions of the C library that follow the pointers they are given."""
+_AT_FIRST_ONLY = frozenset({"memset", "bzero", "sprintf", "snprintf"})
+
+
+class Reader:
+    """Makes a `Body` of a function."""
+
+    def __init__(self, function: Node) -> None:
+        self.body = Body(function)
+        self._order = 0
+        self._numbers = 0
+        self._branch: Branch = ()
+
+    def read(self) -> Body:
+        for parameter in self.body.function.args:
+            if parameter.name:
+                self.body.locals[parameter.name] = Local(
+                    parameter.name, parameter.type, parameter=True, line=parameter.line
+                )
+        if self.body.function.base is not None:
+            self.visit(self.body.function.base)
+        return self.body
+
+    def note(self, kind: Kind, key: str, node: Node, value: Node | None = None) -> None:
+        if not key:
+            return
+        self._order += 1
+        event = Event(kind, key, node, self._order, self._branch, value)
+        self.body.events.append(event)
+        self.body.by_key[key].append(event)
+        if kind == "call":
+            self.body.calls.append(event)
+
+    def visit(self, node: Node) -> bool:
+        """Take in a node; says whether what follows is not reached."""
+        handler = _VISITS.get(node.role)
+        if handler is not None:
+            return bool(handler(self, node))
+        if node.base is not None:
+            self.visit(node.base)
+        for arg in node.args:
+            self.visit(arg)
+        return False
+
+    def _block(self, node: Node) -> bool:
+        ended = False
+        for arg in node.args:
+            if arg.role == "label":
+                ended = False
+            ended = self.visit(arg) or ended
+        return ended
+
+    def _label(self, node: Node) -> bool:
+        return self._block(node)
+
+    def _if(self, node: Node) -> bool:
+        condition, then, *more = node.args
+        self.condition(condition)
+        self._numbers += 1
+        number = self._numbers
+        first = self._way(then, number, 0)
+        otherwise = more[0] if more else EMPTY
+        second = self._way(otherwise, number, 1)
+        return first and second
+
+    def _way(self, node: Node, number: int, way: int) -> bool:
+        outer = self._branch
+        self._branch = (*outer, (number, way))
+        ended = node is not EMPTY and self.visit(node)
+        if ended:
+            self.body.ended.add((number, way))
+        self._branch = outer
+        return ended
+
+    def _choice(self, node: Node) -> bool:
+        condition, then, otherwise = node.args
+        self.condition(condition)
+        self._numbers += 1
+        number = self._numbers
+        self._way(then, number, 0)
+        self._way(otherwise, number, 1)
+        return False
+
+    def _loop(self, node: Node) -> bool:
+        self.body.loops.append((node, self._branch))
+        if node.name == "each":
+            for arg in node.args:
+                self.visit(arg)
+        else:
+            setup, condition, _ = node.args
+            self.visit(setup)
+            if node.name != "do":
+                self.condition(condition)
+        self._numbers += 1
+        number = self._numbers
+        outer = self._branch
+        self._branch = (*outer, (number, 0))
+        if node.base is not None:
+            self.visit(node.base)
+        if node.name != "each":
+            self.visit(node.args[2])
+        self._branch = outer
+        if node.name == "do":
+            self.condition(node.args[1])
+        return False
+
+    def _switch(self, node: Node) -> bool:
+        subject, *cases = node.args
+        self.condition(subject)
+        self._numbers += 1
+        number = self._numbers
+        for way, case in enumerate(cases):
+            outer = self._branch
+            last = case.args[-1] if case.args else None
+            falls = last is not None and not _leaves(last)
+            self._branch = outer if falls else (*outer, (number, way))
+            ended = self._block(case)
+            if ended and last is not None and not (last.role == "jump" and last.name == "break"):
+                self.body.ended.add((number, way))
+            self._branch = outer
+        return False
+
+    def _end(self, node: Node) -> bool:
+        for arg in node.args:
+            self.visit(arg)
+        return True
+
+    def condition(self, node: Node) -> None:
+        """Take in a condition: what it looks at counts as checked from here on."""
+        if node.role == "binary" and node.name in ("&&", "||"):
+            for part in node.args:
+                self.condition(part)
+            return
+        self.visit(node)
+        self._tested(node)
+        self._looked_at(node)
+
+    def _tested(self, node: Node) -> None:
+        while node.role == "unary" and node.name == "!" and node.args:
+            node = node.args[0]
+        if node.role in ("name", "member"):
+            self.body.null_tests.add(id(node))
+        elif node.role == "binary" and node.name in ("==", "!="):
+            left, right = node.args[0], node.args[-1]
+            for one, other in ((left, right), (right, left)):
+                if other.role == "constant" and other.name in ("null", "nullptr"):
+                    self.body.null_tests.add(id(one))
+
+    def _looked_at(self, node: Node) -> None:
+        if node.role == "binary" and node.name in ("<", ">", "<=", ">=") and len(node.args) == 2:
+            left, right = node.args
+            small = right if node.name[0] == "<" else left
+            large = left if node.name[0] == "<" else right
+            if small.role == "number" and small.name.lstrip("-") in ("0", "1"):
+                self.body.lower_checked.update(id(part) for part in large.walk())
+        compares = node.role == "binary" and node.name in ("<", ">", "<=", ">=", "==", "!=")
+        for part in node.walk():
+            if part.role in ("name", "member"):
+                path = path_of(part)
+                self.note("test", path, part)
+                if compares or part is not node:
+                    self.note("bound", path, part)
+
+    def _assign(self, node: Node) -> bool:
+        value = node.args[0] if node.args else None
+        if value is not None:
+            self.visit(value)
+        target = node.base
+        if target is None:
+            return False
+        path = path_of(target)
+        if path:
+            if target.role == "member" and target.base is not None:
+                self._follow(target)
+            if node.name == "=":
+                self.note("store", path, node, value)
+            else:
+                self.note("use", path, node)
+        else:
+            self.visit(target)
+        return False
+
+    def _declare(self, node: Node) -> bool:
+        if node.args:
+            self.visit(node.args[0])
+        if node.size is not None:
+            self.visit(node.size)
+        path = path_of(node.base)
+        if path and not node.type.endswith("()"):
+            self.body.locals[path] = Local(
+                path, node.type, node.size, static="static" in node.tags, line=node.line
+            )
+            if node.args:
+                self.note("store", path, node, node.args[0])
+        return False
+
+    def _member(self, node: Node) -> bool:
+        self._follow(node)
+        self.note("use", path_of(node), node)
+        return False
+
+    def _follow(self, node: Node) -> None:
+        """The pointers that a chain of members goes through."""
+        at: Node | None = node
+        while at is not None and at.role == "member":
+            holder = at.base
+            if holder is None:
+                return
+            path = path_of(holder)
+            if path:
+                self.note("deref" if at.type == "->" else "use", path, at)
+            elif holder.role != "member":
+                self.visit(holder)
+            at = holder
+
+    def _name(self, node: Node) -> bool:
+        self.note("use", node.name, node)
+        return False
+
+    def _index(self, node: Node) -> bool:
+        for arg in node.args:
+            self.visit(arg)
+        if node.base is not None:
+            path = path_of(node.base)
+            if path:
+                if node.base.role == "member":
+                    self._follow(node.base)
+                self.note("deref", path, node)
+            else:
+                self.visit(node.base)
+        return False
+
+    def _unary(self, node: Node) -> bool:
+        inner = node.args[0] if node.args else EMPTY
+        path = path_of(inner)
+        if node.name == "*":
+            while inner.role in ("unary", "cast") and inner.args:
+                inner = inner.args[0]
+            path = path_of(inner)
+            if path:
+                self.note("deref", path, node)
+                return False
+        if node.name == "&":
+            if path:
+                if inner.role == "member":
+                    self._follow(inner)
+                self.note("address", path, node)
+                self.note("store", path, node, None)
+                return False
+        self.visit(inner)
+        return False
+
+    def _call(self, node: Node) -> bool:
+        if _ASSERTS.match(node.name):
+            for arg in node.args:
+                self.condition(arg)
+            self.note("call", node.name, node)
+            return False
+        if node.base is not None:
+            self.visit(node.base)
+        if node.name == "sizeof":
+            return False
+        frees = FREES.match(node.name) is not None and node.base is None
+        for at, arg in enumerate(node.args):
+            plain = arg
+            while plain.role == "cast" and plain.args:
+                plain = plain.args[0]
+            path = path_of(plain)
+            if path and frees and at == _freed_argument(node):
+                if plain.role == "member":
+                    self._follow(plain)
+                self.note("free", path, node)
+            elif path and node.name in WRITES and (at == 0 or node.name not in _AT_FIRST_ONLY):
+                if plain.role == "member":
+                    self._follow(plain)
+                self.note("deref", path, node)
+            else:
+                self.visit(arg)
+        self.note("call", node.name or "?", node)
+        return node.name in _EXITS
+
+    def _function(self, node: Node) -> bool:
+        return False
+
+
+def _freed_argument(node: Node) -> int:
+    if node.name in ("kmem_cache_free",):
+        return 1
+    return 0 if len(node.args) == 1 or node.name in ("delete", "fclose") else len(node.args) - 1
+
+
+def _leaves(node: Node) -> bool:
+    if node.role == "block":
+        return bool(node.args) and _leaves(node.args[-1])
+    return node.role in ("return", "jump")
+
+
+_VISITS = {
+    "block": Reader._block,
+    "class": Reader._function,
+    "label": Reader._label,
+    "if": Reader._if,
+    "choice": Reader._choice,
+    "loop": Reader._loop,
+    "switch": Reader._switch,
+    "return": Reader._end,
+    "jump": Reader._end,
+    "assign": Reader._assign,
+    "declare": Reader._declare,
+    "member": Reader._member,
+    "name": Reader._name,
+    "index": Reader._index,
+    "unary": Reader._unary,
+    "call": Reader._call,
+    "function": Reader._function,
+}

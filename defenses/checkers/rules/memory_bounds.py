@@ -1,0 +1,456 @@
+"""Buffers in C and C++: copies, indexes, lengths and sizes that nobody checked."""
+
+import re
+
+from bluecode.defenses.checkers.rules.memory import Body, Event, Local
+from bluecode.defenses.checkers.rules.memory_sizes import (
+    holds,
+    length_of,
+    names_in,
+    number_of,
+    printed_length,
+    unsigned,
+)
+from bluecode.defenses.checkers.rules.state import Run
+from bluecode.defenses.checkers.rules.tree import Node, path_of
+
+_READS = re.compile(
+    r"^(?:ato[il]l?|strtou?l{0,2}|ntoh[sl]|get_?(?:le|be)?\d+|\w*(?:read|get)_?u?(?:int)?(?:8|16|24|32|64)"
+    r"\w*|EXTRACT_\w+|avio_r\w+|\w+_get_bits\w*|get_bits\w*|bytestream2?_get_\w+|fgetc|getc|"
+    r"\w*le\d+_to_cpu\w*|\w*be\d+_to_cpu\w*|le\d+toh|be\d+toh|\w*ReadBlob\w*|sscanf|recv|"
+    r"GETJ?\w*(?:SHORT|LONG)|CDF_GETUINT32|stoi|stoul|stol|GetU?Int\w*|Read\w*U?Int\w*)$"
+)
+_ALLOCATES = re.compile(
+    r"^(?:(?:\w+_)?malloc\w*|(?:\w+_)?realloc|alloca|kzalloc|kmalloc|vmalloc|vzalloc|kvmalloc|"
+    r"g_malloc0?|\w*_alloc|xmalloc|emalloc|safe_malloc|av_malloc\w*|\w*Malloc|palloc0?|"
+    r"OPENSSL_malloc)$"
+)
+_COPIES = {"memcpy": 2, "memmove": 2, "strncpy": 2, "strncat": 2, "bcopy": 2, "read": 2, "recv": 2,
+           "memset": 2, "wmemcpy": 2, "copy_from_user": 2, "CopyMemory": 2, "RtlCopyMemory": 2,
+           "skb_copy_bits": 3, "recvfrom": 2, "_memccpy": 3, "avio_read": 2,
+           "bytestream2_get_buffer": 2}  # fmt: skip
+
+
+def bounds(run: Run, body: Body) -> None:
+    """Everything that goes wrong with buffers in this function."""
+    for event in body.calls:
+        node = event.node
+        handler = _CALLS.get(node.name)
+        if handler is not None and (node.base is None or _standard(node.base)):
+            handler(run, body, event)
+        if node.name in _COPIES:
+            _copy(run, body, event)
+        if _ALLOCATES.match(node.name):
+            _allocation(run, body, event)
+        if node.type == "new" and node.size is not None:
+            _product(run, body, event, node.size)
+    for loop, _ in body.loops:
+        _off_by_one(run, body, loop)
+    _walk(run, body)
+
+
+def _standard(node: Node) -> bool:
+    return path_of(node) == "std"
+
+
+def _target(body: Body, node: Node) -> Local | None:
+    while node.role in ("cast", "unary") and node.args and node.name != "*":
+        node = node.args[0]
+    if node.role == "index" and node.args and number_of(node.args[0]) == 0 and node.base:
+        node = node.base
+    path = path_of(node)
+    return body.locals.get(path) if path else None
+
+
+def _array(local: Local | None) -> int | None:
+    """Elements of a declared array; 0 where the count is no plain number."""
+    if local is None or local.size is None:
+        return None
+    size = number_of(local.size)
+    return size if size is not None else 0
+
+
+def _checked(body: Body, names: set[str], before: int) -> bool:
+    """Was one of the names compared, or its length, since it got its value?"""
+    for name in names:
+        store = body.last_store(name, before)
+        start = store.order if store is not None else -1
+        if body.between(name, ("bound", "test"), start - 1, before):
+            return True
+    return False
+
+
+def _strcpy(run: Run, body: Body, event: Event) -> None:
+    args = event.node.args
+    if len(args) < 2:
+        return
+    target = _target(body, args[0])
+    known = length_of(body, args[-1], event.order)
+    room = _array(target)
+    if known is not None:
+        if room and known >= room:
+            run.claim("buffer_copy", event.node, 0.85)
+        elif room is None and event.node.name in ("strcpy", "strcat") and args[1].role == "text":
+            run.claim("buffer_copy", event.node, 0.42)
+        return
+    if _made_to_fit(run, body, args[0], args[-1], event):
+        return
+    if _measured(body, args[-1], event.order):
+        return
+    parameter = path_of(args[-1]) in body.locals and body.locals[path_of(args[-1])].parameter
+    score = 0.62 if room is not None else 0.55
+    run.claim("buffer_copy", event.node, score + (0.1 if room is not None and parameter else 0))
+
+
+def _measured(body: Body, source: Node, before: int) -> bool:
+    """Was the source's length looked at before?"""
+    names = {path_of(source)} | names_in(source)
+    for event in body.calls:
+        if event.order < before and event.node.name in ("strlen", "strnlen", "sizeof", "wcslen"):
+            if event.node.args and path_of(event.node.args[0]) in names:
+                return True
+    return False
+
+
+def _made_to_fit(run: Run, body: Body, target: Node, source: Node, event: Event) -> bool:
+    """Was the buffer made with the source's length? One less is the classic mistake."""
+    store = body.last_store(path_of(target), event.order)
+    if store is None or store.value is None:
+        return False
+    for part in store.value.walk():
+        if part.role == "call" and _ALLOCATES.match(part.name) and part.args:
+            size = part.args[-1]
+            exact = size.role == "call" and size.name == "strlen"
+            if exact and path_of(size.args[0] if size.args else None) == path_of(source):
+                run.claim("out_of_bounds_write", event.node, 0.82)
+                return True
+            return True
+    return False
+
+
+def _sprintf(run: Run, body: Body, event: Event) -> None:
+    args = event.node.args
+    if len(args) < 2:
+        return
+    room = _array(_target(body, args[0]))
+    form = args[1]
+    if form.role not in ("text", "join"):
+        return
+    text = form.name if form.role == "text" else "".join(part.name for part in form.args)
+    known, open_ended = printed_length(text, args[2:], body, event.order)
+    if not open_ended:
+        if room and known >= room:
+            run.claim("buffer_copy", event.node, 0.8)
+        elif not room:
+            run.claim("buffer_copy", event.node, 0.45)
+        return
+    measured = any(_measured(body, arg, event.order) for arg in args[2:])
+    if not measured:
+        run.claim("buffer_copy", event.node, 0.6 if room is not None else 0.52)
+
+
+def _gets(run: Run, body: Body, event: Event) -> None:
+    run.claim("unbounded_read", event.node, 0.92)
+
+
+def _scanf(run: Run, body: Body, event: Event) -> None:
+    args = event.node.args
+    form = next((arg for arg in args[:2] if arg.role == "text" and "%" in arg.name), None)
+    if form is not None and re.search(r"%(?:l|h)?(?:s|\[)", form.name):
+        score = 0.8 if event.node.name in ("scanf", "fscanf") else 0.6
+        run.claim("unbounded_read", event.node, score)
+
+
+def _snprintf(run: Run, body: Body, event: Event) -> None:
+    """A limit that comes from the source, not from the buffer; a result used as if it fitted."""
+    args = event.node.args
+    if len(args) > 2:
+        names = names_in(args[1])
+        sources = {path_of(arg) for arg in args[3:]} - {""}
+        sized = {name for name in names if any(name.startswith(s) for s in sources)}
+        if sized and not any(n in holds(body, args[0]) for n in names):
+            if not _checked(body, sized, event.order):
+                run.claim("buffer_copy", event.node, 0.62)
+
+
+def _tmp(run: Run, body: Body, event: Event) -> None:
+    run.claim("temporary_file", event.node, 0.75)
+
+
+def _strtok(run: Run, body: Body, event: Event) -> None:
+    run.claim("dangerous_function", event.node, 0.42)
+
+
+def _alloca(run: Run, body: Body, event: Event) -> None:
+    if event.node.args and number_of(event.node.args[0]) is None:
+        names = names_in(event.node.args[0])
+        if names and not _checked(body, names, event.order):
+            run.claim("out_of_bounds_write", event.node, 0.5)
+
+
+_CALLS = {
+    "strcpy": _strcpy, "strcat": _strcpy, "wcscpy": _strcpy, "stpcpy": _strcpy, "lstrcpy": _strcpy,
+    "wcscat": _strcpy, "_tcscpy": _strcpy, "lstrcpyA": _strcpy, "StrCpy": _strcpy,
+    "sprintf": _sprintf, "vsprintf": _sprintf, "wsprintf": _sprintf, "wsprintfA": _sprintf,
+    "gets": _gets, "_getws": _gets,
+    "scanf": _scanf, "fscanf": _scanf, "sscanf": _scanf, "vscanf": _scanf,
+    "snprintf": _snprintf, "_snprintf": _snprintf,
+    "tmpnam": _tmp, "mktemp": _tmp, "tempnam": _tmp, "tmpnam_r": _tmp,
+    "strtok": _strtok, "alloca": _alloca,
+}  # fmt: skip
+
+
+def _copy(run: Run, body: Body, event: Event) -> None:
+    args = event.node.args
+    at = _COPIES[event.node.name]
+    if len(args) <= at:
+        return
+    size = args[at]
+    target = _target(
+        body, args[0] if event.node.name not in ("read", "recv", "recvfrom") else args[1]
+    )
+    room = _array(target)
+    count = number_of(size)
+    if count is not None:
+        wide = _width(target)
+        if room and wide and count > room * wide:
+            run.claim("out_of_bounds_write", event.node, 0.85)
+        return
+    names = names_in(size)
+    if not names or _of_target(size, args[0]):
+        return
+    if event.node.name in ("strncpy", "strncat") and _of_source(size, args[1]):
+        run.claim("buffer_copy", event.node, 0.62)
+        return
+    if _made_with(body, args[0], names, event.order):
+        return
+    if _checked(body, names, event.order):
+        _signed(run, body, event, size)
+        return
+    if event.node.name in ("memset", "read", "recv", "recvfrom") and room is None:
+        return
+    outside = _from_outside(body, names, event.order)
+    size_of = {n for n in names if n in holds(body, args[0])}
+    if size_of:
+        return
+    score = 0.62 if room is not None else (0.55 if outside else 0.42)
+    if _parameters(body, names) and _named_sizes(body, names):
+        score = max(score, 0.56)
+    run.claim("buffer_copy", event.node, score)
+
+
+def _named_sizes(body: Body, names: set[str]) -> bool:
+    """Does the function know the size of the target and not use it?"""
+    others = [
+        local.name for local in body.locals.values()
+        if local.parameter and local.name not in names
+        and re.search(r"(?:dest|dst|out|buf\w*)_?(?:size|len|cap|max)", local.name, re.I)
+    ]  # fmt: skip
+    return any(not body.by_key.get(name) for name in others)
+
+
+def _parameters(body: Body, names: set[str]) -> bool:
+    return any(name in body.locals and body.locals[name].parameter for name in names)
+
+
+def _width(local: Local | None) -> int:
+    if local is None:
+        return 0
+    kind = local.type.replace("unsigned", "").replace("signed", "").replace("const", "")
+    return 1 if re.sub(r"[\[\]\s*]", "", kind) in ("char", "uint8_t", "byte", "BYTE", "u8", "uchar",
+                                                    "int8_t", "u_char", "UCHAR") else 0  # fmt: skip
+
+
+def _of_target(size: Node, target: Node) -> bool:
+    """`sizeof(target)`, with or without one less."""
+    path = path_of(target)
+    return any(
+        part.role == "call" and part.name == "sizeof" and path and path in part.type
+        for part in size.walk()
+    )
+
+
+def _of_source(size: Node, source: Node) -> bool:
+    path = path_of(source)
+    return any(
+        part.role == "call" and part.name in ("strlen", "sizeof") and part.args
+        and path_of(part.args[0]) == path and path
+        for part in size.walk()
+    )  # fmt: skip
+
+
+def _made_with(body: Body, target: Node, names: set[str], before: int) -> bool:
+    """Was the target allocated with one of these names as its size?"""
+    at = target
+    while at.role in ("cast", "unary", "join", "binary") and at.args:
+        at = at.args[0]
+    store = body.last_store(path_of(at), before)
+    if store is None or store.value is None:
+        return False
+    for part in store.value.walk():
+        if part.role == "call" and (_ALLOCATES.match(part.name) or "alloc" in part.name.lower()
+                                    or part.type == "new"):  # fmt: skip
+            return bool(names & names_in(part)) or bool(names)
+    return False
+
+
+def _from_outside(body: Body, names: set[str], before: int) -> bool:
+    """Did one of the names get its value from text, a file or the network?"""
+    for name in names:
+        store = body.last_store(name, before)
+        if store is not None and store.value is not None:
+            for part in store.value.walk():
+                if part.role == "call" and _READS.match(part.name):
+                    return True
+    return False
+
+
+def _signed(run: Run, body: Body, event: Event, size: Node) -> None:
+    """A length with a sign that is only checked for being too large."""
+    name = path_of(size)
+    local = body.locals.get(name)
+    if (
+        local is None
+        or unsigned(local.type)
+        or not re.search(r"\b(?:int|short|long)\b", local.type)
+    ):
+        return
+    if not _from_outside(body, {name}, event.order):
+        return
+    for test in body.by_key.get(name, ()):
+        if test.kind == "bound" and test.order < event.order:
+            if id(test.node) in body.lower_checked:
+                return
+    run.claim("integer_overflow", event.node, 0.5)
+
+
+def _allocation(run: Run, body: Body, event: Event) -> None:
+    for arg in event.node.args:
+        if arg.role == "binary" and arg.name == "*":
+            _product(run, body, event, arg)
+        elif arg.role == "binary" and arg.name == "<<":
+            _product(run, body, event, arg)
+        elif arg.role == "join" and arg.name == "+":
+            for part in arg.args:
+                if part.role == "binary" and part.name == "*":
+                    _product(run, body, event, part)
+                    return
+
+
+def _product(run: Run, body: Body, event: Event, size: Node) -> None:
+    """A size that is a product of things nobody looked at."""
+    if size.role != "binary" or size.name not in ("*", "<<"):
+        names = names_in(size)
+        if size.role in ("name", "member", "join", "call") and names and event.node.type == "new":
+            if not _checked(body, names, event.order):
+                run.claim("integer_overflow", event.node, 0.45)
+        return
+    names = names_in(size)
+    open_parts = [part for part in size.args if names_in(part)]
+    if not names or not open_parts:
+        return
+    if _checked(body, names, event.order):
+        return
+    if _from_outside(body, names, event.order):
+        score = 0.62
+    else:
+        score = 0.55 if len(open_parts) > 1 or _parameters(body, names) else 0.5
+    run.claim("integer_overflow", event.node, score)
+
+
+def _off_by_one(run: Run, body: Body, loop: Node) -> None:
+    """`for (i = 0; i <= N; i++) a[i]` over an array of N elements."""
+    if loop.name != "for" or loop.base is None:
+        return
+    condition = loop.args[1]
+    if condition.role != "binary" or condition.name != "<=" or len(condition.args) != 2:
+        return
+    counter, limit = path_of(condition.args[0]), condition.args[1]
+    if not counter:
+        return
+    for node in loop.base.walk():
+        if node.role != "index" or not node.args or path_of(node.args[0]) != counter:
+            continue
+        local = body.locals.get(path_of(node.base))
+        if local is not None and local.size is not None and _same_size(local.size, limit):
+            run.claim("out_of_bounds_write", node, 0.85)
+            return
+        if _last_index(limit) and local is not None and local.size is None and local.parameter:
+            if path_of(limit) in body.locals and re.search(
+                r"^(?:n|num|count|len|length|size)$|_?(?:len|size|count)$", path_of(limit)
+            ):
+                run.claim("out_of_bounds_read", node, 0.6)
+                return
+
+
+def _last_index(limit: Node) -> bool:
+    return limit.role in ("name", "member")
+
+
+def _same_size(size: Node, limit: Node) -> bool:
+    left, right = number_of(size), number_of(limit)
+    if left is not None and right is not None:
+        return right >= left
+    return path_of(size) != "" and path_of(size) == path_of(limit)
+
+
+def _walk(run: Run, body: Body) -> None:
+    """Indexes and pointer arithmetic."""
+    if body.function.base is None:
+        return
+    order = {id(event.node): event.order for event in body.events}
+    for node in body.function.base.walk():
+        if node.role == "index" and node.args:
+            _index(run, body, node, order.get(id(node), 0))
+        elif node.role == "join" and node.name == "+" and len(node.args) == 2:
+            _scaled(run, body, node)
+        elif node.role == "loop" and node.name == "while":
+            _backwards(run, body, node, order)
+
+
+def _index(run: Run, body: Body, node: Node, at: int) -> None:
+    key = node.args[0]
+    local = body.locals.get(path_of(node.base))
+    room = _array(local)
+    fixed = number_of(key)
+    if fixed is not None:
+        if room and fixed >= room and local is not None and not local.parameter:
+            run.claim("out_of_bounds_write", node, 0.8)
+        return
+    name = path_of(key)
+    if not name or not at or node.base is None:
+        return
+    if _from_outside(body, {name}, at) and not _checked(body, {name}, at):
+        run.claim("out_of_bounds_read", node, 0.62)
+
+
+def _scaled(run: Run, body: Body, node: Node) -> None:
+    """`p + n * sizeof(T)` for a `T *p`: the compiler multiplies already."""
+    base, step = node.args
+    local = body.locals.get(path_of(base))
+    if local is None or "*" not in local.type or step.role != "binary" or step.name != "*":
+        return
+    if re.search(r"\b(?:void|char|uint8_t|u8|u_char|BYTE|unsigned char|int8_t)\b", local.type):
+        return
+    if any(part.role == "call" and part.name == "sizeof" for part in step.args):
+        run.claim("pointer_scaling", node, 0.78)
+
+
+def _backwards(run: Run, body: Body, loop: Node, order: dict[int, int]) -> None:
+    """`while (s[n - 1] == ' ') n--;` runs out of the front of an empty text."""
+    condition = loop.args[1]
+    for node in condition.walk():
+        if node.role != "index" or not node.args or node.args[0].role != "binary":
+            continue
+        key = node.args[0]
+        if key.name != "-" or number_of(key.args[-1]) is None:
+            continue
+        name = path_of(key.args[0])
+        tested = any(
+            part.role == "binary" and part.name in (">", ">=", "!=", "<")
+            and path_of(part.args[0]) == name
+            for part in condition.walk()
+        )  # fmt: skip
+        if name and not tested and condition.name not in ("&&",):
+            run.claim("out_of_bounds_write", node, 0.58)
+            return

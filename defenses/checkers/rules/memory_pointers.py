@@ -1,0 +1,137 @@
+"""Pointers in C and C++: used without a check, used after they were freed, freed twice."""
+
+import re
+
+from bluecode.defenses.checkers.rules.memory import Body, Event
+from bluecode.defenses.checkers.rules.state import Run
+from bluecode.defenses.checkers.rules.tree import Node
+
+_ALLOCATES = re.compile(
+    r"^(?:malloc|calloc|realloc|strdup|strndup|fopen|fdopen|popen|opendir|tmpfile|reallocarray|"
+    r"aligned_alloc|mmap|kmalloc|kzalloc|kcalloc|vmalloc|vzalloc|kmemdup|kstrdup|krealloc|"
+    r"devm_k?[a-z]*alloc|kmem_cache_z?alloc|kvmalloc|kvzalloc|memdup_user|g_try_\w+|av_malloc\w*|"
+    r"av_mallocz\w*|OPENSSL_malloc|freopen|fmemopen|getenv|localtime|gmtime|strtok)$"
+)
+_MAKES = re.compile(
+    r"^(?:alloc_\w+|\w+_alloc|\w+_alloc_\w+|\w+_calloc|\w+_malloc|\w+_zalloc|\w+_strdup|"
+    r"\w*_get_resource|\w*_get_drvdata|\w+_new|\w+New|new_\w+|skb_clone|skb_copy|\w+_dup|"
+    r"dev_get_by_\w+|of_match_\w+|of_get_\w+|\w*[a-z]Alloc|\w*Malloc)$"
+)
+_FINDS = re.compile(
+    r"^(?:strchr|strrchr|strstr|strpbrk|memchr|bsearch|find_\w+|\w+_find|\w+_find_\w+|lookup_\w+|"
+    r"\w+_lookup|\w+_lookup_\w+|\w+_search|\w+_get_by_\w+|\w+_entry_find)$"
+)
+_NEVER_NULL = re.compile(r"^(?:x(?:malloc|calloc|realloc|strdup|strndup)|g_(?:malloc|new|strdup)\w*|"
+                         r"emalloc|safe_\w+|checked_\w+|must_\w+|die_\w+|ecalloc|estrdup)$")  # fmt: skip
+
+
+def pointers(run: Run, body: Body) -> None:
+    """Everything that goes wrong with pointers in this function."""
+    for events in list(body.by_key.values()):
+        for event in events:
+            if event.kind == "store" and event.value is not None:
+                _unchecked(run, body, event)
+            elif event.kind == "free":
+                _after_free(run, body, event)
+        _checked_too_late(run, body, events)
+
+
+def _maker(value: Node) -> tuple[str, Node] | None:
+    while value.role in ("cast", "unary") and value.args and value.name != "&":
+        value = value.args[0]
+    if value.role == "call" and value.name and value.type != "new":
+        return value.name, value
+    return None
+
+
+def _likely(name: str) -> float:
+    if _NEVER_NULL.match(name):
+        return 0.0
+    if _ALLOCATES.match(name):
+        return 0.6
+    if _MAKES.match(name):
+        return 0.55
+    return 0.52 if _FINDS.match(name) else 0.0
+
+
+def _unchecked(run: Run, body: Body, store: Event) -> None:
+    """What an allocation gave is followed before anybody looks at it."""
+    assert store.value is not None
+    made = _maker(store.value)
+    if made is None:
+        return
+    likely = _likely(made[0])
+    if not likely:
+        return
+    for event in body.by_key[store.key]:
+        if event.order <= store.order:
+            continue
+        if event.kind in ("test", "store"):
+            return
+        if event.kind == "deref" and body.reaches(store, event):
+            run.claim("null_dereference", event.node, likely)
+            return
+
+
+def _after_free(run: Run, body: Body, freed: Event) -> None:
+    name = freed.node.name
+    sure = name in ("free", "kfree", "delete", "vfree", "kvfree", "g_free", "xfree", "av_free")
+    closes = name in ("fclose", "closedir", "pclose")
+    for event in body.by_key[freed.key]:
+        if event.order <= freed.order:
+            continue
+        if event.kind in ("store", "address"):
+            if body.reaches(freed, event) or not event.branch:
+                return
+            continue
+        if not body.reaches(freed, event):
+            continue
+        if event.kind == "free":
+            rule = "double_free" if not closes else "use_after_free"
+            run.claim(rule, event.node, 0.75 if sure else 0.55)
+            return
+        if event.kind == "deref" or (event.kind == "use" and _handed_on(event)):
+            run.claim("use_after_free", event.node, 0.75 if sure else 0.55)
+            return
+    _parts_after(run, body, freed, sure)
+
+
+def _parts_after(run: Run, body: Body, freed: Event, sure: bool) -> None:
+    """`free(a); free(a->b)`: the holder is gone before its parts."""
+    prefix = freed.key + "."
+    for key, events in body.by_key.items():
+        if not key.startswith(prefix):
+            continue
+        for event in events:
+            if event.order > freed.order and event.kind in ("free", "deref", "use"):
+                stored = body.between(freed.key, ("store", "address"), freed.order, event.order)
+                if not stored and body.reaches(freed, event) and sure:
+                    run.claim("use_after_free", event.node, 0.72)
+                    return
+
+
+def _handed_on(event: Event) -> bool:
+    return event.node.role == "member"
+
+
+def _checked_too_late(run: Run, body: Body, events: list[Event]) -> None:
+    """Followed first, compared with nothing afterwards: one of the two is wrong."""
+    first: Event | None = None
+    for event in events:
+        if event.kind == "store":
+            first = None
+        elif event.kind == "deref" and first is None:
+            first = event
+        elif event.kind == "test" and first is not None:
+            if _null_test(body, event) and body.reaches(first, event):
+                inside = any(number in dict(first.branch) for number, _ in event.branch)
+                if len(first.branch) <= len(event.branch) or inside:
+                    run.claim("null_dereference", first.node, 0.55)
+            return
+        elif event.kind == "test":
+            return
+
+
+def _null_test(body: Body, event: Event) -> bool:
+    """Is the name itself tested, not something that it points to?"""
+    return id(event.node) in body.null_tests
