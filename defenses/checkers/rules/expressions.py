@@ -175,6 +175,8 @@ class Expressions:
 
     def _binary(self, node: Node) -> Value:
         values = [self.eval(part) for part in node.args]
+        if node.name == "/" and "path" in values[0].path.lower():  # C++ joins paths so
+            return concatenated(values).marked("joined")
         if node.name in _ARITHMETIC and not (node.name == "<<" and values[0].path):
             if node.name == "%" and values and values[0].text is not None:
                 return formatted(values[0], values[1:])  # Ruby's and Python's `"…" % x`
@@ -575,6 +577,9 @@ class Expressions:
                 return Value(path=module.removeprefix("node:"))
         if callee.name == "promisify" and site.args:
             return site.arg(0)
+        if callee.name in _REGEX_MAKERS and site.args and site.arg(0).known is not None:
+            if callee.name != "new" or any("Regex" in head for head in callee.heads):
+                return self._expression(site)
         for source in matcher.givers.of(callee):
             return Value(source.level, path=_made(callee))
         if callee.heads and site.base.level is Level.NONE:
@@ -596,6 +601,13 @@ class Expressions:
         if local is not None:
             return local
         return self._foreign(callee, site)
+
+    def _expression(self, site: Site) -> Value:
+        """A regular expression made of a text."""
+        text = site.arg(0).known or ""
+        if not self.run.matcher.language.linear_regex and explodes(text):
+            self.run.claim("redos", site.node, 0.65)
+        return Value(path="re:" + text)
 
     def _format(self, site: Site) -> Value:
         first = 0
@@ -687,6 +699,8 @@ class Expressions:
 _KEEPS_TEXT = frozenset({"toString", "c_str", "String", "trim", "as_str", "to_string", "ToString",
                          "to_s", "clone", "into", "as_bytes", "strip", "to_owned", "unwrap",
                          "data", "str", "as_ref", "freeze", "Trim", "expect"})  # fmt: skip
+_REGEX_MAKERS = frozenset({"compile", "MustCompile", "Compile", "Regex", "RegExp", "regex", "new",
+                           "basic_regex"})  # fmt: skip
 _NO_VALUE = frozenset({"return", "jump", "loop", "declare", "assign", "function", "class", "try"})
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bluecode.defenses.checkers.rules.expressions import Expressions
-from bluecode.defenses.checkers.rules.guards import Facts, facts
+from bluecode.defenses.checkers.rules.guards import Facts, facts, other_letters
+from bluecode.defenses.checkers.rules.guards import subject as guarded
 from bluecode.defenses.checkers.rules.results import harm, speaks_of_strangers
 from bluecode.defenses.checkers.rules.rule import Check
 from bluecode.defenses.checkers.rules.state import Env, Run
@@ -209,20 +210,24 @@ class Flow(Expressions):
     def _switch(self, node: Node) -> bool:
         subject, *cases = node.args
         self.eval(subject)
-        name = path_of(subject)
+        name = guarded(subject)
         start = self.env
         ends: list[Env] = []
+        gone: frozenset[str] = frozenset()
         default = False
         for one in cases:
             self.env = dict(start)
             if one.base is not None:
                 self.eval(one.base)
+                gone |= other_letters(one.base)
                 if name and _constants(one.base):
                     self.learn({name: frozenset({"all"})})
                 elif one.base.args:
                     self.bind(one.base.args[-1], self.lookup(name) if name else UNKNOWN)
             else:
                 default = True
+                if name and gone:
+                    self.learn({name: gone})
             if not self._case(one):
                 ends.append(self.env)
         if not default:

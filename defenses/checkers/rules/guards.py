@@ -141,10 +141,35 @@ def _compared(flow: "Flow", node: Node) -> tuple[Facts, Facts]:
             if answer is not None:
                 yes, no = answer
                 return (yes, no) if same else (no, yes)
+        if other.role == "text" and other.name in _LETTERS and not _whole(one):
+            found = _fact(one, _LETTERS[other.name])
+            return ({}, found) if same else (found, {})
         if _fixed(flow, other) and not _empty(other):
+            if other.role == "text" and other.name in _LETTERS:
+                yes, no = _fact(one, _ALL), _fact(one, _LETTERS[other.name])
+                return (yes, no) if same else (no, yes)
             found = _fact(one, _ALL) if _whole(one) else {}
             return (found, {}) if same else ({}, found)
     return _parsed_host(flow, left, right, same)
+
+
+_LETTERS = {
+    "\\n": frozenset({"line"}),
+    "\\r": frozenset({"line"}),
+    "<": frozenset({"html"}),
+    "'": frozenset({"quoted", "sql"}),
+    "\\'": frozenset({"quoted", "sql"}),
+    ";": frozenset({"shell"}),
+}
+"""What a letter cannot do that is none of these: loops that look at each letter."""
+
+
+def other_letters(labels: Node) -> frozenset[str]:
+    """What a letter cannot do that is none of the cases."""
+    gone: frozenset[str] = frozenset()
+    for part in labels.args:
+        gone |= _LETTERS.get(part.name, frozenset()) if part.role == "text" else frozenset()
+    return gone
 
 
 _LETTER_CASE = frozenset({"toLowerCase", "toUpperCase", "strtolower", "ToLower", "ToUpper", "trim",

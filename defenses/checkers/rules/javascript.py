@@ -2,7 +2,6 @@
 
 import re
 
-from bluecode.defenses.checkers.python_regex import explodes
 from bluecode.defenses.checkers.rules.rule import (
     ANY,
     Check,
@@ -178,10 +177,6 @@ def _message_from_any(site: Site) -> float:
             return 0.0
     uses = any(node.role in ("member", "pair") and node.name == "data" for node in handler.walk())
     return 0.65 if uses else 0.0
-
-
-def _pattern(site: Site) -> float:
-    return 0.7 if explodes(site.arg(0).known or "") else 0.0
 
 
 def _yaml_full(site: Site) -> float:
@@ -584,7 +579,6 @@ RULES = Language(
         Property("cors_any", "cors", _cors_any),
         Property("postmessage_origin", "*.postMessage", _message_to_any),
         Property("postmessage_origin", "*.addEventListener addEventListener", _message_from_any),
-        Property("redos", "new.RegExp RegExp", _pattern),
         Property("unsafe_deserialization", "yaml.load *.load js-yaml.load jsyaml.load", _yaml_full),
         Property(
             "xxe",

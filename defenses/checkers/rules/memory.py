@@ -95,9 +95,11 @@ FREES = re.compile(
 _EXITS = frozenset({"exit", "abort", "_exit", "panic", "BUG", "err", "errx", "die", "longjmp",
                     "quick_exit", "__builtin_unreachable", "fatal", "g_error", "throw", "_Exit",
                     "perror_exit", "usage", "terminate"})  # fmt: skip
-_ASSERTS = re.compile(r"^(?:\w*assert\w*|\w*ASSERT\w*|g_return_\w+|BUG_ON|WARN_ON(?:_ONCE)?|CHECK\w*|"
-                      r"\w*_CHECK\w*|likely|unlikely|IS_ERR\w*|\w*TCHECK\w*|REQUIRE|CHECK|"
-                      r"\w*[Cc]heck\w*|\w*valid\w*|\w*Valid\w*|\w*Remaining\w*|\w*_ok)$")  # fmt: skip
+_ASSERTS = re.compile(
+    r"^(?:\w*assert\w*|\w*ASSERT\w*|g_return_\w+|BUG_ON|WARN_ON(?:_ONCE)?|CHECK\w*|\w*_CHECK\w*|"
+    r"likely|unlikely|IS_ERR\w*|\w*TCHECK\w*|REQUIRE|\w*[Cc]heck\w*|\w*valid\w*|\w*Valid\w*|"
+    r"\w*Remaining\w*|\w*_ok)$"
+)
 WRITES = frozenset({"memset", "memcpy", "memmove", "strcpy", "strcat", "strncpy", "sprintf",
                     "snprintf", "bzero", "strncat", "fread", "fgets", "read", "recv", "bcopy",
                     "strlen", "fwrite", "fprintf", "fseek", "fgetc", "fputs", "fscanf", "memcmp",

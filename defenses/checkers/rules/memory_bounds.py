@@ -91,11 +91,13 @@ def _strcpy(run: Run, body: Body, event: Event) -> None:
         if room and known >= room:
             run.claim("buffer_copy", event.node, 0.85)
         elif room is None and event.node.name in ("strcpy", "strcat") and args[1].role == "text":
-            run.claim("buffer_copy", event.node, 0.42)
+            run.claim("dangerous_function", event.node, 0.5)
         return
     if _made_to_fit(run, body, args[0], args[-1], event):
         return
     if _measured(body, args[-1], event.order):
+        return
+    if room is None and event.node.base is not None:
         return
     parameter = path_of(args[-1]) in body.locals and body.locals[path_of(args[-1])].parameter
     score = 0.62 if room is not None else 0.55
@@ -142,7 +144,7 @@ def _sprintf(run: Run, body: Body, event: Event) -> None:
         if room and known >= room:
             run.claim("buffer_copy", event.node, 0.8)
         elif not room:
-            run.claim("buffer_copy", event.node, 0.45)
+            run.claim("dangerous_function", event.node, 0.5)
         return
     measured = any(_measured(body, arg, event.order) for arg in args[2:])
     if not measured:

@@ -3,6 +3,7 @@
 import re
 
 from bluecode.defenses.checkers.rules.memory import Body, Event
+from bluecode.defenses.checkers.rules.memory_sizes import number_of
 from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import Node
 
@@ -21,8 +22,10 @@ _FINDS = re.compile(
     r"^(?:strchr|strrchr|strstr|strpbrk|memchr|bsearch|find_\w+|\w+_find|\w+_find_\w+|lookup_\w+|"
     r"\w+_lookup|\w+_lookup_\w+|\w+_search|\w+_get_by_\w+|\w+_entry_find)$"
 )
-_NEVER_NULL = re.compile(r"^(?:x(?:malloc|calloc|realloc|strdup|strndup)|g_(?:malloc|new|strdup)\w*|"
-                         r"emalloc|safe_\w+|checked_\w+|must_\w+|die_\w+|ecalloc|estrdup)$")  # fmt: skip
+_NEVER_NULL = re.compile(
+    r"^(?:x(?:malloc|calloc|realloc|strdup|strndup)|g_(?:malloc|new|strdup)\w*|emalloc|safe_\w+|"
+    r"checked_\w+|must_\w+|die_\w+|ecalloc|estrdup)$"
+)
 
 
 def pointers(run: Run, body: Body) -> None:
@@ -63,6 +66,8 @@ def _unchecked(run: Run, body: Body, store: Event) -> None:
     likely = _likely(made[0])
     if not likely:
         return
+    if made[0] == "realloc" or body.function.name == "main" or _small(made[1]):
+        likely *= 0.8  # little is asked for, or the program ends with it
     for event in body.by_key[store.key]:
         if event.order <= store.order:
             continue
@@ -71,6 +76,10 @@ def _unchecked(run: Run, body: Body, store: Event) -> None:
         if event.kind == "deref" and body.reaches(store, event):
             run.claim("null_dereference", event.node, likely)
             return
+
+
+def _small(call: Node) -> bool:
+    return all(number_of(arg) is not None for arg in call.args)
 
 
 def _after_free(run: Run, body: Body, freed: Event) -> None:

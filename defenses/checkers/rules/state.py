@@ -52,14 +52,18 @@ class Run:
     """Above 0 nothing is claimed: the code is only followed for its result."""
 
     def comment(self, function: Node) -> str:
-        """The comment lines right above a function."""
+        """The comment right above a function."""
         found: list[str] = []
         at = function.line - 2
-        while 0 <= at < len(self.lines) and len(found) < 30:
+        inside = False
+        while 0 <= at < len(self.lines) and len(found) < 40:
             line = self.lines[at].strip()
-            if not line.startswith(("*", "/", "#", "@", "[")) and not line.endswith("*/"):
+            inside = inside or line.endswith("*/")
+            if not inside and not line.startswith(("*", "//", "#", "@", "[")):
                 break
             found.append(line)
+            if "/*" in line:
+                inside = False
             at -= 1
         return "\n".join(reversed(found))
 

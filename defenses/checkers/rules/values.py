@@ -131,10 +131,15 @@ def either(left: Value, right: Value) -> Value:
     return Value(
         worst.level,
         *_clean_of([left, right]),
-        text=left.text if left.text == right.text else None,
+        text=left.text if left.text == right.text else _open_text(worst),
         path=left.path if left.path == right.path else (worst.path or left.path or right.path),
         marks=left.marks | right.marks,
     )
+
+
+def _open_text(worst: Value) -> str | None:
+    """The worse text, if it is not wholly known: a known one may not be the one that is used."""
+    return worst.text if worst.text is not None and HOLE in worst.text else None
 
 
 def concatenated(values: Iterable[Value]) -> Value:
