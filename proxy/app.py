@@ -38,8 +38,9 @@ _PASSED = (
     ("/models/{model:path}", "GET"),
     ("/embeddings", "POST"),
     ("/messages/count_tokens", "POST"),
+    ("/models/{model}:countTokens", "POST"),
 )
-_PREFIXES = ("/v1", "")
+_PREFIXES = ("/v1", "/v1beta", "")
 
 
 def create_app(
@@ -64,12 +65,12 @@ def create_app(
         Route("/metrics", house.expose),
     ]
     for prefix in _PREFIXES:
+        routes += [Route(prefix + path, house.passed, methods=[how]) for path, how in _PASSED]
         routes += [
             Route(prefix + path, house.guarded(wire, path), methods=["POST"])
             for wire in WIRES.values()
             for path in wire.paths
         ]
-        routes += [Route(prefix + path, house.passed, methods=[how]) for path, how in _PASSED]
     app = Starlette(
         routes=routes,
         lifespan=house.lifespan,
@@ -151,14 +152,15 @@ class _House:
 
         class Guarded:
             async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-                await Guard(house.services, wire, path).serve(scope, receive, send)
+                guard = Guard(house.services, wire, path, _below_root(scope["path"]))
+                await guard.serve(scope, receive, send)
 
         return Guarded()
 
     async def passed(self, request: Request) -> Response:
         """A route that carries no conversation goes to the provider as it came."""
         services = self.services
-        route = "/" + request.scope["path"].removeprefix("/v1").strip("/").partition("/")[0]
+        route = "/" + _below_root(request.scope["path"]).strip("/").partition("/")[0]
         try:
             return await self._pass_on(services, request, route)
         except reading.WireError as error:
@@ -177,19 +179,19 @@ class _House:
         body = await gate.read_body(request.receive, request.headers, self._config.body_limit)
         call = Call(
             method=request.method,
-            path=request.scope["path"].removeprefix("/v1"),
+            path=_below_root(request.scope["path"]),
             query=request.url.query,
-            headers=gate.headers_for_upstream(request.headers, self._config),
+            headers=gate.headers_for_upstream(
+                request.headers, self._config, _key_header(request.scope["path"])
+            ),
             body=body,
         )
         async with services.upstream.send(call) as reply:
-            parts = []
-            while data := await reply.chunk():
-                parts.append(data)
-            answer = Response(b"".join(parts), reply.status)
+            told = await gate.read_reply(reply, self._config.body_limit)
+            answer = Response(told, reply.status)
             answer.raw_headers = [
                 *gate.headers_for_client(reply),
-                (b"content-length", str(sum(map(len, parts))).encode()),
+                (b"content-length", str(len(told)).encode()),
             ]
         self._metrics.requests.labels(route, family_of(request.headers), "passed").inc()
         return answer
@@ -210,7 +212,8 @@ class _House:
         assert isinstance(error, HTTPException)
         self._metrics.requests.labels("unknown", family_of(request.headers), "error").inc()
         if error.status_code == 404:
-            message = "BlueCode serves no such path. Screened: POST /v1/chat/completions."
+            paths = ", ".join(path for wire in WIRES.values() for path in wire.paths)
+            message = f"BlueCode serves no such path. Screened are POST requests to {paths}."
             return JSONResponse(chat.error(message, code="unknown_path"), 404)
         told = chat.error(error.detail, code=f"http_{error.status_code}")
         return JSONResponse(told, error.status_code, headers=dict(error.headers or {}))
@@ -218,6 +221,21 @@ class _House:
 
 async def _alive(request: Request) -> Response:
     return PlainTextResponse("BlueCode is running.\n")
+
+
+def _key_header(path: str) -> str:
+    """Where a route that is passed through carries the provider's key."""
+    if path.endswith("/messages/count_tokens"):
+        return WIRES["anthropic_messages"].key_header
+    return WIRES["gemini" if path.endswith(":countTokens") else "openai_chat"].key_header
+
+
+def _below_root(path: str) -> str:
+    """A request's path less what names the API and its version."""
+    for prefix in _PREFIXES:
+        if prefix and path.startswith(prefix + "/"):
+            return path[len(prefix) :]
+    return path
 
 
 class _OneSlash:

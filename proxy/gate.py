@@ -4,7 +4,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Send
 
 from bluecode.proxy.config import Config
-from bluecode.proxy.upstream import Reply, forwardable
+from bluecode.proxy.upstream import Reply, UpstreamError, forwardable
 from bluecode.proxy.wire.reading import WireError
 
 _OURS = frozenset(
@@ -32,6 +32,18 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+async def read_reply(reply: Reply, limit: int) -> bytes:
+    """The provider's whole answer. Raises `UpstreamError` for one over the limit."""
+    parts: list[bytes] = []
+    size = 0
+    while data := await reply.chunk():
+        size += len(data)
+        if size > limit:
+            raise UpstreamError(502, "The model provider's answer is too large.", kind="broken")
+        parts.append(data)
+    return b"".join(parts)
 
 
 class ClientGone(Exception):

@@ -49,16 +49,17 @@ class Services:
 class Guard:
     """One request; an ASGI conversation from the first byte to the last."""
 
-    def __init__(self, services: Services, wire: Wire, path: str) -> None:
+    def __init__(self, services: Services, wire: Wire, route: str, path: str) -> None:
         self._s = services
         self._wire = wire
+        self._route = route
         self._path = path
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         exchange = Exchange(
             request_id=f"bc-{secrets.token_hex(8)}",
-            route=self._path,
+            route=self._route,
             client=family_of(headers),
             explain="x-bluecode-explain" in headers,
         )
@@ -73,7 +74,7 @@ class Guard:
         finally:
             self._s.metrics.in_flight.dec()
             if exchange.decision == "disconnect":
-                self._s.metrics.disconnects.labels(self._path).inc()
+                self._s.metrics.disconnects.labels(self._route).inc()
             exchange.record(self._s.engine.policy_version, self._s.metrics, self._s.audit)
 
     async def _serve(
@@ -81,7 +82,7 @@ class Guard:
     ) -> None:
         exchange.key_name = gate.admit(headers, self._s.config)
         body = await gate.read_body(receive, headers, self._s.config.body_limit)
-        request = self._wire.parse(body)
+        request = self._wire.parse(body, self._path)
         exchange.model, exchange.streamed = request.conversation.model, request.stream
         call = Call(
             method="POST",

@@ -60,7 +60,7 @@ class Relay:
 
     async def _failure(self, reply: Reply, kind: bytes) -> bytes:
         """The provider's error as it came; an answer under a status of failure is none."""
-        body = await _read_all(reply, self._config.body_limit)
+        body = await gate.read_reply(reply, self._config.body_limit)
         if kind == b"text/event-stream" or any(sign in body for sign in _ANSWERS):
             raise UpstreamError(
                 502, "The model provider answered with a status of failure.", kind="broken"
@@ -75,7 +75,7 @@ class Relay:
         exchange: Exchange,
         headers: list[tuple[bytes, bytes]],
     ) -> list[str]:
-        body = await _read_all(reply, self._config.body_limit)
+        body = await gate.read_reply(reply, self._config.body_limit)
         answer = self._wire.whole(request, body, self._judging(exchange))
         exchange.code = await answer.judge()
         self._metrics.count_unseen(answer.unseen)
@@ -199,7 +199,7 @@ class Relay:
     async def _keep_alive(self, client: Client, held: AnswerStream) -> None:
         """Something now and then while events are held, whatever it is that takes so long."""
         interval = self._config.keep_alive
-        while True:
+        while self._wire.keep_alive:
             await anyio.sleep(max(0.01, client.due(interval)))
             if client.due(interval) <= 0:
                 if held.holding and not held.done:
@@ -239,14 +239,3 @@ def _time_held(held: AnswerStream, since: float | None, exchange: Exchange) -> f
 def failure_of(error: UpstreamError | BrokenStream) -> tuple[int, str]:
     """Status for the client, and kind for the metric."""
     return (error.status, error.kind) if isinstance(error, UpstreamError) else (502, "broken")
-
-
-async def _read_all(reply: Reply, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while data := await reply.chunk():
-        size += len(data)
-        if size > limit:
-            raise UpstreamError(502, "The model provider's answer is too large.", kind="broken")
-        parts.append(data)
-    return b"".join(parts)

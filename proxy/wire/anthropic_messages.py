@@ -35,7 +35,7 @@ class MessagesWire:
     keep_alive = b'event: ping\ndata: {"type": "ping"}\n\n'
     done = b""
 
-    def parse(self, body: bytes) -> Request:
+    def parse(self, body: bytes, path: str) -> Request:
         payload = reading.body(body)
         content.refuse_variants(payload, _PAYLOAD_KEYS, "The request body")
         messages = payload.get("messages")

@@ -59,7 +59,7 @@ class CompletionsWire:
     keep_alive = openai_answer.KEEP_ALIVE
     done = openai_answer.DONE
 
-    def parse(self, body: bytes) -> Request:
+    def parse(self, body: bytes, path: str) -> Request:
         payload = reading.body(body)
         content.refuse_variants(payload, _PAYLOAD_KEYS, "The request body")
         prompts = _prompts(payload.get("prompt"))

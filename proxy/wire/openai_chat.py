@@ -211,7 +211,7 @@ class ChatWire:
     keep_alive = KEEP_ALIVE
     done = DONE
 
-    def parse(self, body: bytes) -> Request:
+    def parse(self, body: bytes, path: str) -> Request:
         return parse(body)
 
     def replace_message(self, request: Request, at: int, text: str) -> None:

@@ -40,7 +40,7 @@ class ResponsesWire:
     keep_alive = KEEP_ALIVE
     done = b""
 
-    def parse(self, body: bytes) -> Request:
+    def parse(self, body: bytes, path: str) -> Request:
         payload = reading.body(body)
         content.refuse_variants(payload, _PAYLOAD_KEYS, "The request body")
         if payload.get("background"):  # its answer would be fetched by another way

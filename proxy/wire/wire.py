@@ -121,7 +121,7 @@ class Wire(Protocol):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Routes below the API root."""
+        """Routes below the API root; a name in braces stands for one segment."""
         ...
 
     @property
@@ -131,7 +131,8 @@ class Wire(Protocol):
 
     @property
     def keep_alive(self) -> bytes:
-        """What a client of this protocol hears, and ignores, while it waits."""
+        """What a client of this protocol hears, and ignores, while it waits; empty where it would
+        not ignore anything."""
         ...
 
     @property
@@ -139,8 +140,10 @@ class Wire(Protocol):
         """What ends a stream."""
         ...
 
-    def parse(self, body: bytes) -> Request:
-        """Raises `WireError` for a body that the provider would refuse too, and for one that two
+    def parse(self, body: bytes, path: str) -> Request:
+        """`path` is the request's own, below the API root.
+
+        Raises `WireError` for a body that the provider would refuse too, and for one that two
         readers would not read alike."""
         ...
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import gemini_events
 import pytest
 import responses_events
 from anthropic_events import message, text, whole
@@ -24,6 +25,10 @@ ANSWERS = {
     ),
     "/v1/completions": (whole_completion("x = 1\n"), completion_events("x = 1\n")),
     "/v1/fim/completions": (whole_completion("x = 1\n"), completion_events("x = 1\n")),
+    "/v1beta/models/gemini-2.5-pro:streamGenerateContent": (
+        b"",
+        gemini_events.streamed(gemini_events.said("Fine.", finish="STOP")),
+    ),
     "/v1/responses": (
         json.dumps(responses_events.response(responses_events.said("Fine."))).encode(),
         responses_events.stream(responses_events.text(0, "Fine.")),
@@ -51,7 +56,7 @@ async def test_a_recorded_request_reaches_the_provider_unchanged(name: str) -> N
         policy=Policy.default(),
         detectors=[make() for make in DETECTORS.values()],
     ) as root:
-        if request["body"].get("stream"):
+        if request["body"].get("stream") or "stream" in request["path"]:
             upstream.chunks, upstream.kind = events, "text/event-stream"
         query = f"?{request['query']}" if request.get("query") else ""
         status, told, body = await post(f"{root}{request['path']}{query}", sent, headers)

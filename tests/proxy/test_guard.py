@@ -366,7 +366,7 @@ async def test_the_audit_line_names_and_digests_but_never_quotes(tmp_path: Path)
 
 async def test_unknown_paths_are_404_in_the_clients_shape_and_counted() -> None:
     async with guarded(ScriptedUpstream()) as root:
-        status, _, body = await post(f"{root}/v1/responses", chat())
+        status, _, body = await post(f"{root}/v1/audio/speech", chat())
         _, _, metrics = await get(f"{root}/metrics")
     assert (status, json.loads(body)["error"]["code"]) == (404, "unknown_path")
     assert (
