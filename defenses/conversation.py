@@ -31,11 +31,13 @@ class Message:
     """The tool that answered, or the speaker's name, where the client gives one."""
     unread: tuple[str, ...] = ()
     """Kinds of content that no detector reads: `image`, `audio`, `file`, `reasoning`, `other`."""
+    task: str = ""
+    """What the user asked for last, where a tool's message may be read in its light; else empty."""
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 over role, name and text."""
-        return digest(self.role.value, self.name or "", self.text)
+        """Hex SHA-256 over role, name, text and task."""
+        return digest(self.role.value, self.name or "", self.text, self.task)
 
 
 @dataclass(frozen=True, kw_only=True)
