@@ -52,6 +52,8 @@ class Metrics:
         self.policy_reloads = self._counter(
             "policy_reloads", "Policies read while serving, by result: adopted, refused", "result"
         )
+        for result in ("adopted", "refused"):  # an increase can only be seen from 0 on
+            self.policy_reloads.labels(result)
         self.seconds = Histogram(
             "bluecode_seconds",
             "Seconds by stage: screening, upstream, checking, held, request",
