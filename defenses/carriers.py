@@ -1,42 +1,24 @@
-"""From what assistants wrap code in to snippets: fences, patches, edits, tool arguments, heredocs.
+"""From what assistants wrap code in to snippets: fences, patches, edits, tool arguments, commands.
 
-Tool names differ between assistants only in case and mean little; the argument's key tells what a
-string is. Research behind the keys: the tools of some 25 assistants, November 2026.
+Wrappings are taken off one after the other, without recursion and to a bounded depth. What lies
+deeper is handed on as it stands and said to be unreadable; it never vanishes.
 """
 
-import json
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from bluecode.defenses import language
-from bluecode.defenses.conversation import Origin, Snippet
+from bluecode.defenses import arguments as call_arguments
+from bluecode.defenses import documents, language
+from bluecode.defenses.commands import programs
+from bluecode.defenses.conversation import Snippet
+from bluecode.defenses.patches import edited, is_patch, patched
+from bluecode.defenses.pieces import Piece, acts
 from bluecode.defenses.snippets import Block, SnippetExtractor
 
-_CODE_KEYS = frozenset(
-    "content contents newstring newstr newtext newsource newcode newcontent filetext code script"
-    " source text body replacement replace insert inserttext codeedit append".split()
-)
-_COMMAND_KEYS = frozenset("command commands cmd cmds chars shell shellcommand".split())
-_PATH_KEYS = ("path", "filepath", "filename", "file", "absolutepath", "targetfile", "notebookpath")
-_OLD_KEYS = frozenset("oldstring oldstr oldtext oldcode search find pattern description".split())
-_PATCH_KEYS = frozenset("patch patches input diff".split())
-_FILE_MARK = re.compile(r"^\*\*\* (?:Add|Update) File: (?P<path>.+?)\s*$")
-_UNIFIED_MARK = re.compile(r"^\+\+\+ (?:b/)?(?P<path>[^\t\n]+)")
-_HEREDOC = re.compile(r"<<-?[ \t]*(?P<quote>['\"]?)(?P<word>\w+)(?P=quote)")
-_REDIRECT = re.compile(r">>?[ \t]*['\"]?([\w./~-]+)|\btee[ \t]+(?:-\w+[ \t]+)*['\"]?([\w./~-]+)")
-_INTERPRETER = re.compile(r"\b(python|node|ruby|perl|php)[\d.]*\b")
-_INLINE_PYTHON = re.compile(
-    r"\bpython[\d.]*\s+(?:-\w\s+)*-c\s+(?P<quote>['\"])(?P<body>.*?)(?<!\\)(?P=quote)", re.DOTALL
-)
-_SEARCH = re.compile(
-    r"^[ \t]*<{5,9}[^\n]*\n(?P<old>.*?)^[ \t]*={5,9}[ \t\r]*\n"
-    r"(?P<new>.*?)(?:^[ \t]*>{5,9}[^\n]*$|\Z)",
-    re.MULTILINE | re.DOTALL,
-)
-_PATH_LIKE = re.compile(r"[\w./~\\-]*[\w-]\.\w{1,8}")
-_DEEPEST = 12
+_DEEPEST = 8
+"""Wrappings taken off one piece: a fence, a command, its here-document, a patch, and so on."""
+_SHELLS = frozenset({"bash", "dockerfile", "make"})
+_MARKS = ("```", "~~~", "<code")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,161 +31,107 @@ class Carried:
 
 def in_block(block: Block) -> tuple[Snippet, ...]:
     """The snippets of one block of an answer's text."""
-    tag, path = _read_info(block.info)
-    path = path or _path_before(block.before)
-    if tag in ("markdown", "md") and "```" in block.code:
-        return in_text(block.code)
-    origin: Origin = {"fence": "fence", "code_tag": "code_tag"}.get(block.kind, "unfenced")  # type: ignore[assignment]
-    return tuple(_unwrap(block.code, tag, path, origin, block.first_line))
+    return _unwrapped([documents.of_block(block)]).snippets
 
 
 def in_text(text: str) -> tuple[Snippet, ...]:
     """The snippets of a whole text."""
     extractor = SnippetExtractor()
     blocks = extractor.feed(text) + extractor.close()
-    return tuple(snippet for block in blocks for snippet in in_block(block))
+    return _unwrapped([documents.of_block(block) for block in blocks]).snippets
 
 
 def in_arguments(arguments: str) -> Carried:
     """The snippets of a function call's JSON arguments. Broken JSON is read as raw text too."""
-    try:
-        value = json.loads(arguments) if arguments.strip() else {}
-    except (ValueError, RecursionError):
-        return Carried(snippets=in_input(arguments), unreadable=True)
-    return Carried(snippets=tuple(_walk(value, "", None, None, 0)))
+    pieces, whole = call_arguments.pieces(arguments)
+    carried = _unwrapped(pieces)
+    return carried if whole else replace(carried, unreadable=True)
 
 
 def in_input(text: str) -> tuple[Snippet, ...]:
     """The snippets of a custom tool's raw input: a patch, or code."""
-    return tuple(_unwrap(text, "", None, "tool", 1))
+    return _unwrapped([Piece(text=text)]).snippets
 
 
-def _walk(value: Any, key: str, path: str | None, tag: str | None, depth: int) -> Iterator[Snippet]:
-    if depth > _DEEPEST:
-        return
-    if isinstance(value, str):
-        yield from _string(value, key, path, tag)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _walk(item, key, path, tag, depth + 1)
-    elif isinstance(value, dict):
-        plain = {_plain(name): item for name, item in value.items()}
-        own = next((plain[name] for name in _PATH_KEYS if isinstance(plain.get(name), str)), path)
-        named = plain["language"] if isinstance(plain.get("language"), str) else tag
-        for name, item in plain.items():
-            if name not in _PATH_KEYS:
-                yield from _walk(item, name, own, named, depth + 1)
-
-
-def _plain(key: str) -> str:
-    return key.lower().replace("_", "").replace("-", "")
-
-
-def _string(value: str, key: str, path: str | None, tag: str | None) -> Iterator[Snippet]:
-    if key in _OLD_KEYS or not value.strip():
-        return
-    if key in _COMMAND_KEYS:
-        yield from _command(value)
-    elif key in _CODE_KEYS or key in _PATCH_KEYS or _is_patch(value):
-        yield from _unwrap(value, tag or "", path, "tool", 1)
-    elif "\n" in value and language.of_content(value) is not None:
-        yield from _unwrap(value, tag or "", path, "tool", 1)
-
-
-def _command(command: str) -> Iterator[Snippet]:
-    """A shell command, and the programs it carries in heredocs and after `python -c`."""
-    yield Snippet(code=command, language="bash", origin="shell")
-    yield from _heredocs(command.split("\n"))
-    for found in _INLINE_PYTHON.finditer(command):
-        yield Snippet(code=found["body"], language="python", origin="shell")
-
-
-def _heredocs(lines: list[str]) -> Iterator[Snippet]:
-    """What is written to a file, or fed to an interpreter, from within the command itself."""
-    at = 0
-    while at < len(lines):
-        line, at = lines[at], at + 1
-        if not (found := _HEREDOC.search(line)):
+def _unwrapped(pieces: Sequence[Piece]) -> Carried:
+    """Take off wrappings until nothing but snippets is left."""
+    found: dict[Snippet, None] = {}
+    left = list(reversed(pieces))
+    unreadable = False
+    while left:
+        piece = left.pop()
+        if not piece.text.strip():
             continue
-        ends = [n for n in range(at, len(lines)) if lines[n].strip() == found["word"]]
-        end = ends[0] if ends else len(lines)
-        outside = line[: found.start()] + line[found.end() :]
-        redirect = _REDIRECT.search(outside)
-        path = (redirect[1] or redirect[2]) if redirect else None
-        program = _INTERPRETER.search(outside) if path is None else None
-        body = "\n".join(lines[at:end]) + "\n"
-        yield from _unwrap(body, program[1] if program else "", path, "shell", at + 1)
-        at = end + 1
+        if piece.depth > _DEEPEST:
+            unreadable = True
+            found[_unopened(piece)] = None
+            continue
+        inner: list[Piece] = []
+        for item in _opened(piece):
+            if isinstance(item, Piece):
+                inner.append(item)
+            else:
+                found.setdefault(item)
+        left += reversed(inner)
+    return Carried(snippets=tuple(found), unreadable=unreadable)
 
 
-def _unwrap(
-    code: str, tag: str, path: str | None, origin: Origin, first_line: int
-) -> Iterator[Snippet]:
-    """Code as it stands, or the new side of the edits and patches that it consists of."""
-    if _is_patch(code):
-        yield from _patched(code, path)
+def _unopened(piece: Piece) -> Snippet:
+    """A piece as it stands; what would pass for data is said to be in no known language."""
+    snippet = piece.snippet()
+    return replace(snippet, language=None) if snippet.language in language.DATA else snippet
+
+
+def _opened(piece: Piece) -> Iterator[Snippet | Piece]:
+    """A piece's own snippet, if it is one, and the pieces within."""
+    spoken = piece.spoken
+    if piece.form == "command":
+        yield Snippet(
+            code=piece.text, language="bash", origin=piece.origin, first_line=piece.first_line
+        )
+        yield from programs(piece)
+    elif piece.form == "carried":
+        yield from programs(piece)
+    elif piece.form == "plain":
+        yield piece.snippet()
+    elif is_patch(piece):
+        yield from patched(piece)
+        if acts(piece.text):  # `--- a` is Python, too
+            yield piece.inner(piece.text, tag="python", form="plain")
+    elif edits := edited(piece):
+        yield from edits
+    elif spoken == "markdown" and any(mark in piece.text for mark in _MARKS):
+        yield from documents.blocks(piece)
+    elif _is_notebook(piece):
+        yield from _notebook(piece)
+    else:
+        yield from _taken(piece)
+
+
+def _taken(piece: Piece) -> Iterator[Snippet | Piece]:
+    """A piece that is a snippet, and what its language lets it carry."""
+    snippet = piece.snippet()
+    yield snippet
+    if snippet.language in _SHELLS:
+        yield from programs(piece)
+    else:
+        yield from documents.within(piece, snippet.language)
+
+
+def _is_notebook(piece: Piece) -> bool:
+    return (piece.path or "").lower().endswith(".ipynb") or piece.tag.lower() == "ipynb"
+
+
+def _notebook(piece: Piece) -> Iterator[Snippet | Piece]:
+    """All cells of a notebook, or one cell that is written into it."""
+    cells = documents.notebook(piece)
+    if cells is not None:
+        # A cell is Python unless it says otherwise: the notebook's own suffix says JSON.
+        yield from (replace(cell, path=None) for cell in cells)
         return
-    if edits := list(_SEARCH.finditer(code)):
-        for edit in edits:
-            above = code[: edit.start()].strip().rpartition("\n")[2]
-            named = _path_before(above) or path
-            yield _snippet(edit["new"], tag, named, "search_replace", 1, context=edit["old"])
-        return
-    if code.strip():
-        yield _snippet(code, tag, path, origin, first_line)
-        if language.canonical(tag) == "bash":
-            yield from list(_command(code))[1:]
-
-
-def _snippet(
-    code: str, tag: str, path: str | None, origin: Origin, first_line: int, context: str = ""
-) -> Snippet:
-    spoken = language.decide(code, tag=tag, path=path)
-    return Snippet(
-        code=code, language=spoken, origin=origin, path=path, context=context, first_line=first_line
-    )
-
-
-def _is_patch(text: str) -> bool:
-    head = text.lstrip()[:4000]
-    return head.startswith(("*** Begin Patch", "diff --git ")) or bool(
-        re.search(r"^(?:\*\*\* (?:Add|Update) File: |--- \S.*\n\+\+\+ \S)", head, re.MULTILINE)
-    )
-
-
-def _patched(patch: str, path: str | None) -> Iterator[Snippet]:
-    """What each file of a V4A or unified diff looks like afterwards, as far as the patch shows."""
-    lines: list[str] = []
-    old: list[str] = []
-    for line in [*patch.splitlines(), "*** End Patch"]:
-        mark = _FILE_MARK.match(line) or _UNIFIED_MARK.match(line)
-        if mark or line.startswith(("*** ", "diff --git ", "--- ")):
-            if any(item.strip() for item in lines):
-                new = "\n".join(lines) + "\n"
-                yield _snippet(new, "", path, "patch", 1, context="\n".join(old))
-            if mark:
-                path = mark["path"].strip()
-            lines, old = [], []
-        elif line.startswith("@@"):
-            lines.append("")
-        elif line[:1] in ("+", " "):
-            lines.append(line[1:])
-        elif line.startswith("-"):
-            old.append(line[1:])
-
-
-def _read_info(info: str) -> tuple[str, str | None]:
-    """Language tag and file path out of a fence's info string, in any of its spellings."""
-    words = info.strip().strip("{}").replace("=", " ").replace('"', " ").split()
-    if not words:
-        return "", None
-    first, _, rest = words[0].lstrip(".").partition(":")
-    tag = first if language.canonical(first) else ""
-    places = ([rest] if rest else []) + words[1:] + ([first] if not tag else [])
-    path = next((word for word in places if _PATH_LIKE.fullmatch(word)), None)
-    return tag or ("" if path else first), path
-
-
-def _path_before(line: str) -> str | None:
-    bare = line.strip().strip("`*#: ")
-    return bare if _PATH_LIKE.fullmatch(bare) else None
+    tag = piece.tag if piece.tag and piece.tag.lower() != "ipynb" else "python"
+    cell = replace(piece, tag=tag, path=None)
+    inner = documents.cell(cell)
+    if not inner or acts(piece.text):
+        yield cell.snippet()
+    yield from inner
