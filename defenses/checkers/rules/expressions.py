@@ -502,7 +502,7 @@ class Expressions:
         if node.size is not None:
             self.eval(node.size)
         callee = self.callee(node, base)
-        site = Site(callee.name, base, args, node, self.run.purpose)
+        site = Site(callee.name, base, args, node, self.run.purpose, self.run.lines)
         self.called(callee, site)
         self._check_sinks(callee, site)
         for rule in self.run.matcher.properties.of(callee):

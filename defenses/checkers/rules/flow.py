@@ -34,6 +34,9 @@ class Flow(Expressions):
     def snippet(self, tree: Node) -> None:
         """Follow everything."""
         self._collect(tree)
+        for node in tree.args:  # what stands at the end of the file is there for all functions
+            if node.role in ("declare", "import") or _only_declares(node):
+                self.statement(node)
         self.block(tree.args if tree.role in ("block", "other") else [tree])
 
     def _collect(self, tree: Node) -> None:
@@ -352,6 +355,12 @@ class Flow(Expressions):
                 self.verdicts[name] = known
             else:
                 self.verdicts.pop(name, None)
+
+
+def _only_declares(node: Node) -> bool:
+    return node.role == "block" and all(
+        part.role in ("declare", "import") or _only_declares(part) for part in node.args
+    )
 
 
 def _value(node: Node) -> bool:

@@ -35,9 +35,23 @@ def _c() -> Dialect:
     return Dialect(c.RULES, c_flow.follow)
 
 
+def _go() -> Dialect:
+    from bluecode.defenses.checkers.rules import go
+
+    return Dialect(go.RULES, general)
+
+
+def _java() -> Dialect:
+    from bluecode.defenses.checkers.rules import java
+
+    return Dialect(java.RULES, general)
+
+
 LANGUAGES: Mapping[str, Callable[[], Dialect]] = {
     "javascript": cache(_javascript),
     "typescript": cache(_javascript),
     "c": cache(_c),
     "cpp": cache(_c),
+    "go": cache(_go),
+    "java": cache(_java),
 }

@@ -1,5 +1,6 @@
 """A call as rules see it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ class Site:
     args: Sequence[Value]
     node: Node
     words: Sequence[str]
+    lines: Sequence[str] = ()
+    """The snippet's text."""
 
     def arg(self, index: int) -> Value:
         """An argument, the receiver for `BASE`; a harmless value where there is none."""
@@ -36,6 +39,11 @@ class Site:
     def text(self, index: int) -> str:
         """The known text of an argument, lower-case; empty where it is not known."""
         return (self.arg(index).known or "").lower()
+
+    def mentions(self, expression: str) -> bool:
+        """Does the snippet say this anywhere?"""
+        found = re.compile(expression)
+        return any(found.search(line) for line in self.lines)
 
     @property
     def purpose(self) -> str:

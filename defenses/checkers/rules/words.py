@@ -1,0 +1,74 @@
+"""Words that several languages' rules look for in constants: algorithms, statements, addresses."""
+
+import re
+from collections.abc import Callable
+
+from bluecode.defenses.checkers.rules.secrets import is_secret, keeps_secret
+from bluecode.defenses.checkers.rules.site import Site
+from bluecode.defenses.checkers.rules.values import HOLE
+
+WEAK_HASH = re.compile(r"^(?:rsa-)?(?:md[245]|sha-?1|ripemd\d*|sha|hmac-?md5|hmacsha1)$", re.I)
+WEAK_CIPHER = re.compile(
+    r"^(?:des|rc[24]|bf|blowfish|cast|idea|seed|arcfour|3des|tripledes|desede)|[/-]ecb\b|^aes\d*$",
+    re.I,
+)
+SQL = re.compile(
+    r"^\W*(?:select|insert|update|delete|with|replace|create|drop|alter|merge|call|exec)\b|"
+    r"\b(?:where|from|values|set|order by|limit|having)\b",
+    re.I,
+)
+_HOST_FIXED = re.compile(rf"https?://[^/{HOLE}]+/|/[^/{HOLE}]")
+_SITE_PATH = re.compile(rf"https?://[^/{HOLE}]+/|/[^/\\{HOLE}]|[?#]|\.")
+_SHELLS = ("sh", "bash", "zsh", "dash", "cmd", "cmd.exe", "powershell", "powershell.exe", "pwsh")
+
+
+def weak_hash(site: Site) -> float:
+    """A call whose first text names a broken hash."""
+    if not WEAK_HASH.match(site.text(0)):
+        return 0.0
+    return 0.78 if keeps_secret(site.purpose) else 0.6
+
+
+def broken_hash(site: Site) -> float:
+    """A call that is a broken hash itself."""
+    return 0.78 if keeps_secret(site.purpose) else 0.58
+
+
+def weak_cipher(site: Site) -> float:
+    """A call whose first text names a broken cipher or mode."""
+    return 0.82 if WEAK_CIPHER.search(site.text(0)) else 0.0
+
+
+def random_secret(site: Site) -> float:
+    """A predictable generator where the names around speak of a secret."""
+    return 0.72 if is_secret(site.purpose) else 0.0
+
+
+def speaks_sql(site: Site, index: int = 0) -> bool:
+    """Does the argument's known text look like SQL?"""
+    return bool(SQL.search(site.arg(index).shape))
+
+
+def chooses_host(site: Site, index: int = 0) -> bool:
+    """Is the host of the address open?"""
+    return not _HOST_FIXED.match(site.arg(index).shape)
+
+
+def leads_away(site: Site, index: int = 0) -> bool:
+    """Can the address of a redirect be another site's?"""
+    return not _SITE_PATH.match(site.arg(index).shape)
+
+
+def is_shell(site: Site, index: int = 0) -> bool:
+    """Is the program a shell?"""
+    return site.text(index).replace("\\", "/").rpartition("/")[2] in _SHELLS
+
+
+def few_bits(least: int = 2048, index: int = 0) -> Callable[[Site], float]:
+    """A test for a size that is too small."""
+
+    def test(site: Site) -> float:
+        bits = (site.arg(index).known or "").replace("_", "")
+        return 0.85 if bits.isdigit() and 256 <= int(bits) < least else 0.0
+
+    return test
