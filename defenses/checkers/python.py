@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import anyio.to_thread
 
+from bluecode.defenses.checkers.python_depth import shallow
 from bluecode.defenses.checkers.python_entries import Walk, walk_module
 from bluecode.defenses.checkers.python_fragments import Parsed, parse
 from bluecode.defenses.checkers.python_rules import RULES
@@ -50,14 +51,14 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
             f"{len(snippet.code)} characters of code are too many to be read", partial=True
         )
     parsed = parse(snippet.code)
+    cuts = shallow(parsed.tree)
     run = Run(steps=_STEPS, walker=Walk())
     unread = ""
     try:
-        walk_module(run, parsed.tree)
+        if not walk_module(run, parsed.tree) or cuts:
+            unread = "the code is nested too deeply to be walked to its end"
     except OutOfSteps:
         unread = "the code is too large to be walked to its end"
-    except RecursionError:
-        unread = "the code is nested too deeply to be walked to its end"
     if parsed.dropped:
         unread = f"{parsed.dropped} lines could not be read as Python"
     _hidden_text(run, snippet.code)

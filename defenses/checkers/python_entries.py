@@ -6,6 +6,7 @@ in the size of the snippet.
 
 import ast
 from collections.abc import Sequence
+from contextlib import suppress
 
 from bluecode.defenses.checkers import python_calls, python_guards, python_sinks, python_sources
 from bluecode.defenses.checkers.python_checks import NO_CHECKS, both
@@ -47,15 +48,29 @@ class Walk:
         return _invoke(run, state, call)
 
 
-def walk_module(run: Run, tree: ast.Module) -> None:
-    """Walk the whole snippet: its own statements first, then each function as an entry."""
+def walk_module(run: Run, tree: ast.Module) -> bool:
+    """Walk the whole snippet: its own statements first, then each function as an entry.
+
+    False where one of them was nested too deeply to be walked; the others were.
+    """
     _register(run, tree)
     state = run.top
-    execute(run, state, tree.body)
+    whole = True
+    try:
+        execute(run, state, tree.body)
+    except RecursionError:
+        whole = False
+        for statement in tree.body:
+            with suppress(RecursionError):
+                execute(run, state, [statement])
     state.dead = False
     while run.pending:
         function, outer, owner = run.pending.pop(0)
-        _entry(run, function, outer, owner)
+        try:
+            _entry(run, function, outer, owner)
+        except RecursionError:
+            whole = False
+    return whole
 
 
 def _register(run: Run, tree: ast.Module) -> None:

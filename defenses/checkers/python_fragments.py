@@ -7,8 +7,9 @@ a part is never passed off as the whole.
 import ast
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bluecode.defenses.checkers import python_depth
 from bluecode.defenses.checkers.python_layout import Layout, layout, scaffold
 from bluecode.defenses.verdict import DetectorError
 
@@ -34,6 +35,20 @@ def parse(code: str) -> Parsed:
     """Read a snippet as far as possible. Raises `DetectorError` when nothing can be read."""
     text = code.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
     text = text.lstrip("\ufeff")
+    try:
+        return _parsed(text)
+    except (RecursionError, MemoryError):
+        pass
+    shorter, dropped = python_depth.shortened(text)
+    try:
+        found = _parsed(shorter)
+    except (RecursionError, MemoryError) as error:
+        # It may run elsewhere, so it is no matter of syntax: it was not read.
+        raise DetectorError("the code is nested too deeply to be read", partial=True) from error
+    return replace(found, dropped=found.dropped + dropped)
+
+
+def _parsed(text: str) -> Parsed:
     for attempt in (_as_it_is, _plain_lines, _modernised):
         candidate = attempt(text)
         parsed = None if candidate is None else _indented(candidate)
@@ -49,10 +64,6 @@ def _tree(text: str) -> ast.Module | None:
             return ast.parse(text)
     except (SyntaxError, ValueError):
         return None
-    except (RecursionError, MemoryError) as error:
-        raise DetectorError(
-            "the code is nested too deeply to be read", unchecked="syntax"
-        ) from error
 
 
 def _as_it_is(text: str) -> str:
