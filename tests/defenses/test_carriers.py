@@ -103,4 +103,5 @@ def test_broken_arguments_are_read_as_text_and_said_to_be_unreadable() -> None:
 
 
 def test_deeply_nested_arguments_end() -> None:
-    assert carriers.in_arguments('{"a":' * 500 + "1" + "}" * 500).snippets == ()
+    carried = carriers.in_arguments('{"a":' * 500 + "1" + "}" * 500)
+    assert (carried.snippets, carried.unreadable) == ((), False)
