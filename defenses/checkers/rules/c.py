@@ -52,6 +52,8 @@ _BITS = {"S_IRWXU": 0o700, "S_IRUSR": 0o400, "S_IWUSR": 0o200, "S_IRWXG": 0o070,
 def _fixed_vector(site: Site) -> float:
     """The vector of a cipher is a text of the code."""
     vector = site.arg(4)
+    if "random" in vector.marks:
+        return 0.0
     if vector.level is Level.NONE and vector.known and len(vector.known) >= 8:
         return 0.8
     return 0.0
@@ -357,8 +359,11 @@ RULES = Language(
         Writer("scanf", 1, (), level=Level.INPUT),
         Writer("fscanf", 2, (), level=Level.INPUT),
         Writer("*.>>", 0, (), level=Level.INPUT),
+        Writer(
+            "RAND_bytes RAND_priv_bytes getrandom getentropy arc4random_buf", 0, (), mark="random"
+        ),
         Writer("memset", 0, (1,)),
-        Writer("realpath", 1, (0,)),
+        Writer("realpath", 1, (0,), mark="resolved"),
     ),
     formats="fmt.format std.format absl.StrFormat g_strdup_printf fmt.sprintf StringPrintf",
     joins="std.filesystem.path filesystem.path g_build_filename",

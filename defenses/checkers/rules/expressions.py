@@ -73,6 +73,8 @@ class Expressions:
     def eval(self, node: Node) -> Value:
         """What an expression holds; what it does on the way is done."""
         self.run.step()
+        if node.role == "function":
+            return self._lambda(node)
         handler = _HANDLERS.get(node.role)
         return handler(self, node) if handler is not None else self._all(node)
 
@@ -192,6 +194,8 @@ class Expressions:
         return together(values)
 
     def _grow(self, target: Node, values: Sequence[Value]) -> None:
+        while target.role == "call" and target.base is not None and mutates(target.name):
+            target = target.base  # `b.append(x).append(y)` grows `b`
         path = path_of(target)
         if path:
             self.env[path] = replace(concatenated(values), path=self.lookup(path).path)
@@ -666,6 +670,9 @@ class Expressions:
         items = tuple(args) if callee.new else ()
         return replace(whole, text=text, path=_made(callee), items=items, fields=_options(args))
 
+    def resolved(self, target: str, source: str) -> None:
+        """A name holds the true form of the path in another; `Flow` remembers it."""
+
     def _write(self, writer: Writer, site: Site) -> None:
         node = site.node
         target = node.base if writer.target == BASE else (
@@ -693,7 +700,11 @@ class Expressions:
             value = concatenated([old, value])
         if writer.level > value.level:
             value = Value(writer.level)
+        if writer.mark:
+            value = value.marked(writer.mark)
         self.env[path] = replace(value, path=old.path)
+        if writer.mark == "resolved":
+            self.resolved(path, path_of(node.args[writer.parts[0]]))
 
 
 _KEEPS_TEXT = frozenset({"toString", "c_str", "String", "trim", "as_str", "to_string", "ToString",
@@ -737,7 +748,6 @@ _HANDLERS: dict[str, Callable[[Expressions, Node], Value]] = {
     "object": Expressions._object,
     "pair": Expressions._pair,
     "array": Expressions._array,
-    "function": Expressions._lambda,
     "import": Expressions._import,
     **dict.fromkeys(("if", "loop", "switch", "block", "try", "return", "jump", "class"),
                     Expressions._statement),

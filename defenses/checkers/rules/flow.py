@@ -28,6 +28,8 @@ class Flow(Expressions):
         self.verdicts: dict[str, tuple[Facts, Facts]] = {}
         """Names that hold the answer of a check."""
         self.results: list[list[Value]] = []
+        self.origins: dict[str, str] = {}
+        """Names of full paths, and the names of what they were resolved from."""
         self.around: list[Node] = []
         """The functions we are in."""
 
@@ -148,6 +150,10 @@ class Flow(Expressions):
 
     def learn(self, known: Facts) -> None:
         """Take facts over into what names hold."""
+        for key, labels in list(known.items()):
+            origin = self.origins.get(key)
+            if origin and "path" in labels and origin not in known:
+                known = {**known, origin: frozenset({"path"})}
         for key, labels in known.items():
             value = self.env.get(key)
             if value is None:
@@ -346,8 +352,19 @@ class Flow(Expressions):
         """Does this call not come back?"""
         return bool(self.run.matcher.ends.of(self.callee(call, self.receiver(call))))
 
+    def resolved(self, target: str, source: str) -> None:
+        """A check of the true path holds for the path that it was made from."""
+        if source and source != target:
+            self.origins[target] = source
+
     def assigned(self, target: Node, source: Node) -> None:
         """Remember that a name holds the answer of a check."""
+        name = path_of(target.args[0] if target.role == "array" and target.args else target)
+        if source.role == "call" and name:
+            resolves = self.run.matcher.resolves.of(self.callee(source, self.receiver(source)))
+            given = path_of(source.args[0]) if source.args else path_of(source.base)
+            if resolves and given and given != name:
+                self.origins[name] = given
         name = path_of(target)
         if name and source.role in ("call", "binary", "unary"):
             known = facts(self, source)

@@ -63,14 +63,17 @@ def _unverified(site: Site) -> float:
     return 0.8
 
 
+_HOST = re.compile(r"^(?:host|origin)$|netloc|hostname|(?:^|_|target|url)(?:host|domain)$")
+
+
 def _host_part(site: Site) -> float:
     """`strings.Contains(u.Host, domain)` accepts hosts that only look alike."""
     looked = site.arg(0).path.lower()
     written = site.node.args[0] if site.node.args else None
     name = written.name.lower() if written is not None and written.role == "member" else ""
-    if not (re.search(r"\.(?:host|hostname\(\)|hostname)$", looked) or name in ("host", "origin")):
-        return 0.0
-    if site.name == "HasSuffix" and (site.arg(1).text or "").startswith("."):
+    if written is not None and written.role == "name":
+        name = written.name.lower()
+    if not (re.search(r"\.(?:host|hostname\(\)|hostname)$", looked) or _HOST.search(name)):
         return 0.0
     return 0.6
 
@@ -284,9 +287,7 @@ RULES = Language(
         ),
         Property("fixed_salt", "pbkdf2.Key scrypt.Key argon2.Key argon2.IDKey", _fixed_salt),
         Property("unverified_token", "*.ParseUnverified jwt.ParseUnverified", _unverified),
-        Property(
-            "weak_host_check", "strings.Contains strings.HasSuffix strings.HasPrefix", _host_part
-        ),
+        Property("weak_host_check", "strings.Contains strings.HasPrefix strings.Index", _host_part),
         Property(
             "file_permissions",
             "os.OpenFile os.WriteFile os.Chmod os.Mkdir os.MkdirAll "
@@ -341,8 +342,8 @@ RULES = Language(
         Cleaner("pq.QuoteIdentifier pq.QuoteLiteral", "sql"),
     ),
     writers=(
-        Writer("rand.Read crypto/rand.Read", 0, ()),
-        Writer("io.ReadFull", 1, (0,)),
+        Writer("rand.Read crypto/rand.Read", 0, (), mark="random"),
+        Writer("io.ReadFull", 1, (0,), mark="random"),
         Writer("fmt.Scan fmt.Scanln", 0, (), level=Level.INPUT),
         Writer("fmt.Scanf fmt.Sscanf", 1, (), level=Level.INPUT),
         Writer("*.WriteString", BASE, (0,), keeps=True),

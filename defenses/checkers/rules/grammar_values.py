@@ -292,13 +292,14 @@ def composite(low: Lowering, node: "SgNode") -> Node:
     kind = first(node, "type", "name")
     body = first(node, "body")
     made = low.lower(body) if body is not None else EMPTY
-    args = made.args if made.role in ("object", "array", "other") else []
-    for at, arg in enumerate(args):
-        if arg.role == "name":
-            args[at] = Node("pair", arg.name, arg.line, arg.last, None, [arg])
-    return low.make(
-        node, "object", dotted(kind.text()) if kind is not None else "", args=list(args)
-    )
+    args = list(made.args) if made.role in ("object", "array", "other") else []
+    if node.kind() == "struct_expression":
+        for at, arg in enumerate(args):
+            if arg.role == "name":
+                args[at] = Node("pair", arg.name, arg.line, arg.last, None, [arg])
+    elif args and not any(arg.role == "pair" for arg in args):
+        return low.make(node, "array", args=args)
+    return low.make(node, "object", dotted(kind.text()) if kind is not None else "", args=args)
 
 
 def regex(low: Lowering, node: "SgNode") -> Node:
@@ -344,14 +345,14 @@ VALUES: dict[str, Handler] = {
         "number number_literal integer float integer_literal real_literal float_literal "
         "int_literal decimal_integer_literal hex_integer_literal octal_integer_literal "
         "binary_integer_literal decimal_floating_point_literal rational complex "
-        "imaginary_literal rune_literal",
+        "imaginary_literal",
     ),
     **_many(
         constant, "true false null nil boolean_literal null_literal boolean none undefined_literal"
     ),
     **_many(
         plain_text,
-        "string_literal raw_string_literal char_literal character_literal "
+        "string_literal raw_string_literal rune_literal char_literal character_literal "
         "interpreted_string_literal verbatim_string_literal system_lib_string raw_string "
         "ansi_c_string",
     ),

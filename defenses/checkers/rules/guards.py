@@ -206,6 +206,11 @@ def _parsed_host(flow: "Flow", left: Node, right: Node, same: bool) -> tuple[Fac
     return {}, {}
 
 
+_STARTS_AT = frozenset({"find", "rfind", "indexOf", "IndexOf", "strpos", "compare", "strncmp",
+                        "lastIndexOf", "index"})  # fmt: skip
+"""Calls that say, compared with 0, that a text begins with another."""
+
+
 def _answer(flow: "Flow", call: Node, other: Node) -> tuple[Facts, Facts] | None:
     """A call compared with a number or a truth value: `strpos(a, b) === 0`, `f(x) == -1`."""
     word = other.name
@@ -215,6 +220,8 @@ def _answer(flow: "Flow", call: Node, other: Node) -> tuple[Facts, Facts] | None
     name = call.name if call.role == "call" else ""
     if word in ("false", "-1", "null", "nil", "None"):
         return no, yes
+    if word == "0" and name in _STARTS_AT:
+        return _begins(flow, call)
     if word == "0" and name in ("strcmp", "strcasecmp", "strncmp", "regexec", "compare", "access",
                                 "compareTo", "strncasecmp", "memcmp"):  # fmt: skip
         fixed = [arg for arg in call.args if arg.role == "text"]
@@ -260,11 +267,24 @@ def _asked(flow: "Flow", call: Node) -> tuple[Facts, Facts]:
         return _matched(flow, call)
     if name in ("equals", "Equals", "eq", "equalsIgnoreCase", "eql?", "EqualFold", "strcmp"):
         return _equals(flow, call)
+    if _says_always(flow, name):
+        return {}, {}
     if _BAD_VERDICT.search(name):
         return {}, _verdict(call)
     if _VERDICT.search(name):
         return _verdict(call), {}
     return {}, {}
+
+
+def _says_always(flow: "Flow", name: str) -> bool:
+    """A check of the snippet's own that looks at nothing."""
+    function = flow.run.functions.get(name)
+    if function is None or function.base is None:
+        return False
+    return not any(
+        node.role in ("if", "call", "binary", "loop", "switch", "choice", "index", "member")
+        for node in function.base.walk()
+    )
 
 
 def _verdict(call: Node) -> Facts:
@@ -316,6 +336,8 @@ def _begins(flow: "Flow", call: Node) -> tuple[Facts, Facts]:
     """A path that begins with its folder, an address that begins with its host."""
     target = call.base if call.base is not None and not _module(call.base) else None
     prefix = call.args[0] if call.args else None
+    if prefix is not None and prefix.role == "number":  # C++'s `a.compare(0, n, b)`
+        prefix = call.args[-1]
     if target is None:
         if len(call.args) < 2:
             return {}, {}

@@ -11,6 +11,7 @@ from bluecode.defenses.checkers.rules.rule import (
     Setting,
     Sink,
     Source,
+    Writer,
 )
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
@@ -54,7 +55,7 @@ def _object_stream(site: Site) -> bool:
 def _fixed_vector(site: Site) -> float:
     vector = site.arg(0)
     fixed = vector.level is Level.NONE and (vector.items or vector.known or _zeros(site))
-    filled = site.mentions(r"\.nextBytes\(|generateSeed|getIV\(")
+    filled = "random" in vector.marks or site.mentions(r"\.nextBytes\(|generateSeed|getIV\(")
     return 0.8 if fixed and not filled else 0.0
 
 
@@ -313,6 +314,11 @@ RULES = Language(
     ),
     properties=(
         Property(
+            "unsafe_deserialization",
+            "new.ObjectInputStream",
+            lambda s: 0.52 if _object_stream(s) else 0.0,
+        ),
+        Property(
             "weak_hash",
             "MessageDigest.getInstance Mac.getInstance Signature.getInstance",
             weak_hash,
@@ -461,6 +467,7 @@ RULES = Language(
         Cleaner("Pattern.quote Matcher.quoteReplacement", "regex"),
         Cleaner("*.encodeForOS", "shell"),
     ),
+    writers=(Writer("*.nextBytes", 0, (), mark="random"),),
     formats="String.format *.formatted MessageFormat.format",
     joins="Paths.get Path.of *.resolve String.join Path.resolve *.concat",
     resolves="*.getCanonicalPath *.getCanonicalFile *.toRealPath *.normalize",

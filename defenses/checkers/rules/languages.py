@@ -47,6 +47,18 @@ def _java() -> Dialect:
     return Dialect(java.RULES, general)
 
 
+def _php() -> Dialect:
+    from bluecode.defenses.checkers.rules import php
+
+    return Dialect(php.RULES, general)
+
+
+def _csharp() -> Dialect:
+    from bluecode.defenses.checkers.rules import csharp, csharp_flow
+
+    return Dialect(csharp.RULES, csharp_flow.follow)
+
+
 LANGUAGES: Mapping[str, Callable[[], Dialect]] = {
     "javascript": cache(_javascript),
     "typescript": cache(_javascript),
@@ -54,4 +66,6 @@ LANGUAGES: Mapping[str, Callable[[], Dialect]] = {
     "cpp": cache(_c),
     "go": cache(_go),
     "java": cache(_java),
+    "php": cache(_php),
+    "csharp": cache(_csharp),
 }

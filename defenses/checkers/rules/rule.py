@@ -121,6 +121,8 @@ class Writer:
     """What was there before stays in it."""
     level: Level = Level.NONE
     """The least level of what is written: a read from outside."""
+    mark: str = ""
+    """What is said of it from then on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

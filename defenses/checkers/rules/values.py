@@ -21,7 +21,7 @@ class Level(IntEnum):
 
 
 SOURCES = {
-    Level.NONE: "nowhere",
+    Level.NONE: "elsewhere",
     Level.UNKNOWN: "outside the snippet",
     Level.PARAMETER: "a parameter",
     Level.INPUT: "the program's input",

@@ -1,0 +1,440 @@
+"""C#: what its calls, attributes and options mean for safety."""
+
+import re
+
+from bluecode.defenses.checkers.rules.rule import (
+    Cleaner,
+    Language,
+    Property,
+    Setting,
+    Sink,
+    Source,
+    Store,
+)
+from bluecode.defenses.checkers.rules.site import Site
+from bluecode.defenses.checkers.rules.values import Level, Value
+from bluecode.defenses.checkers.rules.words import (
+    broken_hash,
+    chooses_host,
+    few_bits,
+    is_shell,
+    leads_away,
+    random_secret,
+    speaks_sql,
+    weak_hash,
+)
+
+
+def _xml_open(site: Site) -> float:
+    safe = r"DtdProcessing\.(?:Prohibit|Ignore)|XmlResolver\s*=\s*null|ProhibitDtd\s*=\s*true"
+    if site.mentions(safe):
+        return 0.0
+    wide = site.mentions(r"DtdProcessing\.Parse|XmlUrlResolver|ProhibitDtd\s*=\s*false")
+    return 0.8 if wide else 0.0
+
+
+def _password_rule(site: Site) -> float:
+    least = site.option("RequiredLength")
+    text = (least.known or "") if least is not None else ""
+    return 0.6 if text.isdigit() and int(text) < 8 else 0.0
+
+
+def _cookie(site: Site) -> float:
+    return 0.45 if site.option("HttpOnly") is None and site.option("Secure") is None else 0.0
+
+
+def _returns_true(value: Value) -> bool:
+    return value.path == "function:true" or "DangerousAcceptAny" in value.path
+
+
+def _old_protocol(value: Value) -> bool:
+    return bool(re.search(r"\.(?:Ssl2|Ssl3|Tls|Tls11)$", value.path))
+
+
+_QUERY_OBJECTS = (
+    "new.SqlCommand new.MySqlCommand new.NpgsqlCommand new.OleDbCommand new.OdbcCommand "
+    "new.SQLiteCommand new.SqliteCommand new.OracleCommand new.SqlDataAdapter "
+    "new.MySqlDataAdapter new.SqlCeCommand"
+)
+
+RULES = Language(
+    name="csharp",
+    sources=(
+        Source(
+            Level.REQUEST,
+            paths=r"^(?:HttpContext\.(?:Current\.)?|this\.|context\.|httpContext\.|_context\.)?"
+            r"[Rr]equest\.(?:Query|Form|QueryString|Params|Headers|Cookies|Body|Path|RawUrl|Url|"
+            r"Files|UserAgent|ServerVariables|RouteValues)\b|^Request$",
+            types=r"^\[?(?:From(?:Query|Body|Form|Route|Header))|\[From(?:Query|Body|Form|Route)",
+        ),
+        Source(
+            Level.REQUEST,
+            types=r"^(?:IFormFile|HttpRequest|HttpRequestMessage|"
+            r"HttpPostedFileBase)$",
+            acts_as="Request",
+        ),
+        Source(
+            Level.INPUT,
+            parameters=r"^args$",
+            calls="Console.ReadLine Environment.GetEnvironmentVariable *.ReadLine "
+            "Environment.GetCommandLineArgs",
+        ),
+    ),
+    sinks=(
+        Sink(
+            "sql_injection",
+            _QUERY_OBJECTS,
+            (0,),
+            "sql",
+            when=lambda s: speaks_sql(s) or "built" in s.arg(0).marks,
+        ),
+        Sink(
+            "sql_injection",
+            "*.ExecuteSqlCommand *.FromSqlRaw *.ExecuteSqlRaw *.SqlQuery "
+            "*.ExecuteSqlRawAsync *.ExecuteQuery *.CreateSQLQuery *.FromSql *.ExecuteScalar "
+            "*.ExecuteNonQuery *.ExecuteReader *.Query *.QueryAsync *.Execute *.ExecuteAsync "
+            "*.QueryFirst *.QueryFirstOrDefault *.ExecuteDataset",
+            (0, 1, 2),
+            "sql",
+            built=True,
+            when=lambda s: any(speaks_sql(s, at) for at in range(min(3, len(s.args)))),
+        ),
+        Sink(
+            "command_injection",
+            "Process.Start",
+            (0, 1),
+            "shell",
+            when=lambda s: (
+                is_shell(s) or len(s.args) == 1 and not s.arg(0).fields and not s.arg(0).path
+            ),
+        ),
+        Sink(
+            "command_injection",
+            "Process.Start new.ProcessStartInfo",
+            (1,),
+            "shell",
+            options=("Arguments",),
+            factor=0.98,
+        ),
+        Sink(
+            "argument_injection",
+            "Process.Start new.ProcessStartInfo",
+            (0,),
+            "shell",
+            options=("FileName",),
+            least=Level.PARAMETER,
+            factor=1.35,
+        ),
+        Sink(
+            "unsafe_deserialization",
+            "BinaryFormatter.Deserialize SoapFormatter.Deserialize "
+            "NetDataContractSerializer.Deserialize LosFormatter.Deserialize "
+            "ObjectStateFormatter.Deserialize NetDataContractSerializer.ReadObject "
+            "BinaryFormatter.UnsafeDeserialize",
+            (0,),
+            "objects",
+        ),
+        Sink(
+            "path_traversal",
+            "File.ReadAllText File.ReadAllBytes File.Open File.OpenRead "
+            "File.WriteAllText File.Delete File.WriteAllBytes new.FileStream new.StreamReader "
+            "new.StreamWriter Directory.Delete File.Copy File.Move File.Create File.AppendAllText "
+            "Directory.GetFiles File.ReadAllLines Directory.CreateDirectory *.SaveAs "
+            "File.OpenWrite System.IO.File.ReadAllText System.IO.File.ReadAllBytes",
+            (0,),
+            "path",
+        ),
+        Sink(
+            "path_traversal",
+            "PhysicalFile File Controller.File Results.File",
+            (0,),
+            "path",
+            least=Level.INPUT,
+        ),
+        Sink(
+            "xss",
+            "Response.Write *.WriteAsync Html.Raw new.HtmlString new.MvcHtmlString "
+            "MvcHtmlString.Create",
+            (0,),
+            "html",
+            least=Level.PARAMETER,
+            when=lambda s: s.name != "WriteAsync" or s.arg(0).level >= Level.REQUEST,
+        ),
+        Sink(
+            "xss",
+            "Content",
+            (0,),
+            "html",
+            least=Level.PARAMETER,
+            when=lambda s: "html" in s.text(1),
+        ),
+        Sink(
+            "open_redirect",
+            "Redirect Response.Redirect RedirectPermanent new.RedirectResult "
+            "Results.Redirect *.Redirect",
+            (0,),
+            "redirect",
+            least=Level.PARAMETER,
+            when=leads_away,
+            factor=1.05,
+        ),
+        Sink(
+            "ssrf",
+            "*.GetAsync *.GetStringAsync WebRequest.Create *.DownloadString *.PostAsync "
+            "HttpWebRequest.Create *.DownloadData *.SendAsync *.OpenRead *.GetStreamAsync "
+            "*.GetByteArrayAsync",
+            (0,),
+            "url",
+            least=Level.INPUT,
+            when=chooses_host,
+        ),
+        Sink(
+            "xpath_injection",
+            "*.SelectSingleNode *.SelectNodes *.Select *.Evaluate "
+            "*.XPathSelectElement *.XPathSelectElements XPathExpression.Compile *.Compile",
+            (0,),
+            "xpath",
+            when=lambda s: s.name not in ("Select", "Evaluate", "Compile") or "/" in s.arg(0).shape,
+        ),
+        Sink(
+            "ldap_injection", "new.DirectorySearcher new.SearchRequest", (0, 1), "ldap", built=True
+        ),
+        Sink(
+            "code_injection",
+            "CSharpScript.EvaluateAsync CSharpScript.RunAsync "
+            "*.CompileAssemblyFromSource *.DataBinder.Eval",
+            (0, 1),
+            "code",
+        ),
+        Sink(
+            "reflection",
+            "Type.GetType Activator.CreateInstance Assembly.Load Assembly.LoadFrom",
+            (0,),
+            "reflection",
+            least=Level.PARAMETER,
+        ),
+        Sink(
+            "log_injection",
+            "_logger.LogInformation logger.LogInformation _logger.LogError "
+            "_logger.LogWarning Log.Information",
+            (0,),
+            "line",
+            least=Level.REQUEST,
+        ),
+        Sink(
+            "header_injection",
+            "*.AddHeader Headers.Add *.AppendHeader",
+            (1,),
+            "line",
+            least=Level.INPUT,
+        ),
+        Sink(
+            "regex_injection",
+            "new.Regex Regex.IsMatch Regex.Match Regex.Replace",
+            (0, 1),
+            "regex",
+            least=Level.PARAMETER,
+            when=lambda s: s.name == "Regex",
+        ),
+        Sink(
+            "xxe",
+            "*.LoadXml",
+            (0,),
+            "xml",
+            least=Level.REQUEST,
+            when=lambda s: s.mentions(r"XmlUrlResolver"),
+        ),
+        Sink(
+            "mass_assignment",
+            "TryUpdateModel UpdateModel TryUpdateModelAsync",
+            (0,),
+            "fields",
+            least=Level.UNKNOWN,
+            factor=0.0,
+        ),
+    ),
+    properties=(
+        Property(
+            "weak_hash",
+            "MD5.Create SHA1.Create MD5.HashData SHA1.HashData "
+            "new.MD5CryptoServiceProvider new.SHA1CryptoServiceProvider new.SHA1Managed "
+            "new.HMACMD5 new.HMACSHA1 new.MD5Cng new.SHA1Cng",
+            broken_hash,
+        ),
+        Property("weak_hash", "HashAlgorithm.Create CryptoConfig.CreateFromName", weak_hash),
+        Property("weak_hash", "*.HashPasswordForStoringInConfigFile", lambda s: 0.75),
+        Property(
+            "weak_cipher",
+            "DES.Create TripleDES.Create RC2.Create "
+            "new.DESCryptoServiceProvider new.TripleDESCryptoServiceProvider "
+            "new.RC2CryptoServiceProvider new.TripleDESCng",
+            lambda s: 0.8,
+        ),
+        Property(
+            "weak_key",
+            "new.RSACryptoServiceProvider RSA.Create new.RSACng new.DSACryptoServiceProvider",
+            few_bits(),
+        ),
+        Property(
+            "weak_random",
+            "new.Random *.Next *.NextBytes Random.Next Random.NextBytes "
+            "*.NextDouble Random.Range UnityEngine.Random.Range",
+            lambda s: random_secret(s) if "RandomNumberGenerator" not in s.base.path else 0.0,
+        ),
+        Property(
+            "unsafe_deserialization",
+            "new.BinaryFormatter new.SoapFormatter new.NetDataContractSerializer new.LosFormatter",
+            lambda s: 0.65,
+        ),
+        Property(
+            "unsafe_deserialization",
+            "new.JavaScriptSerializer",
+            lambda s: 0.7 if "Resolver" in s.arg(0).path else 0.0,
+        ),
+        Property(
+            "xxe",
+            "new.XmlDocument new.XmlTextReader XmlReader.Create new.XmlReaderSettings",
+            _xml_open,
+        ),
+        Property("insecure_cookie", "new.HttpCookie new.CookieOptions", _cookie),
+        Property("weak_password_rule", "new.PasswordValidator", _password_rule),
+        Property(
+            "tls_off",
+            "HttpClientHandler.DangerousAcceptAnyServerCertificateValidator",
+            lambda s: 0.85,
+        ),
+        Property(
+            "cors_any",
+            "*.AllowAnyOrigin *.WithOrigins *.SetIsOriginAllowed",
+            lambda s: 0.5 if s.name == "AllowAnyOrigin" or s.arg(0).known == "*" else 0.0,
+        ),
+        Property(
+            "debug_mode",
+            "*.UseDeveloperExceptionPage",
+            lambda s: 0.5 if not s.mentions(r"IsDevelopment\(\)") else 0.0,
+        ),
+        Property(
+            "temporary_file",
+            "File.WriteAllText File.Create",
+            lambda s: 0.5 if re.match(r"/tmp/[^\0]+$", s.arg(0).shape) else 0.0,
+        ),
+        Property("unverified_token", "*.ReadJwtToken *.ReadToken", lambda s: 0.6),
+        Property(
+            "timing_comparison",
+            "*.SequenceEqual",
+            lambda s: 0.5 if re.search(r"hmac|signature|token|passw|hash", s.purpose) else 0.0,
+        ),
+    ),
+    settings=(
+        Setting(
+            "tls_off",
+            "ServerCertificateValidationCallback "
+            "ServerCertificateCustomValidationCallback RemoteCertificateValidationCallback",
+            _returns_true,
+            0.86,
+        ),
+        Setting("weak_cipher", "Mode", lambda v: v.path.endswith("CipherMode.ECB"), 0.82),
+        Setting("weak_cipher", "Mode", lambda v: v.path.endswith("CipherMode.CBC"), 0.45),
+        Setting("weak_tls", "SecurityProtocol SslProtocols", _old_protocol, 0.7),
+        Setting("xxe", "DtdProcessing", lambda v: v.path.endswith("DtdProcessing.Parse"), 0.8),
+        Setting("xxe", "XmlResolver", lambda v: "XmlUrlResolver" in v.path, 0.78),
+        Setting("xxe", "ProhibitDtd", lambda v: v.known == "false", 0.75),
+        Setting(
+            "unsafe_deserialization",
+            "TypeNameHandling",
+            lambda v: bool(re.search(r"TypeNameHandling\.(?:All|Auto|Objects|Arrays)$", v.path)),
+            0.8,
+        ),
+        Setting("insecure_cookie", "HttpOnly Secure", lambda v: v.known == "false", 0.62),
+        Setting(
+            "unverified_token",
+            "ValidateIssuerSigningKey RequireSignedTokens ValidateLifetime",
+            lambda v: v.known == "false",
+            0.72,
+        ),
+        Setting(
+            "input_validation_off",
+            "ValidateRequest validateRequest",
+            lambda v: v.known == "false",
+            0.65,
+        ),
+        Setting(
+            "weak_password_rule",
+            "RequiredLength",
+            lambda v: (v.known or "").isdigit() and int(v.known or "9") < 8,
+            0.58,
+        ),
+    ),
+    stores=(
+        Store("sql_injection", "CommandText", "sql_text"),
+        Store(
+            "command_injection",
+            "Arguments",
+            "shell",
+            within=r"ProcessStartInfo|StartInfo|psi|"
+            r"startInfo|info|process",
+            factor=0.98,
+        ),
+        Store(
+            "argument_injection",
+            "FileName",
+            "shell",
+            within=r"ProcessStartInfo|StartInfo|psi|"
+            r"startInfo",
+            least=Level.PARAMETER,
+            factor=1.3,
+        ),
+        Store("ldap_injection", "Filter", "ldap", within=r"Searcher|searcher|ds\b"),
+        Store(
+            "xss",
+            "InnerHtml Text",
+            "html",
+            within=r"Literal|lit|lbl|Label|html",
+            least=Level.REQUEST,
+        ),
+    ),
+    cleaners=(
+        Cleaner(
+            "int.Parse Convert.ToInt32 long.Parse Guid.Parse Int32.Parse Convert.ToInt64 "
+            "decimal.Parse bool.Parse DateTime.Parse double.Parse Convert.ToDouble "
+            "Enum.Parse",
+            "all",
+        ),
+        Cleaner("Path.GetFileName", "path"),
+        Cleaner(
+            "HttpUtility.HtmlEncode WebUtility.HtmlEncode *.HtmlEncode HtmlEncoder.Encode "
+            "AntiXssEncoder.HtmlEncode *.Sanitize *.Encode",
+            "html",
+        ),
+        Cleaner(
+            "Uri.EscapeDataString HttpUtility.UrlEncode WebUtility.UrlEncode *.UrlEncode",
+            "url path html line redirect",
+        ),
+        Cleaner("Regex.Escape", "regex"),
+        Cleaner("SecurityElement.Escape", "xpath html"),
+        Cleaner("Encoder.LdapFilterEncode", "ldap"),
+    ),
+    formats="String.Format string.Format *.AppendFormat",
+    joins="Path.Combine Path.Join string.Join string.Concat String.Concat String.Join",
+    resolves="Path.GetFullPath",
+    harmless=r"^(?:int|long|short|byte|float|double|decimal|bool|char|Guid|DateTime\w*|TimeSpan|"
+    r"CancellationToken|I[A-Z]\w+|\w*(?:Context|Service|Repository|Connection|Logger|Options|"
+    r"Response|Settings))\??$",
+    trusted=r"^(?:connection|conn|con|db|logger|context|ctx|response|sender|e|ex|ct|token|"
+    r"cancellationToken|options|services|app|builder)$",
+    globals=r"^(?:Console|File|Directory|Path|Convert|Environment|String|string|int|Math|Guid|"
+    r"DateTime|Encoding|Process|Regex|MD5|SHA1|SHA256|CipherMode|DtdProcessing|"
+    r"SecurityProtocolType|null|true|false|Activator|Type|Assembly|Task|RandomNumberGenerator|"
+    r"TypeNameHandling|System|Configuration|ConfigurationManager|UnityEngine|Random)\b",
+    ends="Environment.Exit Application.Exit",
+    advice={
+        "command_injection": "use ArgumentList with a fixed FileName and no shell",
+        "sql_injection": 'add parameters: command.Parameters.AddWithValue("@id", id)',
+        "unsafe_deserialization": "use System.Text.Json with the expected type",
+        "path_traversal": "combine, GetFullPath, then check StartsWith on the folder and a separator",
+        "weak_random": "use RandomNumberGenerator",
+        "open_redirect": "use LocalRedirect or Url.IsLocalUrl",
+        "xxe": "set DtdProcessing.Prohibit and XmlResolver to null",
+        "missing_csrf": "add [ValidateAntiForgeryToken] to the action",
+    },
+)
