@@ -31,8 +31,20 @@ _GRAMMARS = {
 }
 """The grammars that are tried, in order, until one reads the text without an error."""
 
-_WRAPPED = {"java": ("class _ {", "}"), "csharp": ("class _ {", "}")}
+_CLASSES = {"java": "class _ {", "csharp": "class _ {"}
 """What makes a method outside its class readable. It adds no line."""
+
+_HEADS = {
+    "java": "void _() ", "csharp": "void _() ", "javascript": "function _() ",
+    "typescript": "function _() ", "c": "void _() ", "cpp": "void _() ", "go": "func _() ",
+    "rust": "fn _() ", "php": "function _() ",
+}  # fmt: skip
+"""What makes the rest of a function readable whose beginning is cut off."""
+
+_QUIET = re.compile(
+    r"//[^\n]*|/\*[\s\S]*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`[^`]*`"
+)
+"""Comments and texts: braces in them count for nothing."""
 
 _FEW = 0.02
 """Share of the text under error nodes that is no reason to try another grammar."""
@@ -65,10 +77,28 @@ def parse(code: str, language: str) -> Parsed:
 
 def _attempts(text: str, language: str) -> list[tuple[str, str]]:
     tries = [(text, grammar) for grammar in _GRAMMARS[language]]
-    if language in _WRAPPED:
-        before, after = _WRAPPED[language]
-        tries += [(before + text + "\n" + after, grammar) for grammar in _GRAMMARS[language]]
+    around = _CLASSES.get(language, "")
+    grammar = _GRAMMARS[language][0]
+    if around:
+        tries.append((around + text + "\n}", grammar))
+    if language in _HEADS:
+        closed, opened = _braces(text)
+        if closed or opened or around:
+            before = around + _HEADS[language] + "{" * max(1, closed)
+            after = "}" * (opened + (0 if closed else 1) + (1 if around else 0))
+            tries.append((before + text + "\n" + after, grammar))
+        if opened:
+            tries.append((around + text + "\n" + "}" * (opened + bool(around)), grammar))
     return tries
+
+
+def _braces(text: str) -> tuple[int, int]:
+    """Braces that are closed and never opened, and ones that are opened and never closed."""
+    depth = lowest = 0
+    for mark in re.findall(r"[{}]", _QUIET.sub("", text)):
+        depth += 1 if mark == "{" else -1
+        lowest = min(lowest, depth)
+    return -lowest, depth - lowest
 
 
 def _parse(text: str, grammar: str) -> Parsed:
