@@ -19,10 +19,9 @@ _MENTIONS = frozenset(
     " npm git ls cat cd rm cp mv mkdir chmod chown touch tee pkill pgrep killall whatis".split()
 )
 """Commands that may name an interpreter without running it."""
-_LEADS = frozenset(
-    "sudo doas env command builtin exec time nohup then do else if while until !"
-    " stdbuf nice".split()
-)
+_LEADS = frozenset("sudo doas env command builtin exec time nohup stdbuf nice".split())
+_WITH_ARGUMENT = frozenset({"-u", "-g", "-C", "-n", "-S"})
+"""Options of the leads that take the next word with them."""
 _RUNNERS = frozenset(
     "ssh watch su trap parallel tmux screen script flock at wsl cmd cmd.exe".split()
 )
@@ -83,7 +82,7 @@ def programs(piece: Piece) -> list[Piece]:
     script = shell_words.read(text)
     reading = _Reading(piece)
     for inner, line in script.substitutions:
-        if inner[:1] != "(" and " " in inner:  # `$((` is arithmetic
+        if " " in inner or "\n" in inner:  # what is arithmetic carries nothing
             reading.add(inner, line=line, form="carried")
     _follow(reading, script.items)
     reading.flush()
@@ -162,6 +161,8 @@ def _bare(reading: _Reading, words: Sequence[Word]) -> list[Word]:
         ):
             break
         at += 1
+        while word.text in _LEADS and at < len(words) and words[at].text.startswith("-"):
+            at += 2 if words[at].text in _WITH_ARGUMENT else 1
     return list(words[at:])
 
 
@@ -277,6 +278,8 @@ def _formatted(pattern: str, arguments: Sequence[str]) -> str:
 def _named_targets(words: Sequence[Word], name: str) -> Iterator[tuple[str, bool]]:
     """Files that a command writes by their names among its words."""
     texts = [word.text for word in words[1:]]
+    if "tee" in texts[:12] and name not in _MENTIONS:  # `docker exec -i box tee a.py`
+        name, texts = "tee", texts[texts.index("tee") + 1 :]
     if name in ("tee", "sponge"):
         grows = any(text in ("-a", "--append") for text in texts)
         yield from ((text, grows) for text in texts if text and not text.startswith("-"))

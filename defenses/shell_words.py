@@ -41,6 +41,12 @@ _LETTERS = {
     "v": "\v",
     "e": "\x1b",
 }
+_RESERVED = {
+    **dict.fromkeys(("{", "do", "then"), True),
+    **dict.fromkeys(("}", "done", "fi"), False),
+    **dict.fromkeys(("if", "elif", "else", "while", "until", "!"), None),
+}
+"""Words that are no commands, and whether they begin or end a group of some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,17 +246,19 @@ class _Reader:
             self._command.writes.append((word.text, target.endswith(">>")))
         elif target:
             return
-        elif word.text in ("{", "}") and not self._command.words and not word.quoted:
-            self._group(opens=word.text == "{")
+        elif word.text in _RESERVED and not self._command.words and not word.quoted:
+            if (opens := _RESERVED[word.text]) is not None:
+                self._group(opens=opens)
         else:
             self._command.words.append(word)
 
     def _end_command(self) -> None:
         self._end_word()
         self._target = ""
-        done, self._command = self._command, Command()
-        if done.words or done.writes or done.given or done.piped:
+        done = self._command
+        if done.words or done.writes or done.given or done.piped or self._awaited:
             self._script.items.append(done)
+            self._command = Command()
 
     def _double(self, start: int) -> int:
         """A double-quoted part; where nothing closes the quote it is a character like any other."""

@@ -53,6 +53,10 @@ COMMANDS = [
     f"# it's\npython3 -c '{LINE}'",
     f"((1<<n))\npython3 -c '{LINE}'",
     f"git commit -m \"$(cat <<'E'\nit's\nE\n)\" && python3 -c '{LINE}'",
+    f"if true; then {{ echo {PACKED} | base64 -d | python3; }}; fi",
+    "for x in 1; do echo 'import os'; echo 'os.system(word)'; done | python3",
+    f"sudo -E tee a.py >/dev/null <<E\n{CODE}E",
+    f"docker exec -i box tee a.py <<E\n{CODE}E",
     f"@'\n{CODE}'@ | Set-Content a.py",
 ]
 
