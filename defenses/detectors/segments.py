@@ -88,4 +88,6 @@ def _blocks(text: str) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _some(text: str, voice: Voice, line: int) -> tuple[Segment, ...]:
-    return (Segment(text, voice, line),) if text.strip() else ()
+    """The segment from its first line with anything on it: how much is left out says nothing."""
+    said = text.lstrip("\n")
+    return (Segment(said, voice, line + len(text) - len(said)),) if said.strip() else ()
