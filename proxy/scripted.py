@@ -1,4 +1,4 @@
-"""A model that needs no key and no network: an OpenAI-compatible service with scripted answers.
+"""A model that needs no key and no network: a service with scripted answers in every protocol.
 
 It stands behind `--upstream demo` and the demo, so that BlueCode can be tried at once, and behind
 tests that want a real socket. It writes sound and unsound code by the wording of the last message;
@@ -13,7 +13,6 @@ import secrets
 import struct
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
@@ -22,7 +21,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from bluecode.proxy import scripted_protocols
 from bluecode.proxy.answers import ORDINARY, topic_of
+from bluecode.proxy.scripted_protocols import Said
 
 MODEL: Final = "demo"
 _TOKEN = re.compile(r"\s?\w{1,6}|\s+|[^\w\s]+")
@@ -48,6 +49,7 @@ def scripted_model(*, pace: float = 0.0) -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/chat/completions", chat, methods=["POST"]),
+            *scripted_protocols.routes(answer_to),
             Route("/v1/models", _models),
             Route("/v1/models/{model:path}", _one_model),
             Route("/v1/embeddings", _embeddings, methods=["POST"]),
@@ -56,34 +58,25 @@ def scripted_model(*, pace: float = 0.0) -> Starlette:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model says: text, or one call of a tool."""
-
-    text: str
-    tool: str | None = None
-    arguments: str = ""
-
-    @property
-    def finish(self) -> str:
-        return "stop" if self.tool is None else "tool_calls"
-
-
-def answer_to(messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> Answer:
+def answer_to(messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> Said:
     """The answer to the last message."""
     last = messages[-1] if messages else {}
     request = _text(last)
     if last.get("role") == "tool":
         lines = len(request.splitlines())
-        return Answer(f"Done. The tool brought back {lines} lines; nothing else is to do.")
+        return Said(f"Done. The tool brought back {lines} lines; nothing else is to do.")
     topic = topic_of(request)
     if topic is not None and (call := _file_call(tools, topic.path, topic.code(request))):
         return call
     if topic is not None:
-        return Answer(_told(topic.code(request), f"Here is a way to {topic.name}:"))
+        return Said(_told(topic.code(request), f"Here is a way to {topic.name}:"))
     if _CODING.search(request):
-        return Answer(_told(ORDINARY, "This does it, accents included:"))
-    return Answer("I am BlueCode's scripted model. Ask me for a database lookup, or a ping.")
+        return Said(_told(ORDINARY, "This does it, accents included:"))
+    return Said("I am BlueCode's scripted model. Ask me for a database lookup, or a ping.")
+
+
+def _finish(answer: Said) -> str:
+    return "stop" if answer.tool is None else "tool_calls"
 
 
 def _told(code: str, lead: str) -> str:
@@ -98,7 +91,7 @@ def _text(message: Mapping[str, Any]) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _file_call(tools: Sequence[Any], path: str, code: str) -> Answer | None:
+def _file_call(tools: Sequence[Any], path: str, code: str) -> Said | None:
     """A call of the first tool that takes a path and a content."""
     for tool in tools:
         function = tool.get("function") if isinstance(tool, dict) else None
@@ -109,18 +102,18 @@ def _file_call(tools: Sequence[Any], path: str, code: str) -> Answer | None:
         content_key = next((key for key in _CONTENT_KEYS if key in known), None)
         if path_key and content_key:
             arguments = json.dumps({path_key: path, content_key: code})
-            return Answer("", str(function.get("name")), arguments)
+            return Said("", str(function.get("name")), arguments)
     return None
 
 
 def _whole(
-    asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], answer: Answer
+    asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], answer: Said
 ) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
     if answer.tool is not None:
         message["tool_calls"] = [{**_call(answer, answer.arguments), "id": _id("call")}]
     choices = [
-        {"index": at, "message": message, "logprobs": None, "finish_reason": answer.finish}
+        {"index": at, "message": message, "logprobs": None, "finish_reason": _finish(answer)}
         for at in range(_count(asked))
     ]
     usage = _usage(messages, answer)
@@ -128,7 +121,7 @@ def _whole(
 
 
 async def _paced(
-    asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], answer: Answer, pace: float
+    asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], answer: Said, pace: float
 ) -> AsyncIterator[bytes]:
     for chunk in _chunks(asked, messages, answer):
         if pace:
@@ -138,7 +131,7 @@ async def _paced(
 
 
 def _chunks(
-    asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], answer: Answer
+    asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], answer: Said
 ) -> Iterator[dict[str, Any]]:
     identity = _identity(asked, "chat.completion.chunk")
     every = range(_count(asked))
@@ -146,12 +139,12 @@ def _chunks(
         for at in every:
             yield {**identity, "choices": [_choice(at, delta, None)]}
     for at in every:
-        yield {**identity, "choices": [_choice(at, {}, answer.finish)]}
+        yield {**identity, "choices": [_choice(at, {}, _finish(answer))]}
     if (asked.get("stream_options") or {}).get("include_usage"):
         yield {**identity, "choices": [], "usage": _usage(messages, answer)}
 
 
-def _deltas(answer: Answer) -> Iterator[dict[str, Any]]:
+def _deltas(answer: Said) -> Iterator[dict[str, Any]]:
     yield {"role": "assistant", "content": "" if answer.tool is None else None}
     for token in _TOKEN.findall(answer.text):
         yield {"content": token}
@@ -161,7 +154,7 @@ def _deltas(answer: Answer) -> Iterator[dict[str, Any]]:
             yield {"tool_calls": [{"index": 0, "function": {"arguments": token}}]}
 
 
-def _call(answer: Answer, arguments: str) -> dict[str, Any]:
+def _call(answer: Said, arguments: str) -> dict[str, Any]:
     return {"type": "function", "function": {"name": answer.tool, "arguments": arguments}}
 
 
@@ -188,7 +181,7 @@ def _id(prefix: str) -> str:
     return f"{prefix}-{secrets.token_hex(8)}"
 
 
-def _usage(messages: Sequence[Mapping[str, Any]], answer: Answer) -> dict[str, int]:
+def _usage(messages: Sequence[Mapping[str, Any]], answer: Said) -> dict[str, int]:
     read = sum(len(_TOKEN.findall(_text(message))) for message in messages)
     said = len(_TOKEN.findall(answer.text + answer.arguments))
     return {"prompt_tokens": read, "completion_tokens": said, "total_tokens": read + said}

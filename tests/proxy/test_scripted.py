@@ -106,7 +106,7 @@ async def test_what_is_no_request_gets_an_error_in_the_shape_of_the_protocol() -
         with pytest.raises(openai.NotFoundError):
             await sdk.models.retrieve("another")
         with pytest.raises(openai.NotFoundError, match="No such path"):
-            await sdk.post("/completions", cast_to=object, body={})
+            await sdk.post("/audio/speech", cast_to=object, body={})
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
