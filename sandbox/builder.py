@@ -1,7 +1,8 @@
 """Makes a guest ready on this machine, once: initialise it, snapshot it, compile the snapshot.
 
-Run as `python -m bluecode.sandbox.builder CACHE LANGUAGE [HARNESS]` in a process of its own, since
-compiling takes hundreds of megabytes for some seconds. Prints a line for each step.
+Run as `python -m bluecode.sandbox.builder CACHE [LANGUAGE [HARNESS]]`, for all languages where none
+is named, in a process of its own, since compiling takes hundreds of megabytes for some seconds.
+Prints a line for each step.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ def build(source: GuestSource, cache: Cache, report: Report) -> Path:
         return cache.put(key, compiled(initialised, compile_target()))
 
 
-def main(cache: str, language: str, harness: str | None = None) -> None:
-    source = GuestSource.load(LANGUAGES[language], Path(harness) if harness else None)
-    build(source, Cache(Path(cache)), lambda step: print(step, flush=True))
+def main(cache: str, language: str | None = None, harness: str | None = None) -> None:
+    for name in LANGUAGES if language is None else [language]:
+        source = GuestSource.load(LANGUAGES[name], Path(harness) if harness else None)
+        build(source, Cache(Path(cache)), lambda step: print(step, flush=True))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ TOPS = ("proxy", "defenses", "sandbox", "deploy")
 ASIDE = {"README.md"}
 """For those who read the sources."""
 
+FOR_IMAGES_AND_CLUSTERS = {"Dockerfile", "compose.yaml", "constraints.txt"}
+"""Loose files of `deploy` for those who deploy from the sources, like all its folders."""
+
 FOLDERS_OF_DATA = {"sandbox/guests/python": "bluecode.sandbox.guests"}
 """Python files that run elsewhere: shipped as data of a package, never imported."""
 
@@ -22,7 +25,14 @@ def files() -> list[Path]:
         for top in TOPS
         for path in sorted((ROOT / top).rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts and path.name not in ASIDE
+        if not is_for_images_and_clusters(path.relative_to(ROOT))
     ]
+
+
+def is_for_images_and_clusters(path: Path) -> bool:
+    return path.parts[0] == "deploy" and (
+        len(path.parts) > 2 or path.name in FOR_IMAGES_AND_CLUSTERS
+    )
 
 
 def package_of(path: Path) -> str:

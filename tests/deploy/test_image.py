@@ -21,6 +21,8 @@ import pytest
 from dockerfile import instructions
 from packaging.requirements import Requirement
 
+from bluecode.sandbox.languages import LANGUAGES
+
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 LINES = instructions(DEPLOY / "Dockerfile")
@@ -100,7 +102,7 @@ def test_every_run_step_works_in_a_fresh_folder(image: Path) -> None:
     )
 
     assert told.stdout.startswith("bluecode ")
-    assert len(list((image / "opt/guests").glob("*.cwasm"))) == 1
+    assert len(list((image / "opt/guests").glob("*.cwasm"))) == len(LANGUAGES)
 
 
 CONFINED = """
