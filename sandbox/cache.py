@@ -14,7 +14,7 @@ from pathlib import Path
 from bluecode.sandbox.outcome import SandboxUnavailable
 
 SUFFIX = ".cwasm"
-KEPT = 4  # compiled guests of some 30 MB each; other versions may still be running
+KEPT = 8  # compiled guests of up to 40 MB each; other versions may still be running
 
 
 def default_folder() -> Path:

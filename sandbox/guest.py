@@ -55,6 +55,7 @@ class Part:
 class GuestSource:
     """All that a guest is made from."""
 
+    language: Language
     wasm: Part
     library: Part
     harness: Mapping[str, bytes]
@@ -69,15 +70,16 @@ class GuestSource:
         with DIGESTS.open("rb") as file:
             table = tomllib.load(file)[language.name]
         return cls(
+            language,
             read_part(guests, table["wasm"]),
             read_part(guests, table["library"]),
-            read_harness(harness or GUESTS / language.harness),
+            read_harness(harness or GUESTS / language.harness, language.suffix),
         )
 
     def files(self) -> dict[str, bytes]:
         """The file system during initialisation."""
         files = {f"/guest/{name}": text for name, text in self.harness.items()}
-        return {"/lib/python.zip": self.library.content()} | files
+        return {self.language.library: self.library.content()} | files
 
     def key(self) -> str:
         """The name of what is made from this guest here; another key, another result."""
@@ -112,12 +114,13 @@ def read_part(guests: Path, entry: Mapping[str, str]) -> Part:
     return Part(packed, digest, entry["content_sha256"])
 
 
-def read_harness(folder: Path) -> dict[str, bytes]:
+def read_harness(folder: Path, suffix: str) -> dict[str, bytes]:
     found = {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.py")
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*" + suffix)
     }
-    if "harness.py" not in found:
-        raise SandboxUnavailable(f"`{folder.name}` holds no harness.py")
+    if "harness" + suffix not in found:
+        raise SandboxUnavailable(f"`{folder.name}` holds no harness{suffix}")
     return found
 
 

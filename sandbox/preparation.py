@@ -13,6 +13,7 @@ from bluecode.sandbox.cache import Cache
 from bluecode.sandbox.guest import GuestSource
 from bluecode.sandbox.languages import LANGUAGES
 from bluecode.sandbox.languages.language import Language
+from bluecode.sandbox.languages.python import PYTHON
 from bluecode.sandbox.outcome import SandboxUnavailable
 
 Report = Callable[[str], None]
@@ -22,9 +23,12 @@ COMPLAINT = 2_000  # characters of a builder's error message that are worth keep
 
 
 async def prepared(cache: Cache, harness: Path | None, report: Report) -> dict[str, Path]:
-    """The compiled guest of each language, built if it is not in the cache."""
+    """The compiled guest of each language, built if it is not in the cache. A harness that is given
+    stands in for Python's own."""
     return {
-        language.name: await prepare(language, cache, harness, report)
+        language.name: await prepare(
+            language, cache, harness if language is PYTHON else None, report
+        )
         for language in LANGUAGES.values()
     }
 

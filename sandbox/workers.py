@@ -93,7 +93,7 @@ class Sandbox:
         """A sandbox that gets ready in the background and whose processes end with the block.
 
         `queue` runs may wait, each `wait` seconds; `report` hears the steps of a first start.
-        `harness` stands in for the languages' own, for tests of the sandbox itself."""
+        `harness` stands in for Python's own, for tests of the sandbox itself."""
         size = workers or min(os.cpu_count() or 1, MOST_WORKERS)
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:

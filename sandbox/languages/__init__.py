@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bluecode.sandbox.languages.javascript import JAVASCRIPT
 from bluecode.sandbox.languages.language import Language
 from bluecode.sandbox.languages.python import PYTHON
 
-LANGUAGES: Mapping[str, Language] = {PYTHON.name: PYTHON}
+LANGUAGES: Mapping[str, Language] = {PYTHON.name: PYTHON, JAVASCRIPT.name: JAVASCRIPT}

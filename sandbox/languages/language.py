@@ -15,6 +15,12 @@ class Language:
     harness: str
     """The folder under `guests/` with the code that runs inside the guest."""
 
+    suffix: str
+    """How the harness's files end; the one that is loaded is called `harness`."""
+
+    library: str
+    """Where the guest finds its library while it is initialised."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from bluecode.sandbox.languages.language import Language, Program
 
-PYTHON = Language(name="python", harness="python")
+PYTHON = Language(name="python", harness="python", suffix=".py", library="/lib/python.zip")
 
 
 def program(code: str, probes: Sequence[Mapping[str, object]] = ()) -> Program:

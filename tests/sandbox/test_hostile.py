@@ -24,6 +24,9 @@ TOKEN = "zqzqzq"
 LIMITS = Limits(fuel=120_000_000, seconds=20.0, memory=96 * 1024**2, output=64 * 1024)
 CALM = {
     "python": "import os\ndef f(name):\n    os.system('ls ' + name)\n",
+    "javascript": (
+        "const { exec } = require('child_process')\nmodule.exports = (name) => exec('ls ' + name)\n"
+    ),
 }
 
 
@@ -103,7 +106,7 @@ def test_a_hostile_snippet_harms_nobody(place: Place, case: Case) -> None:
 def test_the_corpus_is_as_large_as_promised() -> None:
     names = [str(case) for case in cases()]
 
-    assert len(names) == len(set(names)) >= 200
+    assert len(names) == len(set(names)) >= 300
 
 
 def sinks(outcome: Outcome) -> set[tuple[Any, Any]]:

@@ -22,7 +22,11 @@ MANY = int(os.environ.get("BLUECODE_FUZZ", "100"))
 SMALL = Limits(events=20, event_bytes=200, fuel=1_000, memory=65_536)
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )

@@ -1,0 +1,297 @@
+// The order of calls: benign ones first, to see which source's data reaches which sink, then attacks
+// on just those pairs. Every call has a budget of work.
+"use strict";
+({ native, safe, recording, sources, web, globals, modules, unknown }) => {
+  const { attempt, drain } = native;
+  const { state, say, call, end, sink, handler } = recording;
+  const PATIENCE = 60; // of 10,000 steps each
+  const CALLS = 160,
+    WAITING = 60,
+    WRAPS = 3;
+  const WRAPPED = new Set(["shell", "sql", "code", "path", "url", "redirect", "page", "template"]);
+  const DATABASE = /^(db|database|conn|connection|pool|client|knex|sequelize|prisma|session|tx)$/i;
+  const REQUEST = /^_?(req|request)$/i,
+    RESPONSE = /^_?(res|response|reply)$/i,
+    CONTEXT = /^(ctx|context|c)$/i;
+  const NEXT = /^_?(next|done|cb|callback|h)$/i;
+  let calls = 0,
+    job,
+    snippet,
+    module;
+
+  function run(read, given) {
+    calls = 0;
+    job = given;
+    snippet = read;
+    const lines = given.code.split("\n").length;
+    const found = {};
+    module = fresh();
+    each({ name: "module", role: "module", first: 1, last: lines, invoke: () => start(found) });
+    const done = new Set();
+    handlers(done);
+    for (const entry of exported(found)) each(entry);
+    handlers(done);
+  }
+
+  const fresh = () => ({
+    exports: {},
+    id: ".",
+    filename: "/srv/app/app.js",
+    children: [],
+    paths: [],
+  });
+
+  function start(found) {
+    module = fresh();
+    const give = (names) => {
+      for (const name of snippet.names) found[name] = names[name];
+    };
+    const { exports } = module;
+    const names = [exports, modules.require, module, "/srv/app/app.js", "/srv/app", give];
+    return safe.apply(snippet.run, exports, names);
+  }
+
+  function handlers(done) {
+    for (let at = 0; at < state.handlers.length && at < 40; at++) {
+      const [fn, route] = state.handlers[at];
+      if (done.has(fn)) continue;
+      done.add(fn);
+      const name = route ? `${fn.name || "handler"} ${route}` : fn.name || "handler";
+      each({ name, role: "handler", ...span(fn), invoke: () => request(fn) });
+    }
+  }
+
+  function request(fn) {
+    const req = web.request(),
+      res = web.response();
+    const names = parameters(fn);
+    const next = (error) => undefined;
+    if (fn.length === 4) return fn(new Error("x"), req, res, next);
+    if (names.length && CONTEXT.test(names[0])) return fn(web.context(req, res), next);
+    if (names.length === 1 && !REQUEST.test(names[0]) && !/^[{[]/.test(names[0]))
+      return fn(web.context(req, res), next);
+    return fn(req, res, next);
+  }
+
+  // Functions that the snippet defines or exports, methods of its classes among them.
+  function exported(found) {
+    const entries = [],
+      seen = new Set(state.handlers.map(([fn]) => fn));
+    const add = (name, fn, self) => {
+      if (
+        typeof fn !== "function" ||
+        seen.has(fn) ||
+        unknown.is(fn) ||
+        safe.file(fn) !== "<snippet>"
+      )
+        return;
+      seen.add(fn);
+      if (/^class\b/.test(safe.source(fn))) methods(name, fn, add);
+      else
+        entries.push({
+          name,
+          role: "function",
+          ...span(fn),
+          invoke: () => fn.apply(self?.() ?? undefined, args(fn)),
+        });
+    };
+    for (const [name, fn] of Object.entries(found)) add(name, fn);
+    const exports = module.exports;
+    if (typeof exports === "function") add(exports.name || "exports", exports);
+    else if (exports !== null && typeof exports === "object") {
+      for (const name of Object.keys(exports)) add(name, exports[name], () => exports);
+    }
+    return entries;
+  }
+
+  function methods(name, kind, add) {
+    for (const key of Object.getOwnPropertyNames(kind.prototype)) {
+      const found = Object.getOwnPropertyDescriptor(kind.prototype, key);
+      if (key !== "constructor" && found.value)
+        add(`${name}.${key}`, found.value, () => new kind(...args(kind)));
+    }
+    for (const key of Object.getOwnPropertyNames(kind)) {
+      const found = Object.getOwnPropertyDescriptor(kind, key);
+      if (typeof found?.value === "function") add(`${name}.${key}`, found.value, () => kind);
+    }
+  }
+
+  function span(fn) {
+    if (safe.file(fn) !== "<snippet>") return { first: 1, last: 1 };
+    const first = safe.line(fn);
+    return { first, last: first + safe.source(fn).split("\n").length - 1 };
+  }
+
+  // Names of the parameters; a pattern is given by its text.
+  function parameters(fn) {
+    const text = safe.source(fn);
+    const list = /^class\b/.test(text)
+      ? (/constructor\s*\(([^)]*)\)/.exec(text)?.[1] ?? "")
+      : (/^(?:async\s+)?(?:function\s*\*?\s*[\w$]*|\*?\s*[\w$#]+|(?:get|set|static)\s+[\w$]+)?\s*\(([^]*?)\)\s*(?:=>|\{)/.exec(
+          text,
+        )?.[1] ??
+        /^(?:async\s+)?([\w$]+)\s*=>/.exec(text)?.[1] ??
+        "");
+    return list
+      .split(/,(?![^{[]*[}\]])/)
+      .map((item) =>
+        item
+          .replace(/^\s*\.\.\./, "")
+          .replace(/\s*=[^]*$/, "")
+          .trim(),
+      )
+      .filter(Boolean);
+  }
+
+  function args(fn) {
+    return parameters(fn).map((name) => {
+      if (/^[{[]/.test(name)) return sources.fields("p");
+      if (REQUEST.test(name)) return web.request();
+      if (RESPONSE.test(name)) return web.response();
+      if (CONTEXT.test(name)) return web.context(web.request(), web.response());
+      if (NEXT.test(name)) return () => undefined;
+      if (DATABASE.test(name)) return unknown.unknown(name);
+      if (/^(fn|func|predicate|on[A-Z]\w*)$/.test(name)) return (value) => value;
+      if (/^(options|opts|config|params|data|body|user|input|payload|args|obj|item)$/i.test(name))
+        return sources.fields("p", {});
+      if (/^(items|list|array|files|names|ids|values|rows)$/i.test(name))
+        return [sources.text(`p:${name}`)];
+      return sources.text(`p:${name}`);
+    });
+  }
+
+  // Everything about one entry point.
+  function each(entry) {
+    if (calls >= CALLS) return;
+    sources.forget();
+    say("entry", entry.name, entry.role, entry.first, entry.last);
+    const hits = once(entry, "benign");
+    const names = [...sources.values.names];
+    for (const pair of Object.keys(hits)) {
+      const [index, kind] = pair.split(" ");
+      if (names[index] !== undefined) attacks(entry, names[index], kind, hits[pair]);
+    }
+    say("sources", ...sources.values.names);
+  }
+
+  function attacks(entry, name, kind, seen) {
+    const marker = sources.marker(sources.index(name));
+    sources.begin();
+    const benign = sources.text(name);
+    let count = 0;
+    for (const probe of job.probes ?? []) {
+      if (probe.kind !== kind) continue;
+      const text = filled(probe.value, seen, marker);
+      const forms = [text];
+      if (count++ < WRAPS && WRAPPED.has(kind))
+        forms.push(
+          benign.includes(marker) ? benign.replace(marker, text) : text + benign,
+          benign + text,
+        );
+      for (const form of forms) {
+        if (calls >= CALLS) return;
+        const hits = once(entry, "attack", name, kind, probe.id, form);
+        if (Object.keys(hits).some((pair) => pair.endsWith(` ${kind}`))) break;
+      }
+    }
+  }
+
+  // A payload with its places filled: the marker, and what the benign value led to.
+  function filled(template, seen, marker) {
+    let text = template.replaceAll("<T>", marker);
+    if (text.includes("<BASE>")) {
+      const at = seen.toLowerCase().indexOf(marker);
+      const folder = at > 0 ? seen.slice(0, at).replace(/\/+$/, "") : "/srv";
+      text = text.replaceAll("<BASE>", folder.slice(folder.lastIndexOf("/") + 1));
+    }
+    if (text.includes("<HOST>")) {
+      const found =
+        /^(?:https?:)?\/\/([\w-]+(?:\.[\w-]+)+)/.exec(seen) ??
+        /['"`](?:https?:\/\/)?([\w-]+(?:\.[\w-]+)+)/.exec(job.code);
+      text = text.replaceAll("<HOST>", found ? found[1] : "example.com");
+    }
+    return text;
+  }
+
+  function once(entry, mode, name = null, kind = "", probe = "", text = "") {
+    calls += 1;
+    state.waiting = [];
+    sources.begin(name, text);
+    globals.begin();
+    call(mode, "0", name ?? "", name ? sources.index(name) : 0, kind, probe, text.slice(0, 400));
+    const [ended, value] = attempt(PATIENCE, settled, undefined, entry);
+    drain(PATIENCE);
+    const late = waited();
+    const failed = ended || outcome.error !== undefined || late;
+    end(
+      ended === "Exhausted" ? ended : failed ? nameOf(ended ? value : (outcome.error ?? late)) : "",
+      deliberate(ended ? value : outcome.error),
+      0,
+    );
+    return { ...state.hits };
+  }
+
+  let outcome = {};
+
+  // Calls the entry; what it promises is looked at once all reactions have run.
+  function settled(entry) {
+    outcome = {};
+    const mine = outcome;
+    const value = entry.invoke();
+    const result = (item) => entry.role !== "module" && returned(entry, item);
+    if (typeof value?.then === "function" && !unknown.is(value)) {
+      value.then(result, (error) => {
+        mine.error = error ?? "rejected";
+      });
+    } else result(value);
+  }
+
+  // What came out is a sink too.
+  function returned(entry, value) {
+    if (entry.role === "handler" && typeof value === "string")
+      sink("page", entry.name, value, { line: entry.last });
+    const asked = (job.probes ?? []).some((probe) => probe.kind === "return");
+    if (asked && value !== undefined)
+      sink("return", entry.name, value, {
+        line: entry.last,
+        type: Array.isArray(value) ? "list" : typeof value === "string" ? "str" : typeof value,
+      });
+  }
+
+  // Callbacks, timers and listeners, and what they set up in turn.
+  function waited() {
+    let failure;
+    for (let at = 0; at < state.waiting.length && at < WAITING; at++) {
+      const [fn, given] = state.waiting[at];
+      const [ended, value] = attempt(PATIENCE, fn, undefined, ...given);
+      drain(PATIENCE);
+      if (ended) failure ??= value ?? "thrown";
+    }
+    return failure;
+  }
+
+  function nameOf(error) {
+    if (error instanceof globals.Exit) return "SystemExit";
+    return error !== null && typeof error === "object"
+      ? recording.plain(error.name ?? "Error").slice(0, 60)
+      : "thrown";
+  }
+
+  // Did the snippet itself turn the input away, rather than stumble over it?
+  function deliberate(error) {
+    if (error === null || typeof error !== "object" || error instanceof globals.Exit)
+      return Boolean(error);
+    const builtin = [
+      "TypeError",
+      "ReferenceError",
+      "SyntaxError",
+      "RangeError",
+      "InternalError",
+      "URIError",
+    ].includes(error.name);
+    const line = snippet.code.split("\n")[recording.lineIn(error.stack) - 1] ?? "";
+    return !builtin || line.includes("throw");
+  }
+
+  return { run, handler };
+};

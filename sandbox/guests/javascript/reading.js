@@ -1,0 +1,67 @@
+// From a snippet's text to a function that runs it as a CommonJS module, with the names it defines.
+//
+// Plain scripts are taken as they are; modules, TypeScript and JSX go through sucrase, which keeps
+// every line where it was.
+"use strict";
+({ native, safe, transform }) => {
+  const { evaluate } = native;
+  const DEFINED =
+    /(?:^|[\n;{}])[ \t]*(?:export\s+)?(?:default\s+)?(?:(?:async\s+)?function\s*\*?\s*([\w$]+)\s*[(<]|(?:const|let|var)\s+([\w$]+)\s*(?::[^=\n]+)?=\s*(?:async\s*)?(?:function\b|\([^)\n]*\)\s*(?::[^=\n]+)?=>|[\w$]+\s*=>)|class\s+([\w$]+))/g;
+  const PARAMETERS = "exports, require, module, __filename, __dirname";
+  const SHAPES = [
+    ["", ""],
+    ["async ", ""],
+  ];
+
+  function read(code, language) {
+    const names = defined(code);
+    const plain = language === "typescript" ? null : wrapped(code, names, "whole");
+    if (plain) return plain;
+    for (const transforms of [
+      ["typescript", "imports"],
+      ["typescript", "jsx", "imports"],
+      ["flow", "jsx", "imports"],
+    ]) {
+      const text = converted(code, transforms);
+      const found = text === null ? null : wrapped(text, names, "whole");
+      if (found) return found;
+    }
+    return language === "typescript" ? null : wrapped(code, [], "wrapped", true);
+  }
+
+  function converted(code, transforms) {
+    try {
+      return transform(code, { transforms, production: true, disableESTransforms: true }).code;
+    } catch {
+      return null; // not of that language
+    }
+  }
+
+  function defined(code) {
+    const names = new Set();
+    for (const found of code.matchAll(DEFINED)) names.add(found[1] ?? found[2] ?? found[3]);
+    return [...names].slice(0, 40);
+  }
+
+  // `fragment`: statements that stood inside a function, `return` and `await` included.
+  function wrapped(code, names, how, fragment = false) {
+    const given = names.map(
+      (name) => `get ${JSON.stringify(name)}() { try { return ${name}; } catch {} }`,
+    );
+    for (const [kind, start] of SHAPES) {
+      const tail = fragment ? "" : `\n;__found({ ${given.join(", ")} });`;
+      try {
+        const run = evaluate(
+          `(${kind}function (${PARAMETERS}, __found) {${start}${code}${tail}\n})`,
+          "<snippet>",
+        );
+        return { how: kind && how === "whole" ? "whole" : how, run, names, code, fragment };
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) return null;
+      }
+    }
+    return null;
+  }
+
+  return { read, source: safe.source };
+};
