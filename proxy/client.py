@@ -21,8 +21,8 @@ class Client:
         self._wire = wire
         self._id = (b"x-bluecode-request-id", request_id.encode())
         self._opened = False
-        self.closed = False
-        """Was the last byte handed over?"""
+        self.served = False
+        """Was all that it waits for handed over, or is just now?"""
         self._last = time.monotonic()
 
     def due(self, interval: float) -> float:
@@ -42,11 +42,11 @@ class Client:
             await self.data(b"".join(events))
 
     async def close(self) -> None:
-        self.closed = True
+        self.served = True
         await self._send(gate.piece(b"", more=False))
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        self._opened = self.closed = True
+        self._opened = self.served = True
         length = (b"content-length", str(len(body)).encode())
         await gate.send_body(self._send, status, [*headers, self._id, length], body)
 

@@ -202,7 +202,7 @@ async def _leave_with_client(
     """When the client leaves, everything done for it ends."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    if client.closed:  # servers also say so once the answer is whole
+    if client.served:  # servers also say so once the answer is whole
         return
     exchange.decision = "disconnect"
     scope.cancel()

@@ -187,14 +187,14 @@ class Relay:
                 break
             for event in splitter.feed(data):
                 ready.add(await held.push(event))
-            await ready.leave()
+            await ready.leave(last=held.done)
             since = _time_held(held, since, exchange)
         if (rest := splitter.rest()).strip():
             ready.add(await held.push(rest if shadow else rest.rstrip() + b"\n\n"))
         if not held.complete:
             raise UpstreamError(502, "The model provider ended its answer early.", kind="broken")
         ready.add(await held.finish(b"" if shadow else self._wire.done))
-        await ready.leave()
+        await ready.leave(last=True)
 
     async def _keep_alive(self, client: Client, held: AnswerStream) -> None:
         """Something now and then while events are held, whatever it is that takes so long."""
@@ -222,8 +222,10 @@ class _Ready:
     def add(self, events: list[bytes]) -> None:
         self._events += events
 
-    async def leave(self) -> None:
+    async def leave(self, *, last: bool = False) -> None:
+        """Hand them over; after the `last` ones a client may leave whenever it likes."""
         events, self._events = self._events, []
+        self._client.served = self._client.served or last
         await self._client.events(events)
 
 
