@@ -15,8 +15,10 @@ ASIDE = {"README.md"}
 FOR_IMAGES_AND_CLUSTERS = {"Dockerfile", "compose.yaml", "constraints.txt"}
 """Loose files of `deploy` for those who deploy from the sources, like all its folders."""
 
-FOLDERS_OF_DATA = {"sandbox/guests/python": "bluecode.sandbox.guests"}
-"""Python files that run elsewhere: shipped as data of a package, never imported."""
+FOLDERS_OF_DATA = {
+    f"sandbox/guests/{name}": "bluecode.sandbox.guests" for name in ("python", "javascript")
+}
+"""Code that runs elsewhere: shipped as data of a package, never imported."""
 
 
 def files() -> list[Path]:
