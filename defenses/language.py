@@ -49,6 +49,8 @@ _NAMES = {
 _CANONICAL = {alias: name for name, aliases in _NAMES.items() for alias in aliases.split()}
 DATA = frozenset({"json", "toml", "ini", "xml", "csv", "markdown", "text", "css"})
 """Languages that hold no program: nothing in them waits for a checker."""
+_STRICT = frozenset({"json", "csv", "css"})
+"""Data whose own form is so near to code that only what is unmistakably Python overrules it."""
 
 _UNMISTAKABLE = (
     (
@@ -64,7 +66,9 @@ _UNMISTAKABLE = (
     ),
     (
         "javascript",
-        re.compile(r"^[ \t]*(?:const|let|var) \w+ =|=>|\brequire\(['\"]|^\s*function \w+\(", re.M),
+        re.compile(
+            r"^[ \t]*(?:const|let|var) \w+ =|=>|\brequire\(['\"]|^[ \t]*function \w+\(", re.M
+        ),
     ),
     ("html", re.compile(r"<(?:!doctype|html|div|script|body)\b", re.I)),
     ("sql", re.compile(r"^[ \t]*(?:SELECT|INSERT INTO|UPDATE|CREATE TABLE|DELETE FROM)\b", re.M)),
@@ -79,7 +83,10 @@ _PROGRAM = (
     ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef,
     ast.Call, ast.Assign, ast.AugAssign, ast.With, ast.For, ast.While,
 )  # fmt: skip
+_DEEDS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.With, ast.For)
 _LARGEST_GUESS = 200_000
+_LARGEST_PARSE = 20_000
+"""Characters of which the parser is asked; what is longer is judged by its lines too."""
 
 
 def canonical(tag: str) -> str | None:
@@ -107,13 +114,36 @@ def of_content(code: str) -> str | None:
 
 def parses_as_program(code: str) -> bool:
     """Is it Python that does something, not a word or a number that happens to parse?"""
+    tree = _parsed(code)
+    return tree is not None and any(isinstance(node, _PROGRAM) for node in ast.walk(tree))
+
+
+def only_python(code: str) -> bool:
+    """Is it Python whatever it is called: it parses, and imports, defines or calls something?
+
+    JSON, a style sheet and rows of values do not: they parse, if at all, as mere values.
+    """
+    tree = _parsed(code)
+    if tree is None:
+        return False
+    return any(
+        isinstance(step, _DEEDS)
+        or isinstance(step, ast.Expr | ast.Assign | ast.AugAssign)
+        and isinstance(getattr(step.value, "value", step.value), ast.Call)
+        for step in tree.body
+    )
+
+
+def _parsed(code: str) -> ast.Module | None:
+    if len(code) > _LARGEST_PARSE:
+        code = code[:_LARGEST_PARSE].rpartition("\n")[0]
+    code = code.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # odd escapes are the snippet's affair
-            tree = ast.parse(code)
+            return ast.parse(code.strip("\n").replace("\0", "").removeprefix("\ufeff"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return any(isinstance(node, _PROGRAM) for node in ast.walk(tree))
+        return None
 
 
 def _looks_other(code: str) -> bool:
@@ -121,9 +151,11 @@ def _looks_other(code: str) -> bool:
 
 
 def decide(code: str, *, tag: str = "", path: str | None = None) -> str | None:
-    """Tag first, then file name, then content; data tags yield to content that is Python."""
+    """Tag first, then file name, then content; a name for data yields to content that is Python."""
     named = canonical(tag) if tag else None
     named = named or (of_path(path) if path else None)
-    if named is None or named in DATA - {"json", "csv", "css"}:
+    if named is None or named in DATA - _STRICT:
         return of_content(code) or named
+    if named in _STRICT and only_python(code):
+        return "python"
     return named

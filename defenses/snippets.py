@@ -2,56 +2,34 @@
 
 The extractor follows one grammar over the whole text, line by line, so where the pieces were cut
 never changes what it finds. Text is *settled* once no continuation can make it part of a block
-that is still open; everything else is to be held back.
+that is still open; everything else is to be held back. Its cost grows with the text, not with the
+number of pieces: a line is judged when it is whole, or by its first characters while it grows.
 
-What counts as a block: fences of backticks (anywhere in a line) or tildes (at its start), `<code>`
-with or without an end, SEARCH/REPLACE and V4A patch blocks, and lines without any fence that look
-like the start of a program, up to the next paragraph of prose.
+What counts as a block: fences of backticks or tildes, `<code>` and the tags in which assistants
+write tool calls, with or without an end, SEARCH/REPLACE and V4A patch blocks, whole statements
+between single backticks, and lines without any fence that look like the start of a program, up to
+the next line of prose. Fences within a block are blocks too, and come after the one around them.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
-BlockKind = Literal["fence", "code_tag", "search_replace", "patch", "unfenced"]
+from bluecode.defenses import fences
+from bluecode.defenses.fences import DECIDED, HOLD, LINE_END, UNSURE_TAIL, BlockKind, Opener
 
-_DECIDED = 300  # a line's first characters, on which alone it is judged as the start of code
-_PREFIX = r"[ \t]*(?:(?:>|[-*+]|\d{1,3}[.)])[ \t]+)*"
-_OPENER = re.compile(
-    rf"(?P<ticks>`{{3,}})|(?P<tag><code\b[^>\n]{{0,100}}>)|^{_PREFIX}(?P<tilde>~{{3,}})"
-    r"|(?P<search>^[ \t]*<{5,9}(?: |$))|(?P<patch>^[ \t]*\*\*\* Begin Patch)",
-    re.IGNORECASE,
+__all__ = ["Block", "BlockKind", "SnippetExtractor"]
+
+_DULL = re.compile(
+    "(?:[ \\t]*[\n\r]|(?!import |package )[a-z]+(?: [a-z]+)*\n"
+    "|[A-Z][a-z]+ [a-z][^`~<=(\n\r\x0b\x0c\x85\u2028\u2029]*\n)+"
 )
-_KINDS: dict[str, BlockKind] = {
-    "ticks": "fence",
-    "tilde": "fence",
-    "tag": "code_tag",
-    "search": "search_replace",
-    "patch": "patch",
-}
-_UNSURE_TAIL = re.compile(r"(?:`+|<(?:c(?:o(?:d(?:e[^>\n]{0,100})?)?)?)?)$", re.IGNORECASE)
-_SYMBOL_STARTS = ("~~~", "<<<<<", "*** Begin Patch", "#!", "#include", "--- a/", "@@ -", "<?php")
-_KEYWORDS = frozenset(
-    "import from def async class const let var function export package using public private "
-    "static func fn if for while try with return print diff use require module interface type "
-    "enum struct void int char unsigned sudo pip npm curl".split()
+_PATH = re.compile(
+    r"<(?:file_?)?path>\s*([^<\n]{1,300}?)\s*</|parameter=path>\s*([^<\n]{1,300}?)\s*<"
 )
-_START = re.compile(
-    r"""(?:
-      import\ [\w.*{"'][^.!?]*;?$ | from\ [\w.]+\ import\  | (?:async\ )?def\ \w+\s*[(\[]
-    | class\ \w+\s*(?:[:({]|extends\b) | @[\w.]+(?:\(.*)?$ | \#! | \#include\s*[<"]
-    | (?:const|let|var)\ [\w{\[$][^.!?]*[=;] | (?:export\ )?(?:default\ )?(?:async\ )?function\b.*\(
-    | package\ [\w.]+;?$ | using\ [\w.: ]+; | (?:public|private|static|void|int|char)\ .*[({;]$
-    | if\ .*:$ | for\ .*:$ | while\ .*:$ | try:$ | with\ .*:$ | (?:if|for|while)\ ?\(.*\{$
-    | func\ .*\( | fn\ \w+.*\( | <\?php | diff\ --git\  | ---\ a/ | @@\ -\d
-    | [a-z_$][\w.$\[\]'"]*(?:\ *:\ *[\w\[\], .|]+)?\ *(?:[-+*/|&]?=)\ *[^=\s].*
-    | [a-z_$][\w.$]*\(.*\)?[;:,]?$
-    )""",
-    re.VERBOSE,
-)
-_PROSE = re.compile(
-    r"[A-Z][\w'’-]*[,:]? (?![=(])[\w`*\"'(‘“]|[A-Z]\w*:$|(?:[-*>]|\d+[.)]) [A-Z`*]|#+ \w"
-)
+_LONGEST_END = 120  # characters of a closing tag, of which the last may be in the next piece
+_ENDS = "\n\r\x0b\x0c\x85\u2028\u2029"
+_DEEPEST = 4
+_WHEN_WHOLE = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +40,9 @@ class Block:
     start: int
     end: int
     info: str
-    """What follows the opening fence, stripped; empty for other kinds."""
+    """What follows the opening fence, stripped; for a tool's tag, what it says of the language."""
     code: str
+    """Less what stands around each line: marks of quotation, a list's indent, line numbers."""
     before: str
     """The last non-empty line before the block: some assistants put the file's path there."""
     first_line: int
@@ -72,17 +51,50 @@ class Block:
     """False where the text ended before the block did."""
 
 
+@dataclass(slots=True)
+class _Open:
+    """A block whose end is looked for, and what of it was looked through."""
+
+    opener: Opener
+    start: int
+    before: str
+    first_line: int
+    body: int
+    """Where the code begins in what was taken."""
+    lead: str = ""
+    """The settled first word of the line, where that is part of the code."""
+    taken: list[str] = field(default_factory=list)
+    size: int = 0
+    lines: int = 0
+    blank: bool = False
+    quoted: str = ""
+    depth: int = 0
+    sure: bool = True
+    """False while only indented lines make a program of what was taken."""
+
+    def take(self, text: str) -> None:
+        self.taken.append(text)
+        self.size += len(text)
+
+
 class SnippetExtractor:
     """Feed it text, take the blocks that closed, and send on what is `settled`."""
 
-    def __init__(self) -> None:
-        self._text = ""  # what is not settled yet
-        self._base = 0  # offset of its first character
-        self._line = 0  # start of the current line, in self._text, or -n where it began earlier
-        self._lines = 1  # number of the current line
+    def __init__(self, depth: int = 0) -> None:
+        self._pieces: list[str] = []  # fed, not looked at yet
+        self._waiting = 0  # how many characters they have
+        self._look_at = 0  # look again when there are so many
+        self._text = ""
+        self._pos = 0
+        self._ends = (-1, -1)  # where the line looked at last ends, in the text looked at
+        self._base = 0
+        self._lines = 1
+        self._head = ""  # the settled part of the current line, its first characters
+        self._fresh = True  # may the current line still begin a block as a whole?
         self._before = ""
-        self._head = ""  # the settled part of the current line
+        self._path = ""
         self._open: _Open | None = None
+        self._depth = depth
 
     @property
     def settled(self) -> int:
@@ -92,7 +104,7 @@ class SnippetExtractor:
     @property
     def held(self) -> int:
         """Characters that are not settled."""
-        return len(self._text)
+        return self._waiting + (self._open.size if self._open else 0)
 
     @property
     def inside(self) -> bool:
@@ -101,235 +113,348 @@ class SnippetExtractor:
 
     def feed(self, text: str) -> list[Block]:
         """Take the next piece; the blocks that it closed."""
-        self._text += text
-        return self._advance(final=False)
+        if not text:
+            return []
+        after_return = bool(self._pieces) and self._pieces[-1].endswith("\r")
+        self._pieces.append(text)
+        self._waiting += len(text)
+        ends = after_return or LINE_END.search(text) is not None
+        if not ends and (self._waiting < self._look_at or not self._may_change(text)):
+            return []
+        return self._look(final=False)
 
     def close(self) -> list[Block]:
         """The text has ended; a block that is still open is a block."""
-        return self._advance(final=True)
+        return self._look(final=True)
 
-    def _advance(self, *, final: bool) -> list[Block]:
+    def _may_change(self, text: str) -> bool:
+        """Can a piece without the end of a line change anything?"""
+        if self._open is None:
+            return True
+        return self._open.opener.kind in ("code_tag", "xml_tool") and ">" in text
+
+    def _look(self, *, final: bool) -> list[Block]:
+        self._text, self._pos, self._look_at = "".join(self._pieces), 0, 0
+        self._ends = (-1, -1)
         blocks: list[Block] = []
         while self._step(blocks, final):
             pass
+        rest = self._text[self._pos :]
+        self._pieces, self._waiting, self._text = [rest] if rest else [], len(rest), ""
         return blocks
 
     def _step(self, blocks: list[Block], final: bool) -> bool:
-        if self._open is not None:
-            block = self._open.close(self._text, final)
-            if block is None:
-                return False
-            self._finish(block, blocks)
-            return bool(self._text)
-        return self._prose(final)
+        if self._open is None:
+            return self._prose(blocks, final)
+        match self._open.opener.kind:
+            case "code_tag" | "xml_tool":
+                going = self._in_tag(self._open, blocks, final)
+            case "unfenced":
+                going = self._in_program(self._open, blocks, final)
+            case "fence":
+                going = self._in_fence(self._open, blocks, final)
+            case _:
+                going = self._in_edit(self._open, blocks, final)
+        if not going and final and self._open is not None:
+            self._finish(self._open, blocks, closed=False)
+            return True
+        return going
 
-    def _prose(self, final: bool) -> bool:
-        """Settle prose up to the next block or to what is not sure yet; true to go on."""
-        if not self._text:
+    def _line(self, final: bool) -> tuple[int, int] | None:
+        """Where the current line's content and the line itself end; None unless it is whole."""
+        if self._pos <= self._ends[0] and self._ends[1] > self._pos:
+            return self._ends
+        found = LINE_END.search(self._text, self._pos)
+        if found is None or (found.group() == "\r" and found.end() == len(self._text)):
+            if not final or self._pos >= len(self._text):
+                return None
+            end = found.start() if found else len(self._text)
+            return end, len(self._text)
+        self._ends = found.span()
+        return self._ends
+
+    # Prose
+
+    def _prose(self, blocks: list[Block], final: bool) -> bool:
+        if self._fresh and not self._head and (dull := _DULL.match(self._text, self._pos)):
+            self._settle(dull.end())
+        ends = self._line(final)
+        if ends is None:
+            return self._growing()
+        if opener := self._line_opener(ends[0]) if self._fresh else None:
+            self._begin(opener, self._pos - len(self._head), ends, blocks)
+        elif opener := fences.inner_opener(self._text, self._pos, ends[0]):
+            self._begin(opener, 0, ends, blocks)
+        else:
+            self._settle(ends[1])
+        return True
+
+    def _line_opener(self, end: int) -> Opener | None:
+        """What begins with the current line as a whole, which ends there."""
+        line = self._head + self._text[self._pos : end]
+        if opener := fences.own_opener(line):
+            return opener
+        if not fences.begins_program(line):
+            return None
+        if HOLD.search(line[:DECIDED]) and fences.inner_opener(self._text, self._pos, end):
+            return None
+        return _program(line)
+
+    def _growing(self) -> bool:
+        """Settle what can be of a line that is not whole; true where a program begins in it."""
+        start = self._pos
+        if start >= len(self._text):
             return False
-        end = self._text.find("\n")
-        whole = final or end >= 0
-        piece = self._text if end < 0 else self._text[:end]
-        line = self._head + piece
-        if opened := _find_opener(line, len(self._head), whole):
-            self._settle(opened.start - len(self._head))
-            opened.start = 0
-            self._open = opened
-            return True
+        if self._fresh and len(self._head) + len(self._text) - start < DECIDED:
+            line = self._head + self._text[start:].rstrip("\r")
+            held = fences.held_from(line)
+            if held is not None or self._text.endswith("\r"):
+                sent = max(held or 0, len(self._head))
+                self._settle(start + sent - len(self._head), fresh=True)
+                self._look_at = (len(self._text) - self._pos) * 9 // 8 + 1
+                return False
+        elif self._fresh and len(self._head) + len(self._text) - start >= DECIDED:
+            line = self._head + self._text[start : start + DECIDED]
+            if HOLD.search(line[:DECIDED]) is None and fences.begins_program(line):
+                self._open = self._opened(_program(line))
+                return False
+        return self._settle_sure()
+
+    def _settle_sure(self) -> bool:
+        whole = HOLD.search(self._text, self._pos)
         if whole:
-            self._settle(len(piece) + (end >= 0))
-            return True
-        if self._head or not may_start_code(line):
-            unsure = _UNSURE_TAIL.search(piece)
-            self._settle(unsure.start() if unsure else len(piece))
+            self._look_at = _WHEN_WHOLE
+        if (
+            whole
+            and self._fresh
+            and fences.is_prefix(self._head + self._text[self._pos : whole.start()])
+        ):
+            return False
+        tail = UNSURE_TAIL.search(self._text, max(self._pos, len(self._text) - 130))
+        ends = [found.start() for found in (whole, tail) if found]
+        if self._text.endswith("\r"):
+            ends.append(len(self._text) - 1)
+        self._settle(min([*ends, len(self._text)]), fresh=False)
         return False
 
-    def _settle(self, count: int) -> None:
-        piece, self._text = self._text[:count], self._text[count:]
-        self._base += count
-        self._lines += piece.count("\n")
-        *done, last = (self._head + piece).split("\n")
-        self._before = next((line for line in reversed(done) if line.strip()), self._before)
-        self._head = last
+    def _settle(self, end: int, *, fresh: bool = False) -> None:
+        """The text up to here is done with; `fresh` where the rest of its line may be all code."""
+        text = self._text[self._pos : end]
+        self._pos = end
+        self._pass(text, fresh=fresh)
 
-    def _finish(self, found: "_Closed", blocks: list[Block]) -> None:
+    def _pass(self, text: str, *, fresh: bool = False) -> None:
+        self._base += len(text)
+        self._lines += text.count("\n")
+        last = max(text.rfind(end) for end in _ENDS)
+        if last < 0:
+            self._head, self._fresh = (self._head + text)[: 2 * DECIDED], fresh
+            return
+        done = (self._head + text[:last]).rstrip()
+        if done:
+            start = max(done.rfind(end) for end in _ENDS) + 1
+            self._before = done[start : start + 2 * DECIDED]
+            self._path = _path_in(done) or self._path
+        self._head, self._fresh = text[last + 1 :][: 2 * DECIDED], last + 1 == len(text) or fresh
+
+    # Blocks
+
+    def _opened(self, opener: Opener) -> _Open:
+        """The block that begins where the text is settled up to."""
+        before = self._head.strip() or self._before.strip()
+        if opener.kind == "xml_tool":
+            before = _path_in(self._head) or self._path or before
+        lead = self._head if opener.kind == "unfenced" and not opener.marker else ""
+        return _Open(opener, self._base, before, self._lines, 0, lead=lead)
+
+    def _begin(
+        self, opener: Opener, shift: int, ends: tuple[int, int], blocks: list[Block]
+    ) -> None:
+        """Open it; `shift` is where the opener's own offsets begin in the text."""
+        line = self._text[max(0, shift) : ends[0]] if opener.kind == "unfenced" else ""
+        line = self._head[: max(0, -shift)] + line if shift < 0 else line
+        whole = shift + opener.body >= ends[0]
+        self._settle(shift + opener.start, fresh=False)
+        block = self._open = self._opened(opener)
+        if opener.kind == "unfenced" and not opener.marker:
+            block.sure = not fences.needs_body(line)
+        elif opener.ends >= 0:
+            self._take(shift + opener.ends)
+            block.body = opener.body - opener.start
+            self._finish(block, blocks, until=block.size - len(opener.marker))
+        elif opener.kind in ("code_tag", "xml_tool", "fence"):
+            self._take(ends[1] if opener.kind == "fence" and whole else shift + opener.body)
+            block.body = block.size
+
+    def _take(self, end: int) -> None:
         assert self._open is not None
-        raw = self._text[: found.end]
-        blocks.append(
-            Block(
-                kind=self._open.kind,
-                start=self._base,
-                end=self._base + found.end,
-                info=found.info,
-                code=raw[found.body_start : found.body_end],
-                before=self._head.strip() or self._before.strip(),
-                first_line=self._lines + raw[: found.body_start].count("\n"),
-                closed=found.closed,
-            )
+        self._open.take(self._text[self._pos : end])
+        self._pos = end
+
+    def _finish(
+        self, block: _Open, blocks: list[Block], *, until: int | None = None, closed: bool = True
+    ) -> None:
+        """The open block ends with what was taken; its code ends at `until` of that."""
+        raw = "".join(block.taken)
+        opener = block.opener
+        code = block.lead + raw[block.body : until]
+        found = Block(
+            kind=opener.kind,
+            start=block.start,
+            end=block.start + len(raw),
+            info=opener.info,
+            code=fences.program_of(code, opener.prefix),
+            before=block.before,
+            first_line=block.first_line + raw[: block.body].count("\n"),
+            closed=closed,
         )
         self._open = None
-        self._settle(found.end)
+        blocks.append(found)
+        blocks += self._within(found)
+        self._pass(raw)
 
+    def _within(self, block: Block) -> list[Block]:
+        """The fences in a block's code: those of a document in it, or of an answer that the
+        block swallowed because a mark in its prose was taken for an opening."""
+        named = block.info.lower() in ("markdown", "md")
+        if self._depth >= _DEEPEST or named or not fences.holds_fence(block.code):
+            return []
+        inner = SnippetExtractor(self._depth + 1)
+        first = block.first_line - 1
+        return [
+            replace(item, start=block.start, end=block.end, first_line=first + item.first_line)
+            for item in inner.feed(block.code) + inner.close()
+            if item.kind == "fence"
+        ]
 
-@dataclass(slots=True)
-class _Closed:
-    end: int
-    body_start: int
-    body_end: int
-    info: str = ""
-    closed: bool = True
+    def _give_up(self, block: _Open) -> None:
+        """What was taken is prose after all."""
+        raw = "".join(block.taken)
+        self._open = None
+        self._pass(raw)
 
+    # Each kind's end
 
-@dataclass(slots=True)
-class _Open:
-    """A block whose end is looked for; `seen` is where the next look starts."""
-
-    kind: BlockKind
-    start: int
-    marker: str
-    indent: bool = False
-    """Tildes, and backticks at a line's start, close at a line of their own."""
-    seen: int = 0
-    info_end: int = -1
-    blank: bool = False
-    quoted: str = ""
-
-    def close(self, text: str, final: bool) -> _Closed | None:
-        match self.kind:
-            case "fence":
-                return self._close_fence(text, final)
-            case "code_tag":
-                return self._close_tag(text, final)
-            case "unfenced":
-                return self._close_unfenced(text, final)
-            case _:
-                return self._close_at_line(text, final)
-
-    def _close_fence(self, text: str, final: bool) -> _Closed | None:
-        body = len(self.marker)
-        if self.info_end < 0:
-            end = text.find("\n", body)
-            first = text[body:] if end < 0 else text[body:end]
-            if self.marker.endswith("`") and (inline := re.search("`{3,}(?!`)", first)):
-                if end >= 0 or final or inline.end() < len(first):
-                    stop = body + inline.end()
-                    return _Closed(stop, body, body + inline.start())
-                return None
-            if end < 0:
-                return (
-                    _Closed(len(text), len(text), len(text), first.strip(), False)
-                    if final
-                    else None
-                )
-            self.info_end = self.seen = end + 1
-        info = text[body : self.info_end].strip()
-        closing = re.compile(rf"[ \t>]*{self.marker[0]}{{{len(self.marker)},}}[ \t\r]*$")
-        while self.seen <= len(text):
-            end = text.find("\n", self.seen)
-            if end < 0 and not final:
-                return None
-            line = text[self.seen :] if end < 0 else text[self.seen : end]
-            if closing.match(line):
-                return _Closed(self.seen + len(line), self.info_end, self.seen, info)
-            if not self.indent and (last := re.search(r"`{3,}[ \t\r]*$", line)):
-                at = self.seen + last.start()
-                return _Closed(self.seen + len(line), self.info_end, at, info)
-            if end < 0:
-                break
-            self.seen = end + 1
-        return _Closed(len(text), self.info_end, len(text), info, False)
-
-    def _close_tag(self, text: str, final: bool) -> _Closed | None:
-        body = len(self.marker)
-        at = text.lower().find("</code>", max(body, self.seen))
-        if at >= 0:
-            return _Closed(at + 7, body, at)
-        self.seen = max(body, len(text) - 6)
-        return _Closed(len(text), body, len(text), closed=False) if final else None
-
-    def _close_at_line(self, text: str, final: bool) -> _Closed | None:
-        ends = (">>>>>",) if self.kind == "search_replace" else ("*** End Patch",)
-        while True:
-            end = text.find("\n", self.seen)
-            if end < 0 and not final:
-                return None
-            line = text[self.seen :] if end < 0 else text[self.seen : end]
-            if line.lstrip().startswith(ends):
-                return _Closed(self.seen + len(line), 0, self.seen + len(line))
-            if end < 0:
-                return _Closed(len(text), 0, len(text), closed=False)
-            self.seen = end + 1
-
-    def _close_unfenced(self, text: str, final: bool) -> _Closed | None:
-        while True:
-            end = text.find("\n", self.seen)
-            if end < 0 and not final:
-                return None
-            line = text[self.seen :] if end < 0 else text[self.seen : end]
-            if self.seen and not self.quoted and self._ends_program(line):
-                return _Closed(self.seen, 0, self.seen)
-            self._follow_quotes(line)
-            self.blank = not line.strip()
-            if end < 0:
-                return _Closed(len(text), 0, len(text), closed=False)
-            self.seen = end + 1
-
-    def _ends_program(self, line: str) -> bool:
-        if _OPENER.search(line):
+    def _in_tag(self, block: _Open, blocks: list[Block], final: bool) -> bool:
+        closing = _closing_tag(block.opener.marker)
+        if found := closing.search(self._text, self._pos):
+            until = block.size + found.start() - self._pos
+            self._take(found.end())
+            self._finish(block, blocks, until=until)
             return True
-        return self.blank and bool(_PROSE.match(line)) and not _START.match(line)
-
-    def _follow_quotes(self, line: str) -> None:
-        for quotes in re.findall(r'"""|\'\'\'', line):
-            if not self.quoted:
-                self.quoted = quotes
-            elif self.quoted == quotes:
-                self.quoted = ""
-
-
-def _find_opener(line: str, settled: int, whole: bool) -> _Open | None:
-    """The first block that opens in a line after its first `settled` characters."""
-    found = _first_opener(line, settled)
-    if found is None or found.start > _DECIDED:
-        decided = whole or len(line) > _DECIDED
-        if decided and not settled and _START.match(line[:_DECIDED].strip()):
-            return _Open("unfenced", 0, "")
-    grows = found is not None and found.kind != "code_tag" and found.kind != "patch"
-    if found is not None and grows and not whole:
-        return found if found.start + len(found.marker) < len(line) else None
-    return found
-
-
-def _first_opener(line: str, settled: int) -> _Open | None:
-    for found in _OPENER.finditer(line, settled):
-        group = found.lastgroup or ""
-        start = found.start(group)
-        if start >= settled:
-            own_line = group == "tilde" or re.fullmatch(_PREFIX, line[:start]) is not None
-            return _Open(_KINDS[group], start, found.group(group), indent=own_line)
-    return None
-
-
-def may_start_code(line: str) -> bool:
-    """Could this beginning of a line turn out to open a block, whatever follows?
-
-    Never false where `_START` or an opener bound to the line's start would match the whole line.
-    """
-    if len(line) > _DECIDED:
+        self._take(len(self._text) if final else max(self._pos, len(self._text) - _LONGEST_END))
         return False
-    head = line.lstrip()
-    if not head:
-        return True
-    if any(start.startswith(head) or head.startswith(start) for start in _SYMBOL_STARTS):
-        return True
-    if re.fullmatch(r"[ \t>*+.)\d-]*~*", line):
-        return True
-    if head[0] == "@":
-        return " " not in head.strip() or "(" in head
-    if not (head[0].islower() or head[0] in "_$"):
+
+    def _in_edit(self, block: _Open, blocks: list[Block], final: bool) -> bool:
+        mark = ">>>>>" if block.opener.kind == "search_replace" else "*** End Patch"
+        while ends := self._line(final):
+            done = self._text[self._pos : ends[0]].lstrip().startswith(mark)
+            self._take(ends[0] if done else ends[1])
+            if done:
+                self._finish(block, blocks)
+                return True
         return False
-    token = re.match(r"[\w.$\[\]'\"]*", head)
-    rest = head[token.end() :] if token else head
-    if not rest or head.split(" ")[0].rstrip("(:") in _KEYWORDS:
-        return True
-    return rest.lstrip(" ")[:1] in ("", "=", "(", ":", "+", "-", "*", "/", "|", "&")
+
+    def _in_fence(self, block: _Open, blocks: list[Block], final: bool) -> bool:
+        marker = block.opener.marker
+        while self._pos < len(self._text):
+            if ">" not in block.opener.prefix:
+                self._skip(marker)
+            if (ends := self._line(final)) is None:
+                return False
+            line = self._text[self._pos : ends[0]]
+            if self._left_quotation(block, line):
+                self._finish(block, blocks)
+                self._fresh = True
+                return True
+            close = re.match(rf"[ \t>]*({re.escape(marker)}{re.escape(marker[0])}*)[ \t]*$", line)
+            if close or not block.opener.own:
+                if self._ends_weak(block, line, close, ends, blocks):
+                    return True
+            self._take(ends[0] if close else ends[1])
+            if close:
+                self._finish(block, blocks, until=block.size - len(line))
+                return True
+        return False
+
+    def _skip(self, marker: str) -> None:
+        """Take the whole lines before the next one that has the marker."""
+        at = self._text.find(marker[:3], self._pos)
+        stop = len(self._text) if at < 0 else at
+        last = max(
+            self._text.rfind("\n", self._pos, stop), self._text.rfind("\r\n", self._pos, stop)
+        )
+        if last >= self._pos:
+            self._take(last + 1)
+
+    def _left_quotation(self, block: _Open, line: str) -> bool:
+        """Has the quotation ended in which the fence began? One never kept up is none."""
+        if ">" not in block.opener.prefix or line.lstrip().startswith(">"):
+            block.lines += 1
+            return False
+        return block.lines > 0 and ">" in "".join(block.taken[1:2])
+
+    def _ends_weak(
+        self,
+        block: _Open,
+        line: str,
+        close: re.Match[str] | None,
+        ends: tuple[int, int],
+        blocks: list[Block],
+    ) -> bool:
+        """Does a fence that began within a line of prose end here, or was it none at all?"""
+        if block.opener.own:
+            return False
+        opener = fences.own_opener(line)
+        stretch = "".join(block.taken)[block.body :] if close or opener else ""
+        if opener and opener.kind == "fence" and (opener.info or fences.is_prose(stretch)):
+            if fences.is_prose(stretch):
+                self._give_up(block)
+            else:
+                self._finish(block, blocks)
+            self._fresh = True
+            return True
+        if not close and (last := re.search(r"`{3,}[ \t]*$", line)):
+            until = block.size + last.start()
+            self._take(ends[0])
+            self._finish(block, blocks, until=until)
+            return True
+        return False
+
+    def _in_program(self, block: _Open, blocks: list[Block], final: bool) -> bool:
+        while ends := self._line(final):
+            line = self._text[self._pos : ends[0]]
+            if block.taken and not block.quoted:
+                if not block.sure and line.strip():
+                    if not re.match(r"(?:\t| {2,})(?![-*+] |\d+[.)] )", line):
+                        self._give_up(block)
+                        self._fresh = True
+                        return True
+                    block.sure = True
+                if fences.ends_program(line, block.blank):
+                    self._finish(block, blocks)
+                    self._fresh = True
+                    return True
+            for quotes in re.findall(r'"""|\'\'\'', line):
+                block.quoted = "" if block.quoted == quotes else block.quoted or quotes
+            block.blank = not line.strip()
+            self._take(ends[1])
+        if final and not block.sure:
+            self._give_up(block)
+        return False
+
+
+def _path_in(text: str) -> str:
+    """The last file that a tool's tag names."""
+    found = _PATH.findall(text) if "path>" in text else []
+    return found[-1][0] or found[-1][1] if found else ""
+
+
+def _program(line: str) -> Opener:
+    start = fences.sent_first(line)
+    prefix = (re.match(fences.PREFIX, line) or [""])[0]
+    return Opener(kind="unfenced", start=start, body=start, prefix=prefix if ">" in prefix else "")
+
+
+def _closing_tag(names: str) -> re.Pattern[str]:
+    return re.compile(rf"</(?:{names})\s{{0,100}}>", re.IGNORECASE)

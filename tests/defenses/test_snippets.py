@@ -51,7 +51,7 @@ def test_no_part_of_a_block_is_settled_before_it_is_found(text: str) -> None:
         ("```{.python}\nx\n```", "{.python}", "x\n"),
         ('```python title="x"\nx\n```', 'python title="x"', "x\n"),
         ("~~~sh\nls\n~~~\n", "sh", "ls\n"),
-        ("- a\n  ```py\n  x\n  ```\n", "py", "  x\n"),
+        ("- a\n  ```py\n  x\n  ```\n", "py", "x\n"),
         ("````md\n```\nx\n```\n````", "md", "```\nx\n```\n"),
         ("```python\r\nx\r\n```\r\n", "python", "x\r\n"),
         ("so ```print(1)``` it is", "", "print(1)"),
