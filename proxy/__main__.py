@@ -1,4 +1,4 @@
-"""The command line: `bluecode serve`, `demo`, `check`, `screen`, `version`.
+"""The command line: `bluecode serve`, `demo`, `check`, `screen`, `sandbox run`, `version`.
 
 Exit status: 0 fine, 1 the policy blocks or the demo went wrong, 2 a setting, a file or the command
 line cannot be used, 3 something could not be checked and the policy does not let that pass.
@@ -79,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_check(commands)
     _add_screen(commands)
+    _add_sandbox(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(command=lambda given: print(_version()) or 0)
     return line
@@ -161,6 +162,22 @@ def _add_screen(commands: Any) -> None:
     screen.set_defaults(command=_screen)
 
 
+def _add_sandbox(commands: Any) -> None:
+    sandbox = commands.add_parser("sandbox", help="run a snippet and see what it tries to do")
+    run = sandbox.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser(
+        "run",
+        help="run a snippet and see what it tries to do",
+        description="Run Python, JavaScript or TypeScript where it can do no harm, and show the"
+        " files, commands, queries, connections and dynamic code that it tried. Exit status 0 where"
+        " it ran to its end, 3 where it did not, or could not be run.",
+    )
+    run.add_argument("file", metavar="FILE", help="a file, or - for standard input")
+    run.add_argument("--language", choices=("python", "javascript", "typescript"))
+    run.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    _add_config(run)
+    run.set_defaults(command=_sandbox_run)
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help=f"TOML file of settings (or {PREFIX}CONFIG)"
@@ -194,6 +211,13 @@ def _screen(given: argparse.Namespace) -> int:
     from bluecode.proxy import commands
 
     return commands.screen(_config(given), given.files, role=given.role, style=given.format)
+
+
+def _sandbox_run(given: argparse.Namespace) -> int:
+    from bluecode.proxy import sandbox_command
+
+    config = Config.load(given.config, flags={})
+    return sandbox_command.run(config, given.file, language=given.language, style=given.format)
 
 
 def _config(given: argparse.Namespace) -> Config:
