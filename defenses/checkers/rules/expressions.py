@@ -43,6 +43,7 @@ _FRAME = re.compile(
     re.I,
 )
 """Names of parameters that are the frame for others, not data from outside: a folder, a domain."""
+_FRAMED = frozenset({"path", "url", "redirect"})
 _CONSTANT = re.compile(r"^(?:[\w]+\.)*[A-Z][A-Z0-9_]+$")
 
 
@@ -467,7 +468,7 @@ class Expressions:
         if matcher.trusted.search(node.name) or (kind and matcher.trusted.search(kind)):
             return Value(path=path)
         if _FRAME.search(node.name):
-            return Value(Level.UNKNOWN, path=path)
+            return Value(self.caller_level(function), eased=_FRAMED, path=path)
         return Value(self.caller_level(function), path=path)
 
     def caller_level(self, function: Node) -> Level:

@@ -197,7 +197,8 @@ class Flow(Expressions):
         for _ in range(2):
             if node.base is not None:
                 self.statement(node.base)
-        name = path_of(target if target.role != "array" else target.args[-1])
+        last = target.args[-1] if target.role == "array" and target.args else target
+        name = path_of(last)
         source_name = path_of(source)
         inside = self.env
         proven = self._each_proven(node.base, name) if element.level > Level.NONE else False

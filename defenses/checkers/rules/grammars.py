@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from bluecode.defenses.checkers.rules.grammar_calls import CALLS
 from bluecode.defenses.checkers.rules.grammar_functions import FUNCTIONS
+from bluecode.defenses.checkers.rules.grammar_shell import SHELL
 from bluecode.defenses.checkers.rules.grammar_statements import STATEMENTS
 from bluecode.defenses.checkers.rules.grammar_values import VALUES
 from bluecode.defenses.checkers.rules.lowering import Handler, Lowering
 from bluecode.defenses.checkers.rules.tree import Node
 
 TABLE: dict[str, Handler] = {**VALUES, **FUNCTIONS, **STATEMENTS, **CALLS}
+SHELL_TABLE: dict[str, Handler] = {**TABLE, **SHELL}
 
 _GRAMMARS = {
     "javascript": ("javascript", "tsx"),
@@ -41,9 +43,7 @@ _HEADS = {
 }  # fmt: skip
 """What makes the rest of a function readable whose beginning is cut off."""
 
-_QUIET = re.compile(
-    r"//[^\n]*|/\*[\s\S]*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`[^`]*`"
-)
+_QUIET = re.compile(r"//[^\n]*|/\*[\s\S]*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`[^`]*`")
 """Comments and texts: braces in them count for nothing."""
 
 _FEW = 0.02
@@ -104,7 +104,7 @@ def _braces(text: str) -> tuple[int, int]:
 def _parse(text: str, grammar: str) -> Parsed:
     from ast_grep_py import SgRoot
 
-    low = Lowering(TABLE)
+    low = Lowering(SHELL_TABLE if grammar == "bash" else TABLE)
     tree = low.lower(SgRoot(text, grammar).root())
     return Parsed(tree, low.errors / max(1, len(text)), low.unread)
 

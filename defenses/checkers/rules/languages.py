@@ -59,6 +59,24 @@ def _csharp() -> Dialect:
     return Dialect(csharp.RULES, csharp_flow.follow)
 
 
+def _ruby() -> Dialect:
+    from bluecode.defenses.checkers.rules import ruby
+
+    return Dialect(ruby.RULES, general)
+
+
+def _rust() -> Dialect:
+    from bluecode.defenses.checkers.rules import rust
+
+    return Dialect(rust.RULES, rust.follow)
+
+
+def _bash() -> Dialect:
+    from bluecode.defenses.checkers.rules import shell
+
+    return Dialect(shell.RULES, shell.follow)
+
+
 LANGUAGES: Mapping[str, Callable[[], Dialect]] = {
     "javascript": cache(_javascript),
     "typescript": cache(_javascript),
@@ -68,4 +86,7 @@ LANGUAGES: Mapping[str, Callable[[], Dialect]] = {
     "java": cache(_java),
     "php": cache(_php),
     "csharp": cache(_csharp),
+    "ruby": cache(_ruby),
+    "rust": cache(_rust),
+    "bash": cache(_bash),
 }

@@ -575,6 +575,14 @@ _COMMANDS = {
         "write the command in plain text",
         category=Category.MALICIOUS_CODE,
     ),
+    "attack_tool": Weakness(
+        "Tool for attacks on other machines, or for mining",
+        506,
+        HIGH,
+        "A command runs a tool that breaks into machines, floods them, or uses them up.",
+        "run it only against machines that are yours, and only when a person asked for it",
+        category=Category.MALICIOUS_CODE,
+    ),
     "hidden_tracks": Weakness(
         "Command that wipes its tracks",
         778,

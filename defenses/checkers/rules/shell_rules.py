@@ -1,0 +1,597 @@
+"""What makes a shell command harmful: tests of single commands, of pipes, and of whole lines."""
+
+import re
+from collections.abc import Callable
+
+from bluecode.defenses.checkers.rules.shell_tree import Command
+
+Test = Callable[[Command], float]
+Feed = Callable[[Command, Command], float]
+
+_SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "python", "python3",
+                     "perl", "ruby", "node", "php", "source", ".", "python2", "pwsh",
+                     "powershell"})  # fmt: skip
+_FETCHERS = frozenset({"curl", "wget", "fetch", "lynx", "aria2c", "http", "ftp", "tftp"})
+_DECODERS = frozenset({"base64", "base32", "xxd", "uudecode", "openssl", "rev", "gunzip", "zcat",
+                       "hexdump", "printf"})  # fmt: skip
+_SENDERS = frozenset({"curl", "wget", "nc", "ncat", "netcat", "socat", "scp", "rsync", "ftp",
+                      "sftp", "telnet", "mail", "sendmail", "mutt", "ssh", "http"})  # fmt: skip
+
+_WHOLE = re.compile(
+    r"^(?:/\*?|/\.\*|~/?\*?|\$\{?HOME\}?/?\*?|/(?:home|etc|usr|var|boot|lib|lib64|bin|sbin|root|"
+    r"opt|sys|proc|dev|srv|System|Library|Users|Applications)/?\*?|[A-Za-z]:\\?.*Windows.*)$"
+)
+"""Folders without which the machine, or a person's work, is gone."""
+_SYSTEM = re.compile(
+    r"^/(?:etc|usr|boot|lib|lib64|bin|sbin|root|sys|proc|System|var/(?:lib|www|backups|spool|log)|"
+    r"mnt|media|home/\w+/?$)(?:/|$)"
+)
+_DISK = re.compile(r"^/dev/(?:sd[a-z]|hd[a-z]|vd[a-z]|xvd[a-z]|nvme\d|mmcblk\d|disk\d|mapper/)")
+_SECRETS = re.compile(
+    r"/etc/(?:passwd|shadow|gshadow|sudoers|ssl/private)|\.ssh(?:/|\b)|id_(?:rsa|ed25519|ecdsa|dsa)\b|"
+    r"\.aws/|\.env\b|\.netrc|\.bash_history|\.zsh_history|\.gnupg|\.kube/config|\.git-credentials|"
+    r"\.npmrc|\.pypirc|\.docker/config|Login Data|cookies\.sqlite|logins\.json|/proc/\w+/environ|"
+    r"wallet\.dat|\.pem\b|\.p12\b|\.pfx\b|credentials(?:\.json|\.xml|\b)|master\.key|keychain|"
+    r"\.config/gcloud|\.azure|secrets?\.(?:ya?ml|json|txt)|passwords?\.(?:txt|csv|db)|\bkeystore"
+)
+_OF_THE_USER = re.compile(r"^(?:env|printenv|set|hostname|whoami|id|uname|ifconfig|history)$")
+_LOGS = re.compile(r"/var/log\b|\.bash_history|\.zsh_history|/var/(?:run/utmp|adm)|wtmp|btmp|lastlog|"
+                   r"auth\.log|\.history\b|HISTFILE")  # fmt: skip
+_STARTS = re.compile(
+    r"\.bashrc|\.bash_profile|\.profile|\.zshrc|/etc/profile|/etc/rc\.local|/etc/init\.d|"
+    r"/etc/cron|/var/spool/cron|crontab|authorized_keys|/etc/systemd/system|ld\.so\.preload|"
+    r"\.config/autostart|LaunchAgents|LaunchDaemons|/etc/ld\.so|\.config/systemd|/etc/update-motd"
+)
+_ALWAYS_BAD_START = re.compile(r"authorized_keys|ld\.so\.preload|/etc/crontab|/etc/cron\.|"
+                               r"/var/spool/cron|/etc/rc\.local|LaunchDaemons|/etc/update-motd|"
+                               r"/etc/init\.d")  # fmt: skip
+_NETWORK = re.compile(
+    r"/dev/(?:tcp|udp)/|\bcurl\b|\bwget\b|\bnc\b|\bncat\b|base64|socket|bash -i|python3? -c|"
+    r"\bnohup\b|reverse|backdoor|\d+\.\d+\.\d+\.\d+"
+)
+_ADDRESS = re.compile(r"https?://\d+\.\d+\.\d+\.\d+|^http://(?!localhost|127\.)|pastebin|ngrok|"
+                      r"raw\.paste|transfer\.sh|\.onion|bit\.ly|tinyurl")  # fmt: skip
+
+
+def _remove(command: Command) -> float:
+    if command.name not in ("rm", "rmdir", "shred", "unlink", "del", "rd", "trash", "srm"):
+        return 0.0
+    deep = bool(set(command.flags) & set("rR")) or command.has("--recursive", "/s", "/S")
+    if command.has("--no-preserve-root"):
+        return 0.95
+    worst = 0.0
+    for word in command.plain:
+        if _WHOLE.match(word):
+            worst = max(worst, 0.93 if deep or word.endswith("*") else 0.5)
+        elif _DISK.match(word):
+            worst = max(worst, 0.92)
+        elif _SYSTEM.match(word) and not _LOGS.search(word):
+            worst = max(worst, 0.82 if deep or word.startswith(("/etc", "/boot", "/bin")) else 0.55)
+        elif deep and word in ("*", ".", "..", "./*", "../*", "$PWD", "./", ".*", "../"):
+            worst = max(worst, 0.55)
+    return worst
+
+
+def _overwrite(command: Command) -> float:
+    text = command.text
+    if command.name == "dd" and re.search(
+        r"\bof=(/dev/(?:sd|hd|vd|nvme|xvd|mmcblk|disk)|\$)", text
+    ):
+        return 0.9
+    if command.name == "dd" and re.search(r"\bof=/(?:boot|etc|bin|usr|lib)\b", text):
+        return 0.85
+    if command.name.startswith("mkfs") or command.name in ("wipefs", "blkdiscard", "mkswap"):
+        return 0.88 if any(_DISK.match(word) for word in command.plain) else 0.6
+    if command.name in ("fdisk", "parted", "sgdisk", "sfdisk", "cfdisk"):
+        wipes = re.search(r"\brm\b|mklabel|--zap-all|--delete|mkpart", text)
+        return 0.75 if wipes else 0.0
+    if command.name == "format" and re.search(r"\b[A-Z]:", text):
+        return 0.85
+    for sign, target in command.redirects:
+        if _DISK.match(target) and sign.startswith((">", "&>")):
+            return 0.92
+        if re.search(r"/proc/sysrq-trigger|/dev/mem|/dev/kmem|/proc/sys/kernel", target):
+            return 0.8
+        if sign.startswith((">", "&>")) and not sign.startswith(">>"):
+            if re.match(r"/etc/(?:passwd|shadow|hosts$|fstab|group|resolv\.conf)|/boot/|/bin/|"
+                        r"/usr/s?bin/", target):  # fmt: skip
+                return 0.78
+    return 0.0
+
+
+def _everything(command: Command) -> float:
+    """Commands that walk over everything, stop everything, or move everything away."""
+    text, plain = command.text, command.plain
+    if command.name == "find" and plain and _WHOLE.match(plain[0]):
+        if re.search(r"-delete\b|-exec\s+(?:rm|shred|mv)\b|-execdir\s+rm\b", text):
+            return 0.88
+    if command.name in ("chmod", "chown", "chgrp") and set(command.flags) & set("R"):
+        if any(_WHOLE.match(word) for word in plain[1:]):
+            return 0.85
+    if command.name == "mv" and plain[-1:] == ["/dev/null"]:
+        return 0.88
+    if command.name == "mv" and plain and _WHOLE.match(plain[0]):
+        return 0.8
+    if command.name == "kill" and command.has("-1") and command.words[-1:] == ["-1"]:
+        return 0.85
+    if command.name in ("killall5",) or (
+        command.name == "pkill" and "-u" in text and "root" in text
+    ):
+        return 0.75
+    if command.name in ("shutdown", "reboot", "halt", "poweroff") and not command.has("-c"):
+        return 0.6
+    if command.name in ("init", "telinit") and plain[:1] in (["0"], ["6"]):
+        return 0.7
+    if command.name == "crontab" and "r" in command.flags:
+        return 0.65
+    if command.name == "userdel" and "root" in plain:
+        return 0.88
+    if command.name in ("mysql", "psql", "sqlite3", "mongo", "redis-cli"):
+        if re.search(
+            r"(?i)\bdrop\s+(?:database|schema)|dropDatabase|flushall|truncate\s+table", text
+        ):
+            return 0.65
+    if command.name in ("cat", "yes", "dd") and any(
+        re.match(r"/dev/(?:sd|nvme|mem|kmem)|/boot", t) for _, t in command.redirects
+    ):
+        return 0.9
+    if command.name == "truncate" and any(_SYSTEM.match(word) for word in plain):
+        return 0.75
+    if command.name in ("ifconfig", "ip") and re.search(r"\bdown\b", text):
+        return 0.5
+    if command.name == "vssadmin" and "delete" in text or command.name == "cipher" and "/w" in text:
+        return 0.9
+    if command.name == "wsl" and "--unregister" in text:
+        return 0.7
+    if command.name in ("apt", "apt-get", "yum", "dnf") and re.search(
+        r"\b(?:remove|purge|autoremove|erase)\b.*\b(?:libc6|sudo|systemd|coreutils|bash|linux-image"
+        r"\S*|kernel\S*|glibc)\b", text):  # fmt: skip
+        return 0.78
+    return 0.0
+
+
+def _encrypts(command: Command) -> float:
+    """Files of a person made unreadable."""
+    text = command.text
+    if command.name == "find" and re.search(r"-exec\s+(?:openssl|gpg|zip\s+-\w*[pe])", text):
+        return 0.8
+    return 0.0
+
+
+def _reverse(command: Command) -> float:
+    text = command.text + " " + " ".join(target for _, target in command.redirects)
+    if re.search(r"/dev/(?:tcp|udp)/", text):
+        return 0.95 if command.name in ("bash", "sh", "exec", "zsh", "") else 0.85
+    if command.name in ("nc", "ncat", "netcat", "nc.traditional"):
+        if re.search(r"(?:^|\s)-\w*[ec]\b\s*\S*(?:sh|cmd|bash)|--(?:sh-)?exec\b", text):
+            return 0.95
+        return 0.5 if "l" in command.flags and "p" in command.flags else 0.0
+    if command.name == "socat" and re.search(r"(?i)exec:|system:", text):
+        return 0.93
+    if command.name in _SHELLS and re.search(r"socket|Socket|fsockopen|TCPSocket", text):
+        return 0.92 if re.search(r"dup2|/bin/(?:ba)?sh|exec|subprocess|pty", text) else 0.5
+    if command.name in ("telnet", "openssl") and re.search(r"s_client.*\|.*sh", text):
+        return 0.9
+    return 0.0
+
+
+def _code_from_network(command: Command) -> float:
+    if command.name in ("eval", *_SHELLS) and command.inner:
+        for inner in command.inner:
+            if inner.name in _FETCHERS:
+                return _fetched(inner)
+    text = command.text
+    if command.name in ("python", "python3", "perl", "ruby", "node", "php") and re.search(
+        r"(?:urlopen|requests\.get|urllib|open-uri|LWP|file_get_contents|http\.get)", text
+    ):
+        return 0.82 if re.search(r"exec|eval|system", text) else 0.0
+    if command.name in ("powershell", "pwsh") and re.search(
+        r"(?i)downloadstring|iex|invoke-expression|-enc", text
+    ):
+        return 0.88
+    if command.name in ("iex", "mshta", "regsvr32", "certutil", "bitsadmin"):
+        return 0.85 if re.search(r"https?://|-urlcache|-decode", text) else 0.0
+    return 0.0
+
+
+def _fetched(fetch: Command) -> float:
+    """Code from a bare address or without encryption is worse than from a project's own site."""
+    for word in fetch.plain:
+        if _ADDRESS.search(word):
+            return 0.92
+    if fetch.has("-k", "--insecure", "--no-check-certificate"):
+        return 0.9
+    return 0.72
+
+
+def _into_shell(before: Command, command: Command) -> float:
+    if command.name not in _SHELLS:
+        return 0.0
+    if command.name.startswith(("python", "node", "php", "ruby", "perl")) and command.plain:
+        return 0.0  # the program is given by name; what comes is its data
+    at: Command | None = before
+    while at is not None:
+        if at.name in _FETCHERS:
+            return _fetched(at)
+        at = at.fed_by
+    return 0.0
+
+
+def _decoded_into_shell(before: Command, command: Command) -> float:
+    if command.name not in _SHELLS and command.name not in ("eval", "xargs"):
+        return 0.0
+    at: Command | None = before
+    while at is not None:
+        if at.name in _DECODERS and (at.name in ("rev", "zcat", "gunzip") or re.search(
+            r"(?:^|\s)(?:-d|--decode|-D|-r|-p|enc)\b|\\x", at.text
+        )):  # fmt: skip
+            return 0.88
+        if at.name == "tr" and len(at.words) == 2 and len(at.words[0]) > 4:
+            return 0.7
+        at = at.fed_by
+    return 0.0
+
+
+def _decoded(command: Command) -> float:
+    """`eval "$(… | base64 -d)"` and code that unpacks itself."""
+    text = command.text
+    if command.name in ("eval", *_SHELLS):
+        for inner in command.inner:
+            if inner.name in _DECODERS and re.search(
+                r"-d\b|--decode|-D\b|-r\b|\\x|^rev", inner.text
+            ):
+                return 0.86
+    if command.name in _SHELLS and re.search(
+        r"exec\s*\(.*(?:b64decode|base64|fromhex|decompress|marshal)|"
+        r"eval\s*\(.*(?:b64|base64|gzinflate|str_rot13|atob)", text
+    ):  # fmt: skip
+        return 0.88
+    if re.search(r"(?:\\x[0-9a-f]{2}){6}", text) and command.name in (
+        "eval",
+        "echo",
+        "printf",
+        *_SHELLS,
+    ):
+        return 0.6 if command.name in ("echo", "printf") else 0.85
+    if command.name in ("powershell", "pwsh") and re.search(
+        r"(?i)-e(?:nc|ncodedcommand)?\s+\S{20}", text
+    ):
+        return 0.9
+    return 0.0
+
+
+def _sends_secret(command: Command) -> float:
+    if command.name not in _SENDERS:
+        return 0.0
+    text = command.text + " " + " ".join(t for s, t in command.redirects if s.startswith("<"))
+    sends = command.name not in ("curl", "wget", "http") or re.search(
+        r"(?:^|\s)(?:-d|--data\S*|-F|--form|-T|--upload-file|--post-file\S*|--post-data\S*|"
+        r"-X\s*P\w+|--body-file\S*)", text
+    )  # fmt: skip
+    if _SECRETS.search(text) and sends and not _own_key(command):
+        return 0.88
+    for inner in command.inner:
+        if _OF_THE_USER.match(inner.name) and sends:
+            return 0.72
+        if inner.name in ("cat", "base64", "tar") and _SECRETS.search(inner.text):
+            return 0.9
+    return 0.0
+
+
+def _own_key(command: Command) -> bool:
+    """`ssh -i ~/.ssh/id_rsa` logs in with a key, and sends none of it."""
+    if command.name not in ("ssh", "scp", "rsync", "sftp"):
+        return False
+    others = [
+        word for at, word in enumerate(command.words)
+        if at == 0 or command.words[at - 1] not in ("-i", "-F", "-o", "-e")
+    ]  # fmt: skip
+    return not _SECRETS.search(" ".join(others))
+
+
+def _fed_secret(before: Command, command: Command) -> float:
+    if command.name not in _SENDERS:
+        return 0.0
+    at: Command | None = before
+    while at is not None:
+        if _SECRETS.search(at.text):
+            return 0.9
+        if _OF_THE_USER.match(at.name) and command.name in ("curl", "nc", "ncat", "netcat", "wget"):
+            return 0.75
+        if at.name in ("tar", "zip") and any(_WHOLE.match(word) for word in at.plain):
+            return 0.85
+        at = at.fed_by
+    return 0.0
+
+
+def _reads_secret(command: Command) -> float:
+    if command.name not in ("cat", "less", "more", "head", "tail", "strings", "cp", "grep", "awk",
+                            "xxd", "base64", "nano", "vi", "vim", "dd", "od", "sed", "tar", "zip",
+                            "mv"):  # fmt: skip
+        return 0.0
+    text = " ".join(command.plain)
+    if re.search(r"/etc/g?shadow|id_(?:rsa|ed25519|ecdsa|dsa)\b(?!\.pub)|Login Data|logins\.json|"
+                 r"wallet\.dat|/proc/\w+/environ|\.aws/credentials|\.git-credentials|cookies\.sqlite|"
+                 r"/etc/sudoers|\.gnupg|\.bash_history", text):  # fmt: skip
+        return 0.68
+    return 0.5 if re.search(r"/etc/passwd\b", text) and command.name != "grep" else 0.0
+
+
+def _plants(command: Command) -> float:
+    text = command.text + " " + command.given
+    for sign, target in command.redirects:
+        if sign.startswith((">", "&>")) and _STARTS.search(target):
+            if _ALWAYS_BAD_START.search(target):
+                return 0.82
+            return 0.85 if _NETWORK.search(text) else 0.0
+    if command.name == "tee" and any(_ALWAYS_BAD_START.search(word) for word in command.plain):
+        return 0.8
+    if command.name in ("cp", "mv", "install", "ln") and command.plain:
+        return 0.72 if _ALWAYS_BAD_START.search(command.plain[-1]) else 0.0
+    if command.name == "crontab" and command.given and _NETWORK.search(command.given):
+        return 0.82
+    if command.name == "schtasks" and "/create" in text.lower():
+        return 0.7
+    if command.name in ("useradd", "adduser") and re.search(r"-o\b.*-u\s*0|-u\s*0\b", text):
+        return 0.9
+    if command.name == "ssh-copy-id":
+        return 0.45
+    return 0.0
+
+
+def _fed_plant(before: Command, command: Command) -> float:
+    if command.name == "crontab" and "-" in command.words:
+        return 0.8 if _NETWORK.search(before.text) else 0.6
+    if command.name == "tee" and any(_STARTS.search(word) for word in command.plain):
+        bad = any(_ALWAYS_BAD_START.search(word) for word in command.plain)
+        return 0.82 if bad or _NETWORK.search(before.text) else 0.0
+    if command.name == "at" and _NETWORK.search(before.text):
+        return 0.75
+    return 0.0
+
+
+def _rights(command: Command) -> float:
+    text, plain = command.text, command.plain
+    if command.name == "chmod" and plain:
+        mode = plain[0]
+        if re.search(r"[ugo]*\+\w*s|^[4267]\d{3}$|^0?[4267]\d{3}$", mode) and not mode.startswith(
+            "+x"
+        ):
+            return 0.82 if re.search(r"/(?:bin|usr|tmp)/|bash|sh\b", text) else 0.6
+        if mode in ("777", "0777", "a+rwx", "ugo+rwx", "666", "0666", "a+w", "o+w"):
+            if any(_SYSTEM.match(word) or _WHOLE.match(word) for word in plain[1:]):
+                return 0.85
+    if command.name == "setcap" and re.search(r"cap_(?:setuid|sys_admin|dac_override)", text):
+        return 0.82
+    if command.name == "setenforce" and plain[:1] in (["0"], ["Permissive"]):
+        return 0.75
+    if command.name in ("ufw", "pfctl") and re.search(r"\bdisable\b|-d\b", text):
+        return 0.7
+    if command.name in ("iptables", "ip6tables", "nft") and re.search(
+        r"(?:^|\s)(?:-F|--flush|flush\s+ruleset)|-P\s+INPUT\s+ACCEPT", text
+    ):
+        return 0.7
+    if command.name in ("systemctl", "service", "launchctl") and re.search(
+        r"\b(?:stop|disable|mask|unload)\b", text
+    ):
+        guards = (r"firewalld|ufw|apparmor|selinux|auditd|fail2ban|clamav|falcon|defender|iptables|"
+                  r"crowdstrike|rsyslog|syslog|sshd?\b|cron\b")  # fmt: skip
+        return 0.72 if re.search(guards, text) else 0.0
+    if command.name == "passwd" and command.has("-d"):
+        return 0.85
+    if command.name in ("usermod", "gpasswd", "adduser") and re.search(
+        r"\b(?:sudo|wheel|root|docker)\b", text
+    ):
+        return 0.55 if command.name != "gpasswd" else 0.5
+    if command.name == "docker" and re.search(
+        r"-v\s+/:|--volume[= ]/:|--privileged|--pid[= ]host|docker\.sock", text
+    ):
+        return 0.72 if re.search(r"-v\s+/:|--volume[= ]/:|docker\.sock", text) else 0.55
+    if command.name == "sysctl" and "randomize_va_space=0" in text:
+        return 0.75
+    if command.name in ("insmod",) or command.name == "modprobe" and "-r" not in command.words:
+        return 0.52
+    if command.name == "Set-MpPreference" or "DisableRealtimeMonitoring" in text:
+        return 0.85
+    for sign, target in command.redirects:
+        if sign.startswith(">") and re.search(r"/etc/(?:sudoers|passwd|shadow)", target):
+            return 0.88
+        if sign.startswith(">") and "NOPASSWD" in text:
+            return 0.88
+    return 0.0
+
+
+def _fed_rights(before: Command, command: Command) -> float:
+    if command.name == "tee" and any(re.search(r"/etc/(?:sudoers|passwd|shadow)", w)
+                                     for w in command.plain):  # fmt: skip
+        return 0.88
+    if command.name in ("chpasswd", "passwd") and "root" in before.text:
+        return 0.85
+    return 0.0
+
+
+def _covers(command: Command) -> float:
+    text = command.text
+    if command.name == "history" and set(command.flags) & set("cdw"):
+        return 0.75
+    if command.name in ("unset", "export") and "HISTFILE" in text:
+        return 0.72
+    if command.name in ("rm", "shred", "truncate", "unlink", "wipe", "srm") and _LOGS.search(text):
+        return 0.78
+    if command.name == "journalctl" and "--vacuum" in text:
+        return 0.52
+    if (
+        command.name in ("ln", "cp", "cat", "echo", ":", "true")
+        and re.search(r"/dev/null", text)
+        and _LOGS.search(text + " ".join(t for _, t in command.redirects))
+    ):
+        return 0.78
+    for sign, target in command.redirects:
+        if sign == ">" and _LOGS.search(target):
+            return 0.72 if command.name in ("", ":", "true", "echo", "cat") else 0.0
+    if command.name == "wevtutil" and re.search(r"\bcl\b", text):
+        return 0.85
+    return 0.0
+
+
+_TOOLS = {
+    "hydra": 0.75, "msfvenom": 0.82, "msfconsole": 0.75, "sqlmap": 0.72, "aircrack-ng": 0.72,
+    "aireplay-ng": 0.78, "arpspoof": 0.8, "ettercap": 0.75, "hping3": 0.7, "slowloris": 0.85,
+    "mimikatz": 0.92, "hashcat": 0.6, "john": 0.6, "medusa": 0.7, "patator": 0.75, "nikto": 0.6,
+    "masscan": 0.65, "responder": 0.75, "crackmapexec": 0.78, "bettercap": 0.75, "wifite": 0.78,
+    "xmrig": 0.92, "minerd": 0.92, "cpuminer": 0.9, "t50": 0.85, "goldeneye": 0.85,
+    "dirb": 0.5, "gobuster": 0.5, "tcpdump": 0.45, "keylogger": 0.9, "logkeys": 0.85,
+}  # fmt: skip
+
+
+def _attacks(command: Command) -> float:
+    if command.name in _TOOLS:
+        return _TOOLS[command.name]
+    text = command.text
+    if re.search(r"stratum\+(?:tcp|ssl)://|--donate-level|xmrpool|minexmr", text):
+        return 0.92
+    if command.name == "nmap":
+        return 0.55 if re.search(r"--script\s*=?\S*(?:vuln|exploit|brute)", text) else 0.0
+    if command.name == "ping" and re.search(r"(?:^|\s)-f\b", text):
+        return 0.6
+    return 0.0
+
+
+def _eval_variable(command: Command) -> float:
+    if command.name == "eval":
+        return 0.6 if re.search(r"\$(?!\()", " ".join(command.words)) else 0.0
+    if command.name in ("bash", "sh", "zsh") and command.has("-c") and command.parts:
+        last = command.parts[-1]
+        joined = last.role == "join" and any(part.role == "name" for part in last.args)
+        return 0.6 if joined else 0.0
+    return 0.0
+
+
+def _bare_variable(command: Command) -> float:
+    """`rm -rf $x/…` deletes everything when the variable is empty or has blanks."""
+    if command.name not in ("rm", "mv", "cp", "chmod", "chown", "find"):
+        return 0.0
+    deep = command.name == "rm" and bool(set(command.flags) & set("rR"))
+    for part in command.parts:
+        names = [p for p in (part.args if part.role == "join" else [part]) if p.role == "name"]
+        text = "".join(p.name for p in names)
+        if not names or ":?" in text or part.type == "quoted" and not deep:
+            continue
+        starts = part.role == "name" or part.args[0].role == "name"
+        rest = "" if part.role == "name" else "".join(
+            p.name for p in part.args[1:] if p.role == "text")  # fmt: skip
+        if deep and starts and rest.startswith("/") and rest.strip("/") in ("", "*"):
+            return 0.62
+        if part.type == "quoted":
+            continue
+        if deep:
+            return 0.52
+    return 0.0
+
+
+def _open_rights(command: Command) -> float:
+    if command.name == "chmod" and command.plain[:1] and command.plain[0] in (
+        "777", "0777", "a+rwx", "ugo+rwx", "666", "0666", "o+w", "a+w", "1777",
+    ):  # fmt: skip
+        return 0.6 if "R" in command.flags else 0.55
+    if command.name == "umask" and command.plain[:1] in (["0"], ["000"], ["0000"]):
+        return 0.55
+    return 0.0
+
+
+def _no_certificates(command: Command) -> float:
+    text = command.text
+    if command.name == "curl" and (command.has("--insecure") or "k" in command.flags):
+        return 0.58
+    if command.name == "wget" and command.has("--no-check-certificate"):
+        return 0.58
+    if command.name == "git" and re.search(r"http\.sslVerify[= ]false", text):
+        return 0.62
+    if command.name in ("ssh", "scp", "rsync") and "StrictHostKeyChecking=no" in text:
+        return 0.5
+    if command.name in ("export", "npm") and re.search(
+        r"NODE_TLS_REJECT_UNAUTHORIZED=0|GIT_SSL_NO_VERIFY|strict-ssl false|PYTHONHTTPSVERIFY=0",
+        text,
+    ):
+        return 0.62
+    return 0.0
+
+
+def _secret_words(command: Command) -> float:
+    text = command.text
+    if command.name in ("mysql", "mysqldump", "mysqladmin") and re.search(
+        r"\s-p[^\s$'\"]\S*", text
+    ):
+        return 0.55
+    if command.name == "sshpass" and re.search(r"-p\s*[^\s$]", text):
+        return 0.58
+    if re.search(r"--(?:password|passwd|token|secret|api-key)[= ](?![$\"'<]|\s|-)\w{4,}", text):
+        return 0.52
+    if command.name == "curl" and re.search(r"(?:-u|--user)[= ]\s*[^\s$:'\"<]+:[^\s$'\"<]+", text):
+        return 0.5
+    return 0.0
+
+
+def _guessable_file(command: Command) -> float:
+    for sign, target in command.redirects:
+        if sign.startswith(">") and re.match(r"/tmp/\S*\$\$", target):
+            return 0.52
+    return 0.0
+
+
+def _sql_text(command: Command) -> float:
+    if command.name in ("mysql", "psql", "sqlite3") and command.parts:
+        for part in command.parts:
+            if part.role == "join" and any(p.role == "name" for p in part.args) and re.search(
+                r"(?i)\b(?:select|insert|update|delete)\b", "".join(p.name for p in part.args)
+            ):  # fmt: skip
+                return 0.55
+    return 0.0
+
+
+COMMANDS: tuple[tuple[str, Test], ...] = (
+    ("destructive_command", _remove),
+    ("destructive_command", _overwrite),
+    ("destructive_command", _everything),
+    ("destructive_command", _encrypts),
+    ("reverse_shell", _reverse),
+    ("remote_code", _code_from_network),
+    ("obfuscated_command", _decoded),
+    ("exfiltration", _sends_secret),
+    ("exfiltration", _reads_secret),
+    ("persistence", _plants),
+    ("privilege", _rights),
+    ("hidden_tracks", _covers),
+    ("attack_tool", _attacks),
+    ("code_injection", _eval_variable),
+    ("unquoted_variable", _bare_variable),
+    ("file_permissions", _open_rights),
+    ("tls_off", _no_certificates),
+    ("secret_argument", _secret_words),
+    ("temporary_file", _guessable_file),
+    ("sql_injection", _sql_text),
+)
+"""Tests of a command by itself."""
+
+FEEDS: tuple[tuple[str, Feed], ...] = (
+    ("remote_code", _into_shell),
+    ("obfuscated_command", _decoded_into_shell),
+    ("exfiltration", _fed_secret),
+    ("persistence", _fed_plant),
+    ("privilege", _fed_rights),
+)
+"""Tests of what a pipe brings to a command."""
+
+LINES: tuple[tuple[str, "re.Pattern[str]", float], ...] = (
+    ("destructive_command", re.compile(r":\s*\(\s*\)\s*\{\s*:\s*\|\s*:?\s*&\s*\}\s*;|"
+                                       r"(\w+)\s*\(\)\s*\{\s*\1\s*\|\s*\1\s*&\s*\}"), 0.95),
+    ("remote_code", re.compile(r"\b(?:curl|wget)\b[^|;]*(?:-o|-O|>)\s*(\S+)[^\n]*(?:&&|;)\s*"
+                               r"(?:sudo\s+)?chmod\s+\S+\s+\S+[^\n]*(?:&&|;)\s*(?:sudo\s+)?(?:\./|/)"),
+     0.7),
+    ("reverse_shell", re.compile(r"mkfifo\s+\S+.*\bnc\b|\bnc\b.*\|\s*/bin/(?:ba)?sh"), 0.93),
+    ("exfiltration", re.compile(r"\bcat\b[^|;]*(?:\.ssh/|/etc/shadow|\.aws/cred)[^|;]*\|\s*"
+                                r"(?:base64\s*\|\s*)?(?:curl|nc|wget)"), 0.9),
+    ("destructive_command", re.compile(r"while\s+(?:true|:|\[\s*1\s*\])\s*;\s*do\s*[^;]*&\s*(?:;|\n)?"
+                                       r"\s*done"), 0.6),
+)  # fmt: skip
+"""What is seen in a whole line only."""
