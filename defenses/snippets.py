@@ -169,8 +169,9 @@ class SnippetExtractor:
             if not final or self._pos >= len(self._text):
                 return None
             end = found.start() if found else len(self._text)
-            return end, len(self._text)
-        self._ends = found.span()
+            self._ends = (end, len(self._text))
+        else:
+            self._ends = found.span()
         return self._ends
 
     # Prose
