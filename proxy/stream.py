@@ -224,7 +224,7 @@ class HeldStream:
 
     async def _judge(self, index: int, choice: Choice, blocks: Sequence[Block]) -> None:
         for block in blocks:
-            verdict = await self._decide(carriers.in_block(block))
+            verdict = await self._decide(await reading.unwrapped(block))
             if verdict.blocks:
                 self._cut(index, choice, choice.base + block.start, verdict)
                 return
@@ -233,9 +233,10 @@ class HeldStream:
 
     async def _judgerest(self, index: int, choice: Choice) -> None:
         """Tool calls, and text that stands elsewhere."""
-        snippets, unchecked = reading.snippets_of([*choice.calls, *choice.whole_calls])
+        snippets, unchecked = await reading.snippets_of([*choice.calls, *choice.whole_calls])
         for texts in choice.asides.values():
-            snippets += carriers.in_text("".join(texts))
+            text = "".join(texts)
+            snippets += await reading.at_leisure(carriers.in_text, text, len(text))
         verdict = await self._decide(snippets, unchecked)
         if verdict.blocks:
             first = next((event for event in self._queue if index in event.waits), None)

@@ -9,8 +9,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bluecode.defenses import carriers
-from bluecode.defenses.snippets import SnippetExtractor
 from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import content, reading
@@ -291,9 +289,8 @@ class WholeMessage:
         text = block.get("text")
         if not isinstance(text, str):
             raise BrokenStream("a block's text is no text")
-        extractor = SnippetExtractor()
-        for found in extractor.feed(text) + extractor.close():
-            verdict = await self._judging.check(carriers.in_block(found))
+        for found in await reading.blocks_of(text):
+            verdict = await self._judging.check(await reading.unwrapped(found))
             self.verdict = merge([self.verdict, verdict])
             if verdict.blocks:
                 self._withhold(at, text[: found.start].rstrip(), verdict)
@@ -303,7 +300,7 @@ class WholeMessage:
         return False
 
     async def _judge_calls(self, blocks: list[Any], calls: list[ToolCall]) -> None:
-        snippets, unchecked = reading.snippets_of(calls)
+        snippets, unchecked = await reading.snippets_of(calls)
         self.unseen.update(unchecked)
         unread = self._judging.policy.decide((), unchecked=sorted(self.unseen))
         verdict = merge([await self._judging.check(snippets), unread])

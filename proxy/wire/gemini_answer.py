@@ -8,8 +8,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bluecode.defenses import carriers
-from bluecode.defenses.snippets import SnippetExtractor
 from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import reading
@@ -197,10 +195,9 @@ class WholeGemini:
 
     async def _judge(self, index: int, row: Sequence[Part]) -> Verdict:
         text = "".join(part.text for part in row)
-        extractor = SnippetExtractor()
         verdicts = []
-        for found in extractor.feed(text) + extractor.close():
-            verdicts.append(await self._judging.check(carriers.in_block(found)))
+        for found in await reading.blocks_of(text):
+            verdicts.append(await self._judging.check(await reading.unwrapped(found)))
             if verdicts[-1].blocks:
                 self._withhold(index, text[: found.start].rstrip(), verdicts[-1])
                 return merge(verdicts)
@@ -216,7 +213,7 @@ class WholeGemini:
         calls = Calls()
         for at, piece in enumerate(piece for part in row for piece in part.pieces):
             calls.add({**piece, "index": at})
-        snippets, unchecked = reading.snippets_of(calls)
+        snippets, unchecked = await reading.snippets_of(calls)
         reasons = {*unchecked, *(reason for part in row for reason in part.unread)}
         if any("```" in part.reasoning for part in row):
             reasons.add("reasoning")

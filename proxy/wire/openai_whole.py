@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bluecode.defenses import carriers
-from bluecode.defenses.snippets import SnippetExtractor
 from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import openai_answer as chat
@@ -50,10 +49,9 @@ class WholeChat:
 
     async def _judge(self, choice: dict[str, Any], part: Part) -> Verdict:
         notes = self._judging.notes
-        extractor = SnippetExtractor()
         verdicts = []
-        for block in extractor.feed(part.text) + extractor.close():
-            verdict = await self._judging.check(carriers.in_block(block))
+        for block in await reading.blocks_of(part.text):
+            verdict = await self._judging.check(await reading.unwrapped(block))
             verdicts.append(verdict)
             if verdict.blocks:
                 _withhold(choice, part.text[: block.start], notes.withheld(verdict))
@@ -70,9 +68,9 @@ class WholeChat:
 
     async def _judge_rest(self, part: Part) -> Verdict:
         """Tool calls, and text that stands elsewhere."""
-        snippets, unchecked = reading.snippets_of(chat.calls_of(part))
+        snippets, unchecked = await reading.snippets_of(chat.calls_of(part))
         for text in part.asides.values():
-            snippets += carriers.in_text(text)
+            snippets += await reading.at_leisure(carriers.in_text, text, len(text))
         if "```" in part.reasoning:
             unchecked = (*unchecked, "reasoning")
         unchecked = (*unchecked, *part.unread)

@@ -6,15 +6,21 @@ where another reader of the same bytes might take another field.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+import anyio.to_thread
 
 from bluecode.defenses import carriers
 from bluecode.defenses.conversation import Snippet
+from bluecode.defenses.snippets import Block, SnippetExtractor
 from bluecode.proxy.sse import BrokenStream
 
 Path = tuple[str, ...]
+Read = TypeVar("Read")
+Found = TypeVar("Found")
+_LONG = 20_000
 _NAMES_CALL = frozenset({"id", "index", "type", "name", "call_id", "extra_content"})
 _PLAIN_NAME = re.compile(r"[\w.:/-]{0,128}")
 _WATCHED = (
@@ -220,9 +226,28 @@ def _word(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def snippets_of(calls: Iterable[ToolCall]) -> tuple[list[Snippet], tuple[str, ...]]:
+async def snippets_of(calls: Iterable[ToolCall]) -> tuple[list[Snippet], tuple[str, ...]]:
     """The snippets in tool calls, and `arguments` where some could not be read."""
     listed = list(calls)
+    return await at_leisure(_snippets_of, listed, sum(call.size for call in listed))
+
+
+async def unwrapped(block: Block) -> tuple[Snippet, ...]:
+    """The snippets of one block."""
+    return await at_leisure(carriers.in_block, block, len(block.code))
+
+
+async def blocks_of(text: str) -> list[Block]:
+    """The blocks of a whole text."""
+    return await at_leisure(_blocks_of, text, len(text))
+
+
+def _blocks_of(text: str) -> list[Block]:
+    extractor = SnippetExtractor()
+    return extractor.feed(text) + extractor.close()
+
+
+def _snippets_of(listed: Sequence[ToolCall]) -> tuple[list[Snippet], tuple[str, ...]]:
     snippets: list[Snippet] = []
     unreadable = False
     for path, text in (found for call in listed for found in call.inputs):
@@ -232,6 +257,14 @@ def snippets_of(calls: Iterable[ToolCall]) -> tuple[list[Snippet], tuple[str, ..
     for text in _joined(listed):
         snippets += carriers.in_input(text)
     return snippets, ("arguments",) if unreadable else ()
+
+
+async def at_leisure(read: Callable[[Read], Found], subject: Read, size: int) -> Found:
+    """What `read` finds in a subject of so many characters; a long one is read in a thread, so
+    that other requests go on meanwhile."""
+    if size <= _LONG:
+        return read(subject)
+    return await anyio.to_thread.run_sync(read, subject)
 
 
 def _carried(path: Path, text: str) -> carriers.Carried:

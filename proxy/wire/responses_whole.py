@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bluecode.defenses import carriers
-from bluecode.defenses.snippets import SnippetExtractor
 from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import reading, responses_items
@@ -52,9 +51,8 @@ class WholeResponse:
         """Judge a message's texts; True where the response was cut there."""
         changed: dict[int, str] = {}
         for number, text in responses_items.texts_of(item):
-            extractor = SnippetExtractor()
-            for found in extractor.feed(text) + extractor.close():
-                verdict = await self._judging.check(carriers.in_block(found))
+            for found in await reading.blocks_of(text):
+                verdict = await self._judging.check(await reading.unwrapped(found))
                 self.verdict = merge([self.verdict, verdict])
                 if verdict.blocks:
                     self._withhold(at, number, text[: found.start].rstrip(), verdict)
@@ -69,12 +67,12 @@ class WholeResponse:
 
     async def _judge_calls(self) -> None:
         """Calls of tools, and the text that some servers repeat beside the items."""
-        snippets, unchecked = reading.snippets_of(
+        snippets, unchecked = await reading.snippets_of(
             responses_items.calls_of(dict(enumerate(self._output)))
         )
         repeated = self._payload.get("output_text")
         if isinstance(repeated, str) and repeated != self._text():
-            snippets += carriers.in_text(repeated)
+            snippets += await reading.at_leisure(carriers.in_text, repeated, len(repeated))
         self.unseen.update(unchecked)
         unread = self._judging.policy.decide((), unchecked=sorted(self.unseen))
         verdict = merge([await self._judging.check(snippets), unread])
