@@ -4,6 +4,7 @@ Wrappings are taken off one after the other, without recursion and to a bounded 
 deeper is handed on as it stands and said to be unreadable; it never vanishes.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,16 +30,33 @@ class Carried:
     unreadable: bool = False
 
 
+_CALL = re.compile(
+    r'"(?:name|tool|tool_name|function|action)"\s*:\s*"[^"]*",\s*'
+    r'"(?:arguments|parameters|args|input|tool_input|action_input)"\s*:'
+)
+
+
 def in_block(block: Block) -> tuple[Snippet, ...]:
     """The snippets of one block of an answer's text."""
-    return _unwrapped([documents.of_block(block)]).snippets
+    return _unwrapped(_pieces_of(block)).snippets
 
 
 def in_text(text: str) -> tuple[Snippet, ...]:
     """The snippets of a whole text."""
     extractor = SnippetExtractor()
     blocks = extractor.feed(text) + extractor.close()
-    return _unwrapped([documents.of_block(block) for block in blocks]).snippets
+    return _unwrapped([piece for block in blocks for piece in _pieces_of(block)]).snippets
+
+
+def _pieces_of(block: Block) -> list[Piece]:
+    """A block as it stands, or the arguments of the call that some models write out as text."""
+    if block.code.lstrip()[:1] in ("{", "[") and (
+        block.kind == "xml_tool" or _CALL.search(block.code)
+    ):
+        pieces, whole = call_arguments.pieces(block.code)
+        if whole:
+            return pieces
+    return [documents.of_block(block)]
 
 
 def in_arguments(arguments: str) -> Carried:

@@ -29,9 +29,10 @@ from bluecode.proxy.notes import Notes
 from bluecode.proxy.reload import PolicyReload
 from bluecode.proxy.timing import TimedUpstream
 from bluecode.proxy.upstream import Call, HttpUpstream, LiteLLMUpstream, Upstream, UpstreamError
-from bluecode.proxy.wire import WIRES, reading
 from bluecode.proxy.wire import openai_chat as chat
+from bluecode.proxy.wire import reading
 from bluecode.proxy.wire.wire import Wire
+from bluecode.proxy.wires import WIRES
 
 _PASSED = (
     ("/models", "GET"),

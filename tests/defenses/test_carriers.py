@@ -105,3 +105,24 @@ def test_broken_arguments_are_read_as_text_and_said_to_be_unreadable() -> None:
 def test_deeply_nested_arguments_end() -> None:
     carried = carriers.in_arguments('{"a":' * 500 + "1" + "}" * 500)
     assert (carried.snippets, carried.unreadable) == ((), False)
+
+
+CALL = json.dumps(
+    {"name": "write", "arguments": {"path": "a.py", "content": "import os\nos.abort()\n"}}
+)
+WRITTEN_CALLS = [
+    f"<tool_call>\n{CALL}\n</tool_call>",
+    f"```json\n{CALL}\n```",
+    f"```\n{CALL}\n```",
+]
+
+
+@pytest.mark.parametrize("text", WRITTEN_CALLS)
+def test_a_call_that_is_written_out_as_text_is_read_as_a_call(text: str) -> None:
+    found = [(item.language, item.path) for item in carriers.in_text(text)]
+    assert found == [("python", "a.py")]
+
+
+def test_plain_data_in_a_fence_stays_data() -> None:
+    (snippet,) = carriers.in_text('```json\n{"input": "x", "size": 3}\n```\n')
+    assert snippet.language == "json"
