@@ -138,6 +138,8 @@ def test_every_command_in_a_shell_block_can_be_given(file: str, words: list[str]
         _is_installable(words)
     elif program in ("python", "pytest"):
         assert all((ROOT / word).exists() for word in words[1:] if word.startswith("tests/"))
+    elif program == "npm":
+        assert words[1] == "install"
     else:
         assert program in ("rm", "run")
         assert program == "rm" or (ROOT / words[0]).exists()
