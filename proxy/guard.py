@@ -32,6 +32,8 @@ from bluecode.proxy.wire.reading import WireError
 from bluecode.proxy.wire.wire import Request, Wire
 
 log = logging.getLogger("bluecode.guard")
+_TASK = 2_000
+"""Characters of the user's latest words that a tool's result is seen beside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +139,14 @@ class Guard:
         turn = request.conversation.history
         asked = max((at for at, m in enumerate(messages) if m.role is Role.USER), default=0)
         verdicts: list[Verdict] = []
+        task = ""
         for at, message in enumerate(messages):
-            decided = await self._decide(self._own_notes_aside(message), exchange)
+            if message.role is Role.USER:
+                task = message.text[-_TASK:]
+            seen = self._own_notes_aside(message)
+            if message.role is Role.TOOL and task:
+                seen = replace(seen, task=task)
+            decided = await self._decide(seen, exchange)
             again = decided.cached and at < asked and message.role is Role.USER
             if decided.verdict.blocks and (at < turn or again):
                 exchange.replaced += 1

@@ -1,12 +1,15 @@
 """What the model would read is screened or counted, in whatever field of a request it stands."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from scripted import ScriptedUpstream, WordDetector, answer
 from serving import chat, guarded, post
 
+from bluecode.defenses.conversation import Message, Role
+from bluecode.defenses.verdict import Finding
 from bluecode.proxy.notes import PLACEHOLDER
 from bluecode.proxy.wire import openai_chat
 from bluecode.proxy.wire.reading import WireError
@@ -135,3 +138,31 @@ async def test_an_answer_is_trusted_in_its_own_conversation_alone() -> None:
     own, other = (json.loads(call.body)["messages"] for call in upstream.calls[1:])
     assert own[1]["content"] == "say badword"
     assert other[1]["content"] == PLACEHOLDER
+
+
+class TaskReader:
+    """Remembers the task beside which each tool's result was seen."""
+
+    name = "task"
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    async def inspect(self, subject: Message) -> Sequence[Finding]:
+        if subject.role is Role.TOOL:
+            self.seen.append((subject.text, subject.task))
+        return ()
+
+
+async def test_a_tools_result_is_seen_beside_what_the_user_last_asked() -> None:
+    reader = TaskReader()
+    turns = [
+        {"role": "user", "content": "first"},
+        {"role": "tool", "content": "one"},
+        {"role": "assistant", "content": "hm"},
+        {"role": "user", "content": "second"},
+        {"role": "tool", "content": "two"},
+    ]
+    async with guarded(ScriptedUpstream([OK]), detectors=[reader]) as root:
+        await post(f"{root}/v1/chat/completions", {"model": "m", "messages": turns})
+    assert reader.seen == [("one", "first"), ("two", "second")]
