@@ -100,10 +100,14 @@ def _thresholds(panel: Panel) -> dashboard.ThresholdsConfig:
 
 
 def _series(panel: Panel) -> timeseries.Panel:
+    built = timeseries.Panel()
+    if panel.log:
+        scale = common.ScaleDistributionConfig().type(shown.ScaleDistribution.LOG).log(10)
+        built.scale_distribution(scale)
+    else:
+        built.min(0)
     return (
-        timeseries.Panel()
-        .min(0)
-        .line_width(1)
+        built.line_width(1)
         .show_points(shown.VisibilityMode.NEVER)
         .tooltip(common.VizTooltipOptions().mode(shown.TooltipDisplayMode.MULTI))
         .legend(

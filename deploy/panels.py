@@ -39,6 +39,8 @@ class Panel:
     """From this value on it is yellow."""
     alarm: float | None = None
     """From this value on it is red."""
+    log: bool = False
+    """Values of several magnitudes side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,8 @@ VERDICTS = Row(
         ),
         Panel(
             title="Blocks by category",
-            about="Enforced verdicts that block; one subject may count in several categories.",
+            about="Enforced verdicts that block. One subject may count in several categories;"
+            " `none` was blocked because a detector failed.",
             queries=[
                 Query(
                     rate(
@@ -255,12 +258,14 @@ LATENCY = Row(
             about="`upstream` is the provider, until its answer begins; the others are BlueCode.",
             queries=[Query(recorded("bluecode:stage_seconds:p95", "stage"), "{{stage}}")],
             unit="s",
+            log=True,
         ),
         Panel(
             title="Stages against the provider, median",
             about="`upstream` is the provider, until its answer begins; the others are BlueCode.",
             queries=[Query(recorded("bluecode:stage_seconds:p50", "stage"), "{{stage}}")],
             unit="s",
+            log=True,
         ),
         Panel(
             title="Code held back",

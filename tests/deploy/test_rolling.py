@@ -1,5 +1,6 @@
 """Processes that come and go: no answer is cut short, no request is lost."""
 
+import json
 import signal
 from pathlib import Path
 
@@ -9,9 +10,13 @@ import pytest
 from replicas import balanced, fetched, free_port, replica
 from serving import serving
 
+from bluecode.defenses.checkers import CHECKERS
+from bluecode.defenses.detectors import DETECTORS
 from bluecode.proxy.scripted import scripted_model
 
-QUICK = 'disabled = ["dynamic"]\n'
+QUICK = f"disabled = {json.dumps(['dynamic', *DETECTORS, *CHECKERS])}\n"
+"""Nothing looks: these tests are about processes and start many of them."""
+
 CHAT = {
     "model": "demo",
     "stream": True,
@@ -90,6 +95,30 @@ async def test_a_rolling_restart_under_load_loses_no_request(policy: str, tmp_pa
     assert all(answer.rstrip().endswith("data: [DONE]") for answer in answers)
 
 
+async def test_a_killed_replica_costs_only_the_answers_that_it_was_giving(
+    policy: str, tmp_path: Path
+) -> None:
+    answers: list[str] = []
+    cut: list[str] = []
+    async with serving(scripted_model(pace=0.02)) as upstream, balanced() as (balancer, root):
+        with (
+            replica(tmp_path, f"{upstream}/v1", policy=policy) as one,
+            replica(tmp_path, f"{upstream}/v1", policy=policy) as other,
+        ):
+            await one.ready()
+            await other.ready()
+            balancer.backends = [one.port, other.port]
+            async with anyio.create_task_group() as tasks:
+                for _ in range(4):
+                    tasks.start_soon(ask_whatever_comes, answers, cut, root, 6)
+                await anyio.sleep(0.5)
+                one.signal(signal.SIGKILL)
+
+    assert len(answers) + len(cut) == 24
+    assert len(cut) <= 4
+    assert all(answer.rstrip().endswith("data: [DONE]") for answer in answers)
+
+
 async def test_probes_have_an_address_of_their_own_that_serves_nothing_else(
     policy: str, tmp_path: Path
 ) -> None:
@@ -108,6 +137,14 @@ async def test_probes_have_an_address_of_their_own_that_serves_nothing_else(
 async def ask_often(answers: list[str], root: str, times: int) -> None:
     for _ in range(times):
         answers.append(await told(root))
+
+
+async def ask_whatever_comes(answers: list[str], cut: list[str], root: str, times: int) -> None:
+    for _ in range(times):
+        try:
+            answers.append(await told(root))
+        except aiohttp.ClientError as error:
+            cut.append(type(error).__name__)
 
 
 async def told_or_cut(root: str) -> None:
