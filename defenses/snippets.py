@@ -12,9 +12,10 @@ the next line of prose. Fences within a block are blocks too, and come after the
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from bluecode.defenses import fences
+from bluecode.defenses.blocks import Block, OpenBlock, closing_tag, path_in, program
 from bluecode.defenses.fences import DECIDED, HOLD, LINE_END, UNSURE_TAIL, BlockKind, Opener
 
 __all__ = ["Block", "BlockKind", "SnippetExtractor"]
@@ -23,58 +24,10 @@ _DULL = re.compile(
     "(?:[ \\t]*[\n\r]|(?!import |package )[a-z]+(?: [a-z]+)*\n"
     "|[A-Z][a-z]+ [a-z][^`~<=(\n\r\x0b\x0c\x85\u2028\u2029]*\n)+"
 )
-_PATH = re.compile(
-    r"<(?:file_?)?path>\s*([^<\n]{1,300}?)\s*</|parameter=path>\s*([^<\n]{1,300}?)\s*<"
-)
 _LONGEST_END = 120  # characters of a closing tag, of which the last may be in the next piece
 _ENDS = "\n\r\x0b\x0c\x85\u2028\u2029"
 _DEEPEST = 4
 _WHEN_WHOLE = 1 << 62
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """A stretch of the text that holds code. Offsets are characters from the text's start."""
-
-    kind: BlockKind
-    start: int
-    end: int
-    info: str
-    """What follows the opening fence, stripped; for a tool's tag, what it says of the language."""
-    code: str
-    """Less what stands around each line: marks of quotation, a list's indent, line numbers."""
-    before: str
-    """The last non-empty line before the block: some assistants put the file's path there."""
-    first_line: int
-    """Line of the text, from 1, on which the code starts."""
-    closed: bool
-    """False where the text ended before the block did."""
-
-
-@dataclass(slots=True)
-class _Open:
-    """A block whose end is looked for, and what of it was looked through."""
-
-    opener: Opener
-    start: int
-    before: str
-    first_line: int
-    body: int
-    """Where the code begins in what was taken."""
-    lead: str = ""
-    """The settled first word of the line, where that is part of the code."""
-    taken: list[str] = field(default_factory=list)
-    size: int = 0
-    lines: int = 0
-    blank: bool = False
-    quoted: str = ""
-    depth: int = 0
-    sure: bool = True
-    """False while only indented lines make a program of what was taken."""
-
-    def take(self, text: str) -> None:
-        self.taken.append(text)
-        self.size += len(text)
 
 
 class SnippetExtractor:
@@ -93,7 +46,7 @@ class SnippetExtractor:
         self._fresh = True  # may the current line still begin a block as a whole?
         self._before = ""
         self._path = ""
-        self._open: _Open | None = None
+        self._open: OpenBlock | None = None
         self._depth = depth
 
     @property
@@ -199,7 +152,7 @@ class SnippetExtractor:
             return None
         if HOLD.search(line[:DECIDED]) and fences.inner_opener(self._text, self._pos, end):
             return None
-        return _program(line)
+        return program(line)
 
     def _growing(self) -> bool:
         """Settle what can be of a line that is not whole; true where a program begins in it."""
@@ -217,7 +170,7 @@ class SnippetExtractor:
         elif self._fresh and len(self._head) + len(self._text) - start >= DECIDED:
             line = self._head + self._text[start : start + DECIDED]
             if HOLD.search(line[:DECIDED]) is None and fences.begins_program(line):
-                self._open = self._opened(_program(line))
+                self._open = self._opened(program(line))
                 return False
         return self._settle_sure()
 
@@ -255,18 +208,18 @@ class SnippetExtractor:
         if done:
             start = max(done.rfind(end) for end in _ENDS) + 1
             self._before = done[start : start + 2 * DECIDED]
-            self._path = _path_in(done) or self._path
+            self._path = path_in(done) or self._path
         self._head, self._fresh = text[last + 1 :][: 2 * DECIDED], last + 1 == len(text) or fresh
 
     # Blocks
 
-    def _opened(self, opener: Opener) -> _Open:
+    def _opened(self, opener: Opener) -> OpenBlock:
         """The block that begins where the text is settled up to."""
         before = self._head.strip() or self._before.strip()
         if opener.kind == "xml_tool":
-            before = _path_in(self._head) or self._path or before
+            before = path_in(self._head) or self._path or before
         lead = self._head if opener.kind == "unfenced" and not opener.marker else ""
-        return _Open(opener, self._base, before, self._lines, 0, lead=lead)
+        return OpenBlock(opener, self._base, before, self._lines, 0, lead=lead)
 
     def _begin(
         self, opener: Opener, shift: int, ends: tuple[int, int], blocks: list[Block]
@@ -293,7 +246,12 @@ class SnippetExtractor:
         self._pos = end
 
     def _finish(
-        self, block: _Open, blocks: list[Block], *, until: int | None = None, closed: bool = True
+        self,
+        block: OpenBlock,
+        blocks: list[Block],
+        *,
+        until: int | None = None,
+        closed: bool = True,
     ) -> None:
         """The open block ends with what was taken; its code ends at `until` of that."""
         raw = "".join(block.taken)
@@ -328,7 +286,7 @@ class SnippetExtractor:
             if item.kind == "fence"
         ]
 
-    def _give_up(self, block: _Open) -> None:
+    def _give_up(self, block: OpenBlock) -> None:
         """What was taken is prose after all."""
         raw = "".join(block.taken)
         self._open = None
@@ -336,8 +294,8 @@ class SnippetExtractor:
 
     # Each kind's end
 
-    def _in_tag(self, block: _Open, blocks: list[Block], final: bool) -> bool:
-        closing = _closing_tag(block.opener.marker)
+    def _in_tag(self, block: OpenBlock, blocks: list[Block], final: bool) -> bool:
+        closing = closing_tag(block.opener.marker)
         if found := closing.search(self._text, self._pos):
             until = block.size + found.start() - self._pos
             self._take(found.end())
@@ -346,7 +304,7 @@ class SnippetExtractor:
         self._take(len(self._text) if final else max(self._pos, len(self._text) - _LONGEST_END))
         return False
 
-    def _in_edit(self, block: _Open, blocks: list[Block], final: bool) -> bool:
+    def _in_edit(self, block: OpenBlock, blocks: list[Block], final: bool) -> bool:
         mark = ">>>>>" if block.opener.kind == "search_replace" else "*** End Patch"
         while ends := self._line(final):
             done = self._text[self._pos : ends[0]].lstrip().startswith(mark)
@@ -356,7 +314,7 @@ class SnippetExtractor:
                 return True
         return False
 
-    def _in_fence(self, block: _Open, blocks: list[Block], final: bool) -> bool:
+    def _in_fence(self, block: OpenBlock, blocks: list[Block], final: bool) -> bool:
         marker = block.opener.marker
         while self._pos < len(self._text):
             if ">" not in block.opener.prefix:
@@ -388,7 +346,7 @@ class SnippetExtractor:
         if last >= self._pos:
             self._take(last + 1)
 
-    def _left_quotation(self, block: _Open, line: str) -> bool:
+    def _left_quotation(self, block: OpenBlock, line: str) -> bool:
         """Has the quotation ended in which the fence began? One never kept up is none."""
         if ">" not in block.opener.prefix or line.lstrip().startswith(">"):
             block.lines += 1
@@ -397,7 +355,7 @@ class SnippetExtractor:
 
     def _ends_weak(
         self,
-        block: _Open,
+        block: OpenBlock,
         line: str,
         close: re.Match[str] | None,
         ends: tuple[int, int],
@@ -422,7 +380,7 @@ class SnippetExtractor:
             return True
         return False
 
-    def _in_program(self, block: _Open, blocks: list[Block], final: bool) -> bool:
+    def _in_program(self, block: OpenBlock, blocks: list[Block], final: bool) -> bool:
         while ends := self._line(final):
             line = self._text[self._pos : ends[0]]
             if block.taken and not block.quoted:
@@ -443,19 +401,3 @@ class SnippetExtractor:
         if final and not block.sure:
             self._give_up(block)
         return False
-
-
-def _path_in(text: str) -> str:
-    """The last file that a tool's tag names."""
-    found = _PATH.findall(text) if "path>" in text else []
-    return found[-1][0] or found[-1][1] if found else ""
-
-
-def _program(line: str) -> Opener:
-    start = fences.sent_first(line)
-    prefix = (re.match(fences.PREFIX, line) or [""])[0]
-    return Opener(kind="unfenced", start=start, body=start, prefix=prefix if ">" in prefix else "")
-
-
-def _closing_tag(names: str) -> re.Pattern[str]:
-    return re.compile(rf"</(?:{names})\s{{0,100}}>", re.IGNORECASE)
