@@ -30,6 +30,7 @@ from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.upstream import Call, Upstream, UpstreamError
 from bluecode.proxy.wire.reading import WireError
 from bluecode.proxy.wire.wire import Request, Wire
+from bluecode.sandbox import turns
 
 log = logging.getLogger("bluecode.guard")
 _TASK = 2_000
@@ -65,6 +66,7 @@ class Guard:
             client=family_of(headers),
             explain="x-bluecode-explain" in headers,
         )
+        turns.REQUEST.set(exchange.request_id)  # the sandbox is fair between requests
         client = Client(send, exchange.request_id, self._wire)
         self._s.metrics.in_flight.inc()
         try:
