@@ -431,7 +431,7 @@ RULES = Language(
         "command_injection": "use ArgumentList with a fixed FileName and no shell",
         "sql_injection": 'add parameters: command.Parameters.AddWithValue("@id", id)',
         "unsafe_deserialization": "use System.Text.Json with the expected type",
-        "path_traversal": "combine, GetFullPath, then check StartsWith on the folder and a separator",
+        "path_traversal": "combine, GetFullPath, then check StartsWith on the folder with its end",
         "weak_random": "use RandomNumberGenerator",
         "open_redirect": "use LocalRedirect or Url.IsLocalUrl",
         "xxe": "set DtdProcessing.Prohibit and XmlResolver to null",

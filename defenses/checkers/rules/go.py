@@ -362,7 +362,7 @@ RULES = Language(
     "c.AbortWithStatus",
     linear_regex=True,
     advice={
-        "command_injection": 'use exec.Command with a fixed program and separate arguments, no "sh -c"',
+        "command_injection": 'use exec.Command with a fixed program, no "sh -c"',
         "sql_injection": 'pass values as arguments: db.Query("… WHERE id = ?", id)',
         "path_traversal": "clean the joined path, then check filepath.Rel or the folder as prefix",
         "xss": "use html/template, or html.EscapeString",

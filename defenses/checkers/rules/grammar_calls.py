@@ -8,10 +8,10 @@ from bluecode.defenses.checkers.rules.lowering import Handler, Lowering, dotted,
 from bluecode.defenses.checkers.rules.tree import EMPTY, Node
 
 if TYPE_CHECKING:
-    from ast_grep_py import SgNode
+    from bluecode.defenses.checkers.rules.syntax import Piece
 
 
-def call(low: Lowering, node: "SgNode") -> Node:
+def call(low: Lowering, node: "Piece") -> Node:
     """`f(x)` and `a.f(x)` where the callee is one expression."""
     made = low.make(node, "call", args=_arguments(low, first(node, "arguments")))
     callee = low.field(node, "function", "constructor", "macro")
@@ -33,14 +33,14 @@ def _name(made: Node, callee: Node) -> None:
         made.base = callee
 
 
-def _arguments(low: Lowering, node: "SgNode | None") -> list[Node]:
+def _arguments(low: Lowering, node: "Piece | None") -> list[Node]:
     if node is None:
         return []
     found = low.all(node)
     return [arg for arg in found if arg is not EMPTY]
 
 
-def method_call(low: Lowering, node: "SgNode") -> Node:
+def method_call(low: Lowering, node: "Piece") -> Node:
     """Calls whose grammar names the receiver and the method apart, Ruby's blocks with them."""
     receiver = first(node, "object", "receiver", "scope")
     label = first(node, "name", "method")
@@ -56,7 +56,7 @@ def method_call(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def construct(low: Lowering, node: "SgNode") -> Node:
+def construct(low: Lowering, node: "Piece") -> Node:
     """`new T(x)`."""
     kind = first(node, "constructor", "type")
     arguments = first(node, "arguments")
@@ -80,7 +80,7 @@ def construct(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def _initializer(low: Lowering, node: "SgNode") -> Node:
+def _initializer(low: Lowering, node: "Piece") -> Node:
     """C#'s `new T { A = 1 }`: the assignments are pairs of an object."""
     pairs = []
     for part in low.all(node):
@@ -90,7 +90,7 @@ def _initializer(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "object", args=pairs)
 
 
-def new_array(low: Lowering, node: "SgNode") -> Node:
+def new_array(low: Lowering, node: "Piece") -> Node:
     """Java's and C#'s `new T[n] {…}`; the size is kept, the elements are the value."""
     made = low.make(node, "array")
     for kid in named(node):
@@ -107,7 +107,7 @@ def new_array(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def macro(low: Lowering, node: "SgNode") -> Node:
+def macro(low: Lowering, node: "Piece") -> Node:
     """Rust's `format!(…)`: the tokens between commas are the arguments."""
     label = first(node, "macro")
     made = low.make(node, "call", dotted(label.text()).rpartition(".")[2] + "!" if label else "!")
@@ -117,7 +117,7 @@ def macro(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def _tokens(low: Lowering, tree: "SgNode") -> list[Node]:
+def _tokens(low: Lowering, tree: "Piece") -> list[Node]:
     args: list[Node] = []
     current: list[Node] = []
     previous: Node | None = None
@@ -154,7 +154,7 @@ def _group(parts: list[Node]) -> Node:
     return Node("other", "", parts[0].line, parts[-1].last, None, list(parts))
 
 
-def keyword_call(low: Lowering, node: "SgNode") -> Node:
+def keyword_call(low: Lowering, node: "Piece") -> Node:
     """`echo`, `print`, `include`, `exit`, `delete`: a word of the language with arguments."""
     word = next((kid.text() for kid in node.children() if not kid.is_named()), "")
     parts = named(node)
@@ -167,7 +167,7 @@ def keyword_call(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "call", word.lower() or node.kind(), args=args)
 
 
-def stream(low: Lowering, node: "SgNode") -> Node:
+def stream(low: Lowering, node: "Piece") -> Node:
     """C++'s `cin >> x`: reading, not shifting."""
     made = binary(low, node)
     if made.name == ">>" and made.args and made.args[0].role == "name":
@@ -177,7 +177,7 @@ def stream(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def splice(low: Lowering, node: "SgNode") -> Node:
+def splice(low: Lowering, node: "Piece") -> Node:
     """Ruby's bare block."""
     return closure(low, node)
 

@@ -7,7 +7,7 @@ from bluecode.defenses.checkers.rules.lowering import Handler, Lowering, dotted,
 from bluecode.defenses.checkers.rules.tree import EMPTY, Node
 
 if TYPE_CHECKING:
-    from ast_grep_py import SgNode
+    from bluecode.defenses.checkers.rules.syntax import Piece
 
 _MODIFIERS = frozenset(
     {"modifiers", "modifier", "attribute_list", "visibility_modifier", "storage_class_specifier",
@@ -16,7 +16,7 @@ _MODIFIERS = frozenset(
 )  # fmt: skip
 
 
-def modifiers(node: "SgNode") -> tuple[str, ...]:
+def modifiers(node: "Piece") -> tuple[str, ...]:
     """Annotations and words before a declaration, each as written."""
     found: list[str] = []
     for kid in node.children():
@@ -30,7 +30,7 @@ def modifiers(node: "SgNode") -> tuple[str, ...]:
     return tuple(found)
 
 
-def function(low: Lowering, node: "SgNode") -> Node:
+def function(low: Lowering, node: "Piece") -> Node:
     """A function with its parameters as `args` and its body as `base`."""
     label, parameters = _head(node)
     made = low.make(node, "function", label)
@@ -50,7 +50,7 @@ _BODIES = frozenset({"block", "compound_statement", "statement_block", "body_sta
                      "arrow_expression_clause", "block_body", "constructor_body"})  # fmt: skip
 
 
-def _head(node: "SgNode") -> tuple[str, "SgNode | None"]:
+def _head(node: "Piece") -> tuple[str, "Piece | None"]:
     """Name and parameter list, out of C's nested declarators where need be."""
     label = first(node, "name")
     parameters = first(node, "parameters", "parameter")
@@ -69,7 +69,7 @@ def _head(node: "SgNode") -> tuple[str, "SgNode | None"]:
     return "", None
 
 
-def closure(low: Lowering, node: "SgNode") -> Node:
+def closure(low: Lowering, node: "Piece") -> Node:
     """Ruby's blocks: a function without a name."""
     made = low.make(node, "function", "")
     parameters = first(node, "parameters")
@@ -80,7 +80,7 @@ def closure(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def _parameters(low: Lowering, node: "SgNode") -> list[Node]:
+def _parameters(low: Lowering, node: "Piece") -> list[Node]:
     if node.kind() in ("identifier", "implicit_parameter"):  # `x => …`
         return [low.make(node, "param", dotted(node.text()))]
     found = []
@@ -103,7 +103,7 @@ def _as_parameter(one: Node) -> Node:
     return Node("param", "", one.line, one.last, one, default)
 
 
-def parameter(low: Lowering, node: "SgNode") -> Node:
+def parameter(low: Lowering, node: "Piece") -> Node:
     """One parameter with its type, default and annotations."""
     kind = first(node, "type")
     label = first(node, "name", "pattern")
@@ -137,7 +137,7 @@ def parameter(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def declarator(node: "SgNode | None") -> tuple["SgNode | None", str]:
+def declarator(node: "Piece | None") -> tuple["Piece | None", str]:
     """The name at the bottom of C's declarators, and `*`, `&`, `[]` for what was passed."""
     marks = ""
     while node is not None:
@@ -158,7 +158,7 @@ def declarator(node: "SgNode | None") -> tuple["SgNode | None", str]:
     return None, marks
 
 
-def extent(node: "SgNode | None") -> "SgNode | None":
+def extent(node: "Piece | None") -> "Piece | None":
     """The element count of an array declarator."""
     while node is not None:
         if node.kind() == "array_declarator":
@@ -171,13 +171,13 @@ def extent(node: "SgNode | None") -> "SgNode | None":
     return None
 
 
-def rest(low: Lowering, node: "SgNode") -> Node:
+def rest(low: Lowering, node: "Piece") -> Node:
     parts = named(node)
     label = dotted(parts[-1].text()) if parts else ""
     return low.make(node, "param", label)
 
 
-def class_(low: Lowering, node: "SgNode") -> Node:
+def class_(low: Lowering, node: "Piece") -> Node:
     """A class with its members as the body; its bases are part of `type`."""
     label = first(node, "name", "type")
     made = low.make(node, "class", dotted(label.text()) if label is not None else "")
@@ -193,11 +193,11 @@ _BASES = frozenset({"class_heritage", "superclass", "super_interfaces", "base_li
                     "base_clause", "base_class_clause", "class_interface_clause"})  # fmt: skip
 
 
-def block(low: Lowering, node: "SgNode") -> Node:
+def block(low: Lowering, node: "Piece") -> Node:
     return low.plain(node, "block")
 
 
-def use(low: Lowering, node: "SgNode") -> Node:
+def use(low: Lowering, node: "Piece") -> Node:
     """What a file brings in: `name` the module, pairs of local name and member below."""
     if any(kid.kind() in ("import_spec", "import_spec_list") for kid in named(node)):
         return low.plain(node, "block")
@@ -224,13 +224,13 @@ _QUOTED = frozenset({"string", "string_literal", "interpreted_string_literal",
                      "raw_string_literal", "system_lib_string"})  # fmt: skip
 
 
-def _bindings(node: "SgNode") -> list[Node]:
+def _bindings(node: "Piece") -> list[Node]:
     """Local names of `import d, {a as b}, * as c from …`."""
     found: list[Node] = []
     stack = [kid for kid in named(node) if kid.kind() == "import_clause"]
     while stack:
         part = stack.pop()
-        line = part.range().start.line + 1
+        line = part.line
         for kid in named(part):
             kind = kid.kind()
             if kind == "identifier":

@@ -6,10 +6,10 @@ from bluecode.defenses.checkers.rules.lowering import Handler, Lowering, first, 
 from bluecode.defenses.checkers.rules.tree import EMPTY, Node
 
 if TYPE_CHECKING:
-    from ast_grep_py import SgNode
+    from bluecode.defenses.checkers.rules.syntax import Piece
 
 
-def command(low: Lowering, node: "SgNode") -> Node:
+def command(low: Lowering, node: "Piece") -> Node:
     """A command: its words as `args`, its name as `base`; redirections stay among the words."""
     label = first(node, "name")
     made = low.make(node, "command")
@@ -23,23 +23,23 @@ def command(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def word(low: Lowering, node: "SgNode") -> Node:
+def word(low: Lowering, node: "Piece") -> Node:
     return low.make(node, "text", node.text())
 
 
-def expansion(low: Lowering, node: "SgNode") -> Node:
+def expansion(low: Lowering, node: "Piece") -> Node:
     """`$x` and `${x…}`; the whole of it is the name, marks and all."""
     made = low.make(node, "name", node.text())
     return made
 
 
-def substitution(low: Lowering, node: "SgNode") -> Node:
+def substitution(low: Lowering, node: "Piece") -> Node:
     """`$(…)`, backticks, `<(…)`: commands inside a word."""
     mark = node.text()[:2]
     return low.make(node, "call", "<(" if mark == "<(" else "$(", args=low.all(node))
 
 
-def quoted(low: Lowering, node: "SgNode") -> Node:
+def quoted(low: Lowering, node: "Piece") -> Node:
     """A word in double quotes: what is inserted is not split."""
     parts: list[Node] = []
     for kid in named(node):
@@ -52,15 +52,15 @@ def quoted(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "join", args=parts, type="quoted")
 
 
-def pasted(low: Lowering, node: "SgNode") -> Node:
+def pasted(low: Lowering, node: "Piece") -> Node:
     return low.make(node, "join", args=low.all(node))
 
 
-def pipeline(low: Lowering, node: "SgNode") -> Node:
+def pipeline(low: Lowering, node: "Piece") -> Node:
     return low.make(node, "binary", "|", args=low.all(node))
 
 
-def redirected(low: Lowering, node: "SgNode") -> Node:
+def redirected(low: Lowering, node: "Piece") -> Node:
     """A command with redirections, which are put among its words."""
     parts = low.all(node)
     body = parts[0] if parts else EMPTY
@@ -74,14 +74,14 @@ def redirected(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "block", args=parts)
 
 
-def redirect(low: Lowering, node: "SgNode") -> Node:
+def redirect(low: Lowering, node: "Piece") -> Node:
     sign = next((kid.text() for kid in node.children() if not kid.is_named()), ">")
     targets = [kid for kid in named(node) if kid.kind() != "file_descriptor"]
     args = [low.lower(kid) for kid in targets]
     return low.make(node, "redirect", sign, args=args)
 
 
-def here(low: Lowering, node: "SgNode") -> Node:
+def here(low: Lowering, node: "Piece") -> Node:
     """A here-document or here-string: text that the command reads."""
     made = low.make(node, "redirect", "<<")
     for kid in named(node):

@@ -7,10 +7,10 @@ from bluecode.defenses.checkers.rules.lowering import Handler, Lowering, first, 
 from bluecode.defenses.checkers.rules.tree import EMPTY, Node
 
 if TYPE_CHECKING:
-    from ast_grep_py import SgNode
+    from bluecode.defenses.checkers.rules.syntax import Piece
 
 
-def assign(low: Lowering, node: "SgNode") -> Node:
+def assign(low: Lowering, node: "Piece") -> Node:
     sign = node.field("operator")
     operator = sign.text() if sign is not None else "="
     left, right = low.field(node, "left"), low.field(node, "right")
@@ -21,7 +21,7 @@ def assign(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "assign", operator, base=left, args=[right])
 
 
-def declare(low: Lowering, node: "SgNode") -> Node:
+def declare(low: Lowering, node: "Piece") -> Node:
     """One name with its value, where each has a node of its own."""
     label = first(node, "name", "pattern", "property", "left")
     value = first(node, "value", "right")
@@ -46,7 +46,7 @@ def declare(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def _after_equals(node: "SgNode") -> "SgNode | None":
+def _after_equals(node: "Piece") -> "Piece | None":
     seen = False
     for kid in node.children():
         if seen and kid.is_named():
@@ -55,7 +55,7 @@ def _after_equals(node: "SgNode") -> "SgNode | None":
     return None
 
 
-def declarations(low: Lowering, node: "SgNode") -> Node:
+def declarations(low: Lowering, node: "Piece") -> Node:
     """`T a = 1, b[3];` in C, Java, C#: a block of `declare` with the type of all."""
     kind = first(node, "type")
     declared = kind.text() if kind is not None else ""
@@ -87,7 +87,7 @@ _DECLARATORS = frozenset(
 )  # fmt: skip
 
 
-def _c_declare(low: Lowering, node: "SgNode", declared: str, tags: tuple[str, ...]) -> Node:
+def _c_declare(low: Lowering, node: "Piece", declared: str, tags: tuple[str, ...]) -> Node:
     value = first(node, "value") if node.kind() == "init_declarator" else None
     label, marks = declarator(node if value is None else first(node, "declarator"))
     made = low.make(node, "declare", type=declared + marks)
@@ -108,7 +108,7 @@ def _c_declare(low: Lowering, node: "SgNode", declared: str, tags: tuple[str, ..
     return made
 
 
-def _constructed(low: Lowering, node: "SgNode", declared: str) -> list[Node]:
+def _constructed(low: Lowering, node: "Piece", declared: str) -> list[Node]:
     """`std::string t(s);` reads as a function's declaration to a grammar without types."""
     parameters = first(node, "parameters")
     names = [kid for kid in named(parameters)] if parameters is not None else []
@@ -119,7 +119,7 @@ def _constructed(low: Lowering, node: "SgNode", declared: str) -> list[Node]:
     return [low.make(node, "call", declared.rpartition("::")[2], args=args, type="new")]
 
 
-def if_(low: Lowering, node: "SgNode") -> Node:
+def if_(low: Lowering, node: "Piece") -> Node:
     condition = _condition(low, node)
     then = low.field(node, "consequence", "body")
     if then is EMPTY:
@@ -148,7 +148,7 @@ def if_(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def _condition(low: Lowering, node: "SgNode") -> Node:
+def _condition(low: Lowering, node: "Piece") -> Node:
     found = first(node, "condition")
     if found is None:
         found = next(
@@ -159,7 +159,7 @@ def _condition(low: Lowering, node: "SgNode") -> Node:
     return low.lower(found)
 
 
-def _bash_then(low: Lowering, node: "SgNode") -> Node:
+def _bash_then(low: Lowering, node: "Piece") -> Node:
     seen = False
     made = low.make(node, "block")
     for kid in node.children():
@@ -172,7 +172,7 @@ def _bash_then(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def elif_(low: Lowering, node: "SgNode") -> Node:
+def elif_(low: Lowering, node: "Piece") -> Node:
     """An `elseif` that its neighbours complete."""
     made = if_(low, node)
     if made.role == "if" and made.args[2] is EMPTY:
@@ -180,13 +180,13 @@ def elif_(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def unless(low: Lowering, node: "SgNode") -> Node:
+def unless(low: Lowering, node: "Piece") -> Node:
     made = if_(low, node)
     made.args[0] = Node("unary", "!", made.line, made.line, None, [made.args[0]])
     return made
 
 
-def condition_clause(low: Lowering, node: "SgNode") -> Node:
+def condition_clause(low: Lowering, node: "Piece") -> Node:
     """C++'s condition, with what it declares before it."""
     setup, value = first(node, "initializer"), first(node, "value")
     if setup is None:
@@ -194,14 +194,14 @@ def condition_clause(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "block", args=[low.lower(setup), low.lower(value)])
 
 
-def let_condition(low: Lowering, node: "SgNode") -> Node:
+def let_condition(low: Lowering, node: "Piece") -> Node:
     """Rust's `if let p = v`."""
     return low.make(
         node, "assign", "=", base=low.field(node, "pattern"), args=[low.field(node, "value")]
     )
 
 
-def loop(low: Lowering, node: "SgNode") -> Node:
+def loop(low: Lowering, node: "Piece") -> Node:
     clause = next((k for k in named(node) if k.kind() in ("for_clause", "range_clause")), node)
     if clause.kind() == "range_clause":
         return each(low, node)
@@ -216,14 +216,14 @@ def loop(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "loop", node.kind().partition("_")[0], base=_body(low, node), args=args)
 
 
-def _body(low: Lowering, node: "SgNode") -> Node:
+def _body(low: Lowering, node: "Piece") -> Node:
     found = first(node, "body")
     if found is None:
         found = next((k for k in named(node) if k.kind() in ("block", "do_group", "do")), None)
     return low.lower(found)
 
 
-def each(low: Lowering, node: "SgNode") -> Node:
+def each(low: Lowering, node: "Piece") -> Node:
     """`for x of xs`: the target and the collection."""
     clause = next((k for k in named(node) if k.kind() == "range_clause"), node)
     target = first(clause, "left", "name", "pattern")
@@ -246,7 +246,7 @@ def each(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "loop", "each", base=_body(low, node), args=[aim, low.lower(source)])
 
 
-def switch(low: Lowering, node: "SgNode") -> Node:
+def switch(low: Lowering, node: "Piece") -> Node:
     subject = low.field(node, "value", "condition")
     setup = first(node, "initializer")
     body = first(node, "body")
@@ -268,18 +268,17 @@ _CASES = frozenset(
 )  # fmt: skip
 
 
-def case(low: Lowering, node: "SgNode") -> Node:
+def case(low: Lowering, node: "Piece") -> Node:
     """The compared values as `base`, nothing for the default; the statements as `args`."""
     made = low.make(node, "case")
     values = [*node.field_children("value"), *node.field_children("pattern")]
     kind = node.kind()
     if kind == "match_arm":
         values = node.field_children("pattern")
-    keys = {(v.range().start.index, v.range().end.index) for v in values}
+    keys = {v.extent for v in values}
     labels: list[Node] = [low.lower(v) for v in values]
     for kid in named(node):
-        where = kid.range()
-        if (where.start.index, where.end.index) in keys:
+        if kid.extent in keys:
             continue
         if kid.kind() in ("switch_label", "constant_pattern", "case_switch_label"):
             labels.append(low.lower(kid))
@@ -292,7 +291,7 @@ def case(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def ends(low: Lowering, node: "SgNode") -> Node:
+def ends(low: Lowering, node: "Piece") -> Node:
     """`return x`, `throw x`."""
     word = node.text().split(None, 1)[0].rstrip(";(").lower() if node.text() else ""
     args = low.all(node)
@@ -304,18 +303,18 @@ def ends(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "return" if role == "return" else "jump", word, args=args)
 
 
-def try_(low: Lowering, node: "SgNode") -> Node:
+def try_(low: Lowering, node: "Piece") -> Node:
     return low.plain(node, "try")
 
 
-def label(low: Lowering, node: "SgNode") -> Node:
+def label(low: Lowering, node: "Piece") -> Node:
     parts = named(node)
     made = low.make(node, "label", parts[0].text() if parts else "")
     made.args = [low.lower(part) for part in parts[1:]]
     return made
 
 
-def macro_constant(low: Lowering, node: "SgNode") -> Node:
+def macro_constant(low: Lowering, node: "Piece") -> Node:
     """C's `#define N 10`: the value is what follows, read as a literal where it is one."""
     value = first(node, "value")
     made = low.make(node, "declare", base=low.field(node, "name"), type="#define")
@@ -325,12 +324,12 @@ def macro_constant(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def else_(low: Lowering, node: "SgNode") -> Node:
+def else_(low: Lowering, node: "Piece") -> Node:
     args = low.all(node)
     return args[0] if len(args) == 1 else low.make(node, "block", args=args)
 
 
-def nothing(low: Lowering, node: "SgNode") -> Node:
+def nothing(low: Lowering, node: "Piece") -> Node:
     return EMPTY
 
 

@@ -6,22 +6,22 @@ from bluecode.defenses.checkers.rules.lowering import Handler, Lowering, dotted,
 from bluecode.defenses.checkers.rules.tree import EMPTY, Node
 
 if TYPE_CHECKING:
-    from ast_grep_py import SgNode
+    from bluecode.defenses.checkers.rules.syntax import Piece
 
 
-def name(low: Lowering, node: "SgNode") -> Node:
+def name(low: Lowering, node: "Piece") -> Node:
     return low.make(node, "name", dotted(node.text()))
 
 
-def number(low: Lowering, node: "SgNode") -> Node:
+def number(low: Lowering, node: "Piece") -> Node:
     return low.make(node, "number", node.text())
 
 
-def constant(low: Lowering, node: "SgNode") -> Node:
+def constant(low: Lowering, node: "Piece") -> Node:
     return low.make(node, "constant", node.text().lower())
 
 
-def plain_text(low: Lowering, node: "SgNode") -> Node:
+def plain_text(low: Lowering, node: "Piece") -> Node:
     """A literal that nothing can be inserted into."""
     text = node.text()
     start = min((text.find(mark) for mark in "'\"`" if mark in text), default=-1)
@@ -33,7 +33,7 @@ def plain_text(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "text", text)
 
 
-def symbol(low: Lowering, node: "SgNode") -> Node:
+def symbol(low: Lowering, node: "Piece") -> Node:
     return low.make(node, "text", node.text().strip(":\"'"))
 
 
@@ -50,7 +50,7 @@ _EDGES = frozenset(
 )  # fmt: skip
 
 
-def text(low: Lowering, node: "SgNode") -> Node:
+def text(low: Lowering, node: "Piece") -> Node:
     """A literal with its inserted parts, if any, as a `join`."""
     parts: list[Node] = []
     letters: list[str] = []
@@ -62,7 +62,7 @@ def text(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "join", args=parts)
 
 
-def _pieces(low: Lowering, node: "SgNode", parts: list[Node], letters: list[str]) -> None:
+def _pieces(low: Lowering, node: "Piece", parts: list[Node], letters: list[str]) -> None:
     for kid in named(node):
         kind = kid.kind()
         if kind in _PIECES:
@@ -76,17 +76,17 @@ def _pieces(low: Lowering, node: "SgNode", parts: list[Node], letters: list[str]
             parts.append(low.lower(kid))
 
 
-def shell_text(low: Lowering, node: "SgNode") -> Node:
+def shell_text(low: Lowering, node: "Piece") -> Node:
     """Backticks: a shell command like any other."""
     made = text(low, node)
     return low.make(node, "call", "`", args=[made])
 
 
-def joined(low: Lowering, node: "SgNode") -> Node:
+def joined(low: Lowering, node: "Piece") -> Node:
     return low.plain(node, "join")
 
 
-def inside(low: Lowering, node: "SgNode") -> Node:
+def inside(low: Lowering, node: "Piece") -> Node:
     """What stands in brackets, or behind a word that changes nothing here."""
     parts = named(node)
     if len(parts) == 1:
@@ -96,7 +96,7 @@ def inside(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "other", args=[low.lower(part) for part in parts])
 
 
-def last_inside(low: Lowering, node: "SgNode") -> Node:
+def last_inside(low: Lowering, node: "Piece") -> Node:
     """The value behind a type, an out-modifier or a label."""
     parts = named(node)
     return low.lower(parts[-1]) if parts else EMPTY
@@ -105,11 +105,11 @@ def last_inside(low: Lowering, node: "SgNode") -> Node:
 _LOGIC = {"and": "&&", "or": "||", "===": "==", "!==": "!=", "not": "!"}
 
 
-def binary(low: Lowering, node: "SgNode") -> Node:
+def binary(low: Lowering, node: "Piece") -> Node:
     """`a + b + c` is one node with three parts: long chains must not be deep."""
     operator = _operator(node)
-    parts: list[SgNode] = []
-    at: SgNode | None = node
+    parts: list[Piece] = []
+    at: Piece | None = node
     kind = node.kind()
     while at is not None and at.kind() == kind and _operator(at) == operator:
         right = at.field("right")
@@ -127,14 +127,14 @@ def binary(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "join" if operator in ("+", ".") else "binary", operator, args=args)
 
 
-def _operator(node: "SgNode") -> str:
+def _operator(node: "Piece") -> str:
     found = node.field("operator")
     if found is not None:
         return found.text()
     return next((kid.text() for kid in node.children() if not kid.is_named()), "")
 
 
-def unary(low: Lowering, node: "SgNode") -> Node:
+def unary(low: Lowering, node: "Piece") -> Node:
     found = first(node, "argument", "operand", "value")
     sign = node.field("operator")
     if found is None:
@@ -146,20 +146,20 @@ def unary(low: Lowering, node: "SgNode") -> Node:
     return low.lower(found)
 
 
-def step(low: Lowering, node: "SgNode") -> Node:
+def step(low: Lowering, node: "Piece") -> Node:
     """`i++` and its kin."""
     word = "--" if "--" in node.text() else "++"
     found = first(node, "argument") or next(iter(named(node)), None)
     return low.make(node, "unary", word, args=[low.lower(found)])
 
 
-def cast(low: Lowering, node: "SgNode") -> Node:
+def cast(low: Lowering, node: "Piece") -> Node:
     kind = first(node, "type")
     value = first(node, "value", "operand") or next(iter(named(node)[-1:]), None)
     return low.make(node, "cast", kind.text() if kind else "", args=[low.lower(value)])
 
 
-def sized(low: Lowering, node: "SgNode") -> Node:
+def sized(low: Lowering, node: "Piece") -> Node:
     """`sizeof x`: a number that depends on no data."""
     inner = first(node, "value", "type")
     made = low.make(node, "call", "sizeof")
@@ -168,13 +168,13 @@ def sized(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def choice(low: Lowering, node: "SgNode") -> Node:
+def choice(low: Lowering, node: "Piece") -> Node:
     then = low.field(node, "consequence", "body")
     args = [low.field(node, "condition"), then, low.field(node, "alternative")]
     return low.make(node, "choice", args=args)
 
 
-def member(low: Lowering, node: "SgNode") -> Node:
+def member(low: Lowering, node: "Piece") -> Node:
     base = low.field(
         node, "object", "argument", "operand", "value", "expression", "scope", "condition"
     )
@@ -195,18 +195,18 @@ def member(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def generic(low: Lowering, node: "SgNode") -> Node:
+def generic(low: Lowering, node: "Piece") -> Node:
     """Rust's `f::<T>`: the function is what counts."""
     return low.field(node, "function")
 
 
-def first_inside(low: Lowering, node: "SgNode") -> Node:
+def first_inside(low: Lowering, node: "Piece") -> Node:
     """The value before a type."""
     parts = named(node)
     return low.lower(parts[0]) if parts else EMPTY
 
 
-def conditional_access(low: Lowering, node: "SgNode") -> Node:
+def conditional_access(low: Lowering, node: "Piece") -> Node:
     """C#'s `a?.b(c)`: the part behind the mark hangs on the part before it."""
     base = low.field(node, "condition")
     parts = named(node)
@@ -221,7 +221,7 @@ def conditional_access(low: Lowering, node: "SgNode") -> Node:
     return rest
 
 
-def index(low: Lowering, node: "SgNode") -> Node:
+def index(low: Lowering, node: "Piece") -> Node:
     base = first(node, "object", "argument", "operand", "array", "expression")
     parts = named(node)
     keys = first(node, "index")
@@ -237,14 +237,14 @@ def index(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "index", base=low.lower(base), args=flat)
 
 
-def cut(low: Lowering, node: "SgNode") -> Node:
+def cut(low: Lowering, node: "Piece") -> Node:
     """Go's `a[1:n]`."""
     parts = named(node)
     base = low.lower(parts[0]) if parts else EMPTY
     return low.make(node, "index", "slice", base=base, args=[low.lower(part) for part in parts[1:]])
 
 
-def pair(low: Lowering, node: "SgNode") -> Node:
+def pair(low: Lowering, node: "Piece") -> Node:
     key = first(node, "key", "name", "field", "left")
     value = first(node, "value", "right")
     parts = named(node)
@@ -262,12 +262,12 @@ def pair(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def shorthand(low: Lowering, node: "SgNode") -> Node:
+def shorthand(low: Lowering, node: "Piece") -> Node:
     label = dotted(node.text())
     return low.make(node, "pair", label, args=[low.make(node, "name", label)])
 
 
-def element(low: Lowering, node: "SgNode") -> Node:
+def element(low: Lowering, node: "Piece") -> Node:
     """PHP's array elements: with a key or without."""
     parts = named(node)
     if len(parts) == 2:
@@ -275,19 +275,19 @@ def element(low: Lowering, node: "SgNode") -> Node:
     return low.lower(parts[0]) if parts else EMPTY
 
 
-def collection(low: Lowering, node: "SgNode") -> Node:
+def collection(low: Lowering, node: "Piece") -> Node:
     args = low.all(node)
     keyed = any(arg.role == "pair" for arg in args)
     return low.make(node, "object" if keyed else "array", args=args)
 
 
-def words(low: Lowering, node: "SgNode") -> Node:
+def words(low: Lowering, node: "Piece") -> Node:
     """Ruby's `%w[a b]`."""
     letters = [low.make(kid, "text", kid.text()) for kid in named(node)]
     return low.make(node, "array", args=letters)
 
 
-def composite(low: Lowering, node: "SgNode") -> Node:
+def composite(low: Lowering, node: "Piece") -> Node:
     """Go's and Rust's `T{a: 1}`."""
     kind = first(node, "type", "name")
     body = first(node, "body")
@@ -302,7 +302,7 @@ def composite(low: Lowering, node: "SgNode") -> Node:
     return low.make(node, "object", dotted(kind.text()) if kind is not None else "", args=args)
 
 
-def regex(low: Lowering, node: "SgNode") -> Node:
+def regex(low: Lowering, node: "Piece") -> Node:
     """A literal pattern; Ruby's may have parts inserted."""
     made = text(low, node)
     flags = first(node, "flags")
@@ -312,13 +312,13 @@ def regex(low: Lowering, node: "SgNode") -> Node:
     return made
 
 
-def jsx(low: Lowering, node: "SgNode") -> Node:
+def jsx(low: Lowering, node: "Piece") -> Node:
     """Markup in JavaScript: attributes are pairs, and what is inserted is escaped by the library,
     so that text between tags is no sink; the attributes that are one have rules."""
     return low.make(node, "object", "jsx", args=low.all(node))
 
 
-def jsx_attribute(low: Lowering, node: "SgNode") -> Node:
+def jsx_attribute(low: Lowering, node: "Piece") -> Node:
     parts = named(node)
     label = parts[0].text() if parts else ""
     value = low.lower(parts[1]) if len(parts) > 1 else EMPTY

@@ -1,6 +1,6 @@
 """From text to `tree.Node`: which grammar reads which language, and how fragments are read.
 
-The parser is imported with the first snippet that needs it. A tree is made of anything: what the
+A tree is made of anything: what the
 grammar cannot place stands under error nodes; `Parsed.broken` says how much of the text that is.
 """
 
@@ -13,6 +13,7 @@ from bluecode.defenses.checkers.rules.grammar_shell import SHELL
 from bluecode.defenses.checkers.rules.grammar_statements import STATEMENTS
 from bluecode.defenses.checkers.rules.grammar_values import VALUES
 from bluecode.defenses.checkers.rules.lowering import Handler, Lowering
+from bluecode.defenses.checkers.rules.syntax import OutOfTime, read
 from bluecode.defenses.checkers.rules.tree import Node
 
 TABLE: dict[str, Handler] = {**VALUES, **FUNCTIONS, **STATEMENTS, **CALLS}
@@ -102,11 +103,13 @@ def _braces(text: str) -> tuple[int, int]:
 
 
 def _parse(text: str, grammar: str) -> Parsed:
-    from ast_grep_py import SgRoot
-
+    try:
+        root = read(text, grammar)
+    except OutOfTime:
+        return Parsed(Node("block"), 1.0, True)
     low = Lowering(SHELL_TABLE if grammar == "bash" else TABLE)
-    tree = low.lower(SgRoot(text, grammar).root())
-    return Parsed(tree, low.errors / max(1, len(text)), low.unread)
+    tree = low.lower(root)
+    return Parsed(tree, low.errors / max(1, len(root.source)), low.unread)
 
 
 _PHP_TAGS = re.compile(r"<\?(?:php\b|=)?|\?>", re.I)

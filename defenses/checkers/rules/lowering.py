@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from bluecode.defenses.checkers.rules.tree import EMPTY, Node, Role
 
 if TYPE_CHECKING:
-    from ast_grep_py import SgNode
+    from bluecode.defenses.checkers.rules.syntax import Piece
 
-Handler = Callable[["Lowering", "SgNode"], Node]
+Handler = Callable[["Lowering", "Piece"], Node]
 
 _DEEPEST = 110
 """Levels of nesting that are read; what lies deeper is left out, and said to be unread."""
@@ -31,7 +31,7 @@ class Lowering:
         self.errors = 0
         """Characters under error nodes."""
 
-    def lower(self, node: "SgNode | None") -> Node:
+    def lower(self, node: "Piece | None") -> Node:
         """The node in our form; `EMPTY` for nothing."""
         if node is None:
             return EMPTY
@@ -46,27 +46,27 @@ class Lowering:
             if handler is not None:
                 return handler(self, node)
             if kind == "ERROR":
-                where = node.range()
-                self.errors += where.end.index - where.start.index
+                start, end = node.extent
+                self.errors += end - start
             return self.plain(node, "other")
         finally:
             self.depth -= 1
 
-    def plain(self, node: "SgNode", role: Role, name: str = "") -> Node:
+    def plain(self, node: "Piece", role: Role, name: str = "") -> Node:
         """A node of the given role with everything below it as `args`."""
         return self.make(node, role, name, args=self.all(node))
 
-    def all(self, node: "SgNode") -> list[Node]:
+    def all(self, node: "Piece") -> list[Node]:
         """Every named part below, comments left out."""
         found = []
-        for kid in node.children():
-            if kid.is_named() and kid.kind() not in COMMENTS:
+        for kid in node.named():
+            if kid.kind() not in COMMENTS:
                 found.append(self.lower(kid))
         return found
 
     def make(
         self,
-        node: "SgNode",
+        node: "Piece",
         role: Role,
         name: str = "",
         *,
@@ -75,18 +75,17 @@ class Lowering:
         type: str = "",
     ) -> Node:
         """A node with the lines of the given piece of code."""
-        where = node.range()
         return Node(
             role,
             name,
-            where.start.line + 1,
-            where.end.line + 1,
+            node.line,
+            node.last,
             base,
             args if args is not None else [],
             type,
         )
 
-    def field(self, node: "SgNode", *names: str) -> Node:
+    def field(self, node: "Piece", *names: str) -> Node:
         """The first of the fields that is there."""
         return self.lower(first(node, *names))
 
@@ -97,7 +96,7 @@ COMMENTS = frozenset(
 """Kinds of nodes that say nothing."""
 
 
-def first(node: "SgNode", *names: str) -> "SgNode | None":
+def first(node: "Piece", *names: str) -> "Piece | None":
     """The first of the fields that is there, as the grammar gives it."""
     for name in names:
         found = node.field(name)
@@ -106,9 +105,9 @@ def first(node: "SgNode", *names: str) -> "SgNode | None":
     return None
 
 
-def named(node: "SgNode") -> list["SgNode"]:
+def named(node: "Piece") -> list["Piece"]:
     """Named children that are no comments."""
-    return [kid for kid in node.children() if kid.is_named() and kid.kind() not in COMMENTS]
+    return [kid for kid in node.named() if kid.kind() not in COMMENTS]
 
 
 def dotted(text: str) -> str:

@@ -99,7 +99,7 @@ RULES = Language(
         Sink(
             "code_injection",
             "eval instance_eval class_eval module_eval binding.eval "
-            "Kernel.eval *.instance_eval *.class_eval *.module_eval RubyVM.InstructionSequence.eval",
+            "Kernel.eval *.instance_eval *.class_eval *.module_eval",
             (0,),
             "code",
             when=lambda s: bool(s.args) and s.arg(0).path != "function",
@@ -352,7 +352,7 @@ RULES = Language(
     ),
     formats="format sprintf Kernel.format",
     joins="File.join *.join Pathname.join",
-    resolves="File.expand_path File.realpath *.realpath *.cleanpath *.expand_path File.absolute_path",
+    resolves="File.expand_path File.realpath *.realpath *.cleanpath File.absolute_path",
     trusted=r"^(?:block|blk|logger|db|conn|connection|client|response|session|options|opts|e|ex|io)$",
     globals=r"^(?:self|nil|true|false|Rails|File|Dir|IO|Kernel|Digest|OpenSSL|SecureRandom|"
     r"__dir__|__FILE__|Time|Date|Hash|Array|String|Integer|Float|JSON|YAML|Marshal|ERB|Logger|"

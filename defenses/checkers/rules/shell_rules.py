@@ -35,8 +35,8 @@ _SECRETS = re.compile(
     r"\.config/gcloud|\.azure|secrets?\.(?:ya?ml|json|txt)|passwords?\.(?:txt|csv|db)|\bkeystore"
 )
 _OF_THE_USER = re.compile(r"^(?:env|printenv|set|hostname|whoami|id|uname|ifconfig|history)$")
-_LOGS = re.compile(r"/var/log\b|\.bash_history|\.zsh_history|/var/(?:run/utmp|adm)|wtmp|btmp|lastlog|"
-                   r"auth\.log|\.history\b|HISTFILE")  # fmt: skip
+_LOGS = re.compile(r"/var/log\b|\.bash_history|\.zsh_history|/var/(?:run/utmp|adm)|wtmp|btmp|"
+                   r"lastlog|auth\.log|\.history\b|HISTFILE")  # fmt: skip
 _STARTS = re.compile(
     r"\.bashrc|\.bash_profile|\.profile|\.zshrc|/etc/profile|/etc/rc\.local|/etc/init\.d|"
     r"/etc/cron|/var/spool/cron|crontab|authorized_keys|/etc/systemd/system|ld\.so\.preload|"
@@ -591,7 +591,7 @@ LINES: tuple[tuple[str, "re.Pattern[str]", float], ...] = (
     ("reverse_shell", re.compile(r"mkfifo\s+\S+.*\bnc\b|\bnc\b.*\|\s*/bin/(?:ba)?sh"), 0.93),
     ("exfiltration", re.compile(r"\bcat\b[^|;]*(?:\.ssh/|/etc/shadow|\.aws/cred)[^|;]*\|\s*"
                                 r"(?:base64\s*\|\s*)?(?:curl|nc|wget)"), 0.9),
-    ("destructive_command", re.compile(r"while\s+(?:true|:|\[\s*1\s*\])\s*;\s*do\s*[^;]*&\s*(?:;|\n)?"
-                                       r"\s*done"), 0.6),
+    ("destructive_command", re.compile(r"while\s+(?:true|:|\[\s*1\s*\])\s*;\s*do\s*[^;]*&\s*"
+                                       r"(?:;|\n)?\s*done"), 0.6),
 )  # fmt: skip
 """What is seen in a whole line only."""

@@ -11,7 +11,8 @@ _WRAPPERS = frozenset({"sudo", "nohup", "time", "command", "exec", "builtin", "n
                        "do", "else", "!", "$", "#", "%"})  # fmt: skip
 _WITH_VALUE = {"sudo": frozenset({"-u", "-g", "-C", "-h", "-p", "-U"}),
                "nice": frozenset({"-n"}), "timeout": frozenset({"-s", "-k"}),
-               "env": frozenset({"-u"}), "xargs": frozenset({"-I", "-n", "-P", "-L", "-d"})}  # fmt: skip
+               "env": frozenset({"-u"}),
+               "xargs": frozenset({"-I", "-n", "-P", "-L", "-d"})}  # fmt: skip
 
 
 @dataclass(slots=True)
