@@ -24,7 +24,9 @@ from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Engine, Progress
 from bluecode.proxy.exchange import family_of
 from bluecode.proxy.guard import Guard, Services
+from bluecode.proxy.guardrail import PATH, Guardrail, GuardrailWire, pending
 from bluecode.proxy.metrics import Metrics
+from bluecode.proxy.moderations import Moderations, ModerationsWire
 from bluecode.proxy.notes import Notes
 from bluecode.proxy.reload import PolicyReload
 from bluecode.proxy.timing import TimedUpstream
@@ -64,6 +66,7 @@ def create_app(
         Route("/healthz", _alive),
         Route("/readyz", house.ready),
         Route("/metrics", house.expose),
+        Route(PATH, house.guardrail(), methods=["POST"]),
     ]
     for prefix in _PREFIXES:
         routes += [Route(prefix + path, house.passed, methods=[how]) for path, how in _PASSED]
@@ -72,6 +75,7 @@ def create_app(
             for wire in WIRES.values()
             for path in wire.paths
         ]
+        routes.append(Route(prefix + "/moderations", house.moderations(), methods=["POST"]))
     app = Starlette(
         routes=routes,
         lifespan=house.lifespan,
@@ -157,6 +161,26 @@ class _House:
                 await guard.serve(scope, receive, send)
 
         return Guarded()
+
+    def guardrail(self) -> ASGIApp:
+        """The route for LiteLLM's questions."""
+        house, wire, asked = self, GuardrailWire(), pending()
+
+        class Asked:
+            async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+                await Guardrail(house.services, wire, asked).serve(scope, receive, send)
+
+        return Asked()
+
+    def moderations(self) -> ASGIApp:
+        """The route for clients of OpenAI's moderations."""
+        house, wire = self, ModerationsWire()
+
+        class Moderated:
+            async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+                await Moderations(house.services, wire).serve(scope, receive, send)
+
+        return Moderated()
 
     async def passed(self, request: Request) -> Response:
         """A route that carries no conversation goes to the provider as it came."""

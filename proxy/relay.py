@@ -76,7 +76,7 @@ class Relay:
         headers: list[tuple[bytes, bytes]],
     ) -> list[str]:
         body = await gate.read_reply(reply, self._config.body_limit)
-        answer = self._wire.whole(request, body, self._judging(exchange))
+        answer = self._wire.whole(request, body, self.judging(exchange))
         exchange.code = await answer.judge()
         self._metrics.count_unseen(answer.unseen)
         verdict = exchange.settle([exchange.prompt, exchange.code])
@@ -90,7 +90,8 @@ class Relay:
             await client.whole(200, [*headers, *said], told)
         return [] if exchange.code.blocks else answer.delivered()
 
-    def _judging(self, exchange: Exchange, ready: "_Ready | None" = None) -> Judging:
+    def judging(self, exchange: Exchange, ready: "_Ready | None" = None) -> Judging:
+        """What an answer of this exchange is judged with."""
         return Judging(
             check=partial(self._check, exchange, ready),
             policy=self._policy,
@@ -131,7 +132,7 @@ class Relay:
         headers: list[tuple[bytes, bytes]],
     ) -> list[str]:
         ready = _Ready(client)
-        held = self._wire.stream(request, self._judging(exchange, ready))
+        held = self._wire.stream(request, self.judging(exchange, ready))
         if not self._policy.shadow:
             headers = [*headers, *raw(notes.as_headers(exchange.prompt))]
         await client.open(200, headers)
