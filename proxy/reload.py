@@ -6,6 +6,7 @@ counted. Not promised: a change of `disabled`, which says what is loaded, needs 
 
 import logging
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,7 +65,8 @@ class PolicyReload:
                 self.reload()
 
     async def _on_signal(self) -> None:
-        if not hasattr(signal, "SIGHUP"):  # Windows has none
+        elsewhere = threading.current_thread() is not threading.main_thread()
+        if elsewhere or not hasattr(signal, "SIGHUP"):  # Windows has none
             return
         with anyio.open_signal_receiver(signal.SIGHUP) as signals:
             async for _ in signals:

@@ -34,7 +34,7 @@ class Cache:
     """Compiled guests by key. Raises `SandboxUnavailable` if its folder is not private."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder = folder.absolute()  # workers stand elsewhere
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             check_private(folder)

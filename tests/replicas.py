@@ -1,5 +1,6 @@
 """BlueCode as processes, as many as a test wants, and a balancer in front of them."""
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,12 @@ from pathlib import Path
 import aiohttp
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, SocketStream
+
+from bluecode.defenses.checkers import CHECKERS
+from bluecode.defenses.detectors import DETECTORS
+
+NOBODY_LOOKS = f"disabled = {json.dumps(['dynamic', *DETECTORS, *CHECKERS])}\n"
+"""A policy for tests that are about processes and start many of them."""
 
 
 def free_port() -> int:

@@ -1,21 +1,15 @@
 """Processes that come and go: no answer is cut short, no request is lost."""
 
-import json
 import signal
 from pathlib import Path
 
 import aiohttp
 import anyio
 import pytest
-from replicas import balanced, fetched, free_port, replica
+from replicas import NOBODY_LOOKS, balanced, fetched, free_port, replica
 from serving import serving
 
-from bluecode.defenses.checkers import CHECKERS
-from bluecode.defenses.detectors import DETECTORS
 from bluecode.proxy.scripted import scripted_model
-
-QUICK = f"disabled = {json.dumps(['dynamic', *DETECTORS, *CHECKERS])}\n"
-"""Nothing looks: these tests are about processes and start many of them."""
 
 CHAT = {
     "model": "demo",
@@ -27,7 +21,7 @@ CHAT = {
 @pytest.fixture
 def policy(tmp_path: Path) -> str:
     path = tmp_path / "policy.toml"
-    path.write_text(QUICK, encoding="utf-8")
+    path.write_text(NOBODY_LOOKS, encoding="utf-8")
     return str(path)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import anyio
 import pytest
-from replicas import fetched, replica
+from replicas import NOBODY_LOOKS, fetched, replica
 from scripted import ScriptedUpstream, WordDetector
 from serving import chat, post, serving
+from starlette.testclient import TestClient
 
 from bluecode.defenses.conversation import Message, Role
 from bluecode.defenses.policy import Policy
@@ -120,9 +121,18 @@ async def test_a_missing_file_is_told_once_and_its_return_is_adopted(path: Path)
     assert [policy.shadow for policy in adopted] == [True]
 
 
+def test_outside_the_main_thread_the_file_alone_is_watched(path: Path) -> None:
+    config = Config(upstream="http://127.0.0.1:1/v1", audit="none", policy=path)
+    engine = Engine(Policy.load(path), [], [], None)
+    app = create_app(config, policy=engine.policy, upstream=ScriptedUpstream(), engine=engine)
+
+    with TestClient(app) as client:
+        assert client.get("/readyz").status_code == 200
+
+
 async def test_sighup_reads_the_policy_again_and_does_not_end_the_process(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
-    write(path, 'disabled = ["dynamic"]\n')
+    write(path, NOBODY_LOOKS)
     with replica(tmp_path, "demo", policy=str(path)) as one:
         await one.ready()
         one.signal(signal.SIGHUP)

@@ -18,6 +18,14 @@ def test_a_new_folder_is_private(tmp_path: Path) -> None:
     assert cache.folder.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_relative_folder_is_meant_from_where_the_service_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert Cache(Path("guests")).path("key").parent == tmp_path / "guests"
+
+
 @pytest.mark.parametrize("mode", [0o770, 0o777, 0o702])
 def test_a_folder_that_others_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
     tmp_path.chmod(mode)
