@@ -61,6 +61,8 @@ def _remove(command: Command) -> float:
         return 0.95
     worst = 0.0
     for word in command.plain:
+        if re.search(r"(?i)cache|/tmp/|\.log\b|\.gz$|node_modules|__pycache__|/build/", word):
+            continue
         if _WHOLE.match(word):
             worst = max(worst, 0.93 if deep or word.endswith("*") else 0.5)
         elif _DISK.match(word):
@@ -106,7 +108,7 @@ def _everything(command: Command) -> float:
         if re.search(r"-delete\b|-exec\s+(?:rm|shred|mv)\b|-execdir\s+rm\b", text):
             return 0.88
     if command.name in ("chmod", "chown", "chgrp") and set(command.flags) & set("R"):
-        if any(_WHOLE.match(word) for word in plain[1:]):
+        if any(_WHOLE.match(word) and word[0] == "/" for word in plain[1:]):
             return 0.85
     if command.name == "mv" and plain[-1:] == ["/dev/null"]:
         return 0.88
@@ -330,6 +332,10 @@ def _plants(command: Command) -> float:
         return 0.72 if _ALWAYS_BAD_START.search(command.plain[-1]) else 0.0
     if command.name == "crontab" and command.given and _NETWORK.search(command.given):
         return 0.82
+    if command.name == "launchctl" and re.search(r"\b(?:load|bootstrap)\b", text):
+        return 0.55
+    if command.name == "osascript" and re.search(r"login item|LoginItems", text):
+        return 0.6
     if command.name == "schtasks" and "/create" in text.lower():
         return 0.7
     if command.name in ("useradd", "adduser") and re.search(r"-o\b.*-u\s*0|-u\s*0\b", text):
@@ -341,7 +347,7 @@ def _plants(command: Command) -> float:
 
 def _fed_plant(before: Command, command: Command) -> float:
     if command.name == "crontab" and "-" in command.words:
-        return 0.8 if _NETWORK.search(before.text) else 0.6
+        return 0.8 if _NETWORK.search(before.text) else 0.45
     if command.name == "tee" and any(_STARTS.search(word) for word in command.plain):
         bad = any(_ALWAYS_BAD_START.search(word) for word in command.plain)
         return 0.82 if bad or _NETWORK.search(before.text) else 0.0
@@ -391,6 +397,12 @@ def _rights(command: Command) -> float:
         return 0.75
     if command.name in ("insmod",) or command.name == "modprobe" and "-r" not in command.words:
         return 0.52
+    if command.name in ("kextload", "kextutil"):
+        return 0.6
+    if command.name in ("spctl", "csrutil", "socketfilterfw") and re.search(
+        r"--master-disable|\bdisable\b|--setglobalstate\s+off", text
+    ):
+        return 0.78
     if command.name == "Set-MpPreference" or "DisableRealtimeMonitoring" in text:
         return 0.85
     for sign, target in command.redirects:
@@ -417,7 +429,8 @@ def _covers(command: Command) -> float:
     if command.name in ("unset", "export") and "HISTFILE" in text:
         return 0.72
     if command.name in ("rm", "shred", "truncate", "unlink", "wipe", "srm") and _LOGS.search(text):
-        return 0.78
+        rotated = re.search(r"\.(?:gz|old|\d)\b|install\.log|/var/log/(?:apt|nginx|myapp)", text)
+        return 0.45 if rotated else 0.78
     if command.name == "journalctl" and "--vacuum" in text:
         return 0.52
     if (
@@ -448,6 +461,8 @@ def _attacks(command: Command) -> float:
     if command.name in _TOOLS:
         return _TOOLS[command.name]
     text = command.text
+    if command.name == "screencapture" and "x" in command.flags:
+        return 0.6
     if re.search(r"stratum\+(?:tcp|ssl)://|--donate-level|xmrpool|minexmr", text):
         return 0.92
     if command.name == "nmap":
@@ -588,6 +603,13 @@ LINES: tuple[tuple[str, "re.Pattern[str]", float], ...] = (
     ("remote_code", re.compile(r"\b(?:curl|wget)\b[^|;]*(?:-o|-O|>)\s*(\S+)[^\n]*(?:&&|;)\s*"
                                r"(?:sudo\s+)?chmod\s+\S+\s+\S+[^\n]*(?:&&|;)\s*(?:sudo\s+)?(?:\./|/)"),
      0.7),
+    ("remote_code", re.compile(r"\b(?:curl|wget)\b[^|;&]*\s-[A-Za-z]*[oO]\s*(\S+)[^|;&]*&&\s*(?:sudo\s+)?"
+                               r"(?:chmod\s+\S+\s+\1\s*(?:&&|;)\s*(?:sudo\s+)?\1|(?:ba)?sh\s+\1)"),
+     0.72),
+    ("privilege", re.compile(r"\b(?:DYLD_INSERT_LIBRARIES|LD_PRELOAD)=\S+\s+sudo\b|"
+                             r"\bsudo\s+(?:DYLD_INSERT_LIBRARIES|LD_PRELOAD)="), 0.72),
+    ("persistence", re.compile(r"\balias\s+(?:sudo|su|ssh|passwd|login)=.*>>\s*\S*(?:rc|profile)\b|"
+                               r"export\s+PATH=(?:/tmp|\.|/dev/shm|/var/tmp)[^:\s]*:"), 0.72),
     ("reverse_shell", re.compile(r"mkfifo\s+\S+.*\bnc\b|\bnc\b.*\|\s*/bin/(?:ba)?sh"), 0.93),
     ("exfiltration", re.compile(r"\bcat\b[^|;]*(?:\.ssh/|/etc/shadow|\.aws/cred)[^|;]*\|\s*"
                                 r"(?:base64\s*\|\s*)?(?:curl|nc|wget)"), 0.9),
