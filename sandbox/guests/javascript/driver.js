@@ -13,6 +13,10 @@
   const REQUEST = /^_?(req|request)$/i,
     RESPONSE = /^_?(res|response|reply)$/i,
     CONTEXT = /^(ctx|context|c)$/i;
+  // What the caller gives, and not who calls: the folder to stay in, the host that is trusted.
+  const FOLDER =
+    /^(base|root|dir|directory|folder|prefix|dest|destination|cwd|home|workdir|storage)(Dir|Path|Folder|Directory)?$|^(upload|output|public|static)(Dir|Folder|Path|Root)$/i;
+  const HOST = /^(domain|host|hostname|origin|base_?(url|domain)|(allowed|trusted)\w*)$/i;
   const NEXT = /^_?(next|done|cb|callback|h)$/i;
   let calls = 0,
     job,
@@ -25,7 +29,6 @@
     snippet = read;
     const lines = given.code.split("\n").length;
     const found = {};
-    module = fresh();
     each({ name: "module", role: "module", first: 1, last: lines, invoke: () => start(found) });
     const done = new Set();
     handlers(done);
@@ -44,8 +47,9 @@
   function start(found) {
     module = fresh();
     const give = (names) => {
-      for (const name of snippet.names) found[name] = names[name];
+      found.names = names;
     };
+    modules.require.main = module;
     const { exports } = module;
     const names = [exports, modules.require, module, "/srv/app/app.js", "/srv/app", give];
     return safe.apply(snippet.run, exports, names);
@@ -95,7 +99,7 @@
           invoke: () => fn.apply(self?.() ?? undefined, args(fn)),
         });
     };
-    for (const [name, fn] of Object.entries(found)) add(name, fn);
+    for (const name of found.names ? snippet.names : []) add(name, found.names[name]);
     const exports = module.exports;
     if (typeof exports === "function") add(exports.name || "exports", exports);
     else if (exports !== null && typeof exports === "object") {
@@ -152,6 +156,8 @@
       if (NEXT.test(name)) return () => undefined;
       if (DATABASE.test(name)) return unknown.unknown(name);
       if (/^(fn|func|predicate|on[A-Z]\w*)$/.test(name)) return (value) => value;
+      if (FOLDER.test(name)) return "/srv/files";
+      if (HOST.test(name)) return "example.com";
       if (/^(options|opts|config|params|data|body|user|input|payload|args|obj|item)$/i.test(name))
         return sources.fields("p", {});
       if (/^(items|list|array|files|names|ids|values|rows)$/i.test(name))

@@ -8,10 +8,6 @@
   const DEFINED =
     /(?:^|[\n;{}])[ \t]*(?:export\s+)?(?:default\s+)?(?:(?:async\s+)?function\s*\*?\s*([\w$]+)\s*[(<]|(?:const|let|var)\s+([\w$]+)\s*(?::[^=\n]+)?=\s*(?:async\s*)?(?:function\b|\([^)\n]*\)\s*(?::[^=\n]+)?=>|[\w$]+\s*=>)|class\s+([\w$]+))/g;
   const PARAMETERS = "exports, require, module, __filename, __dirname";
-  const SHAPES = [
-    ["", ""],
-    ["async ", ""],
-  ];
 
   function read(code, language) {
     const names = defined(code);
@@ -43,19 +39,16 @@
     return [...names].slice(0, 40);
   }
 
-  // `fragment`: statements that stood inside a function, `return` and `await` included.
+  // `fragment`: statements that stood inside a function, `return` and `await` included. The names
+  // are given before the code runs, as getters: functions are there even if the script ends early.
   function wrapped(code, names, how, fragment = false) {
-    const given = names.map(
-      (name) => `get ${JSON.stringify(name)}() { try { return ${name}; } catch {} }`,
-    );
-    for (const [kind, start] of SHAPES) {
-      const tail = fragment ? "" : `\n;__found({ ${given.join(", ")} });`;
+    const given = names.map((name) => `get ${name}() { try { return ${name}; } catch {} }`);
+    const strict = /^\s*(['"])use strict\1/.test(code) ? '"use strict";' : "";
+    const head = fragment ? "" : `${strict}__found({ ${given.join(", ")} });`;
+    for (const kind of ["", "async "]) {
       try {
-        const run = evaluate(
-          `(${kind}function (${PARAMETERS}, __found) {${start}${code}${tail}\n})`,
-          "<snippet>",
-        );
-        return { how: kind && how === "whole" ? "whole" : how, run, names, code, fragment };
+        const text = `(${kind}function (${PARAMETERS}, __found) {${head}${code}\n})`;
+        return { how, run: evaluate(text, "<snippet>"), names, code };
       } catch (error) {
         if (!(error instanceof SyntaxError)) return null;
       }
