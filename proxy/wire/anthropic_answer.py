@@ -149,7 +149,7 @@ class MessageShape:
             return Part(0, text=text, breaks=True)
         if _is_call(block):
             return Part(0, breaks=True, hold=True, pieces=[_piece(index, block)])
-        return Part(0, breaks=True, unread=() if block.get("type") in _QUIET else ("other",))
+        return Part(0, breaks=True, unread=() if str(block.get("type")) in _QUIET else ("other",))
 
     def _added(self, payload: Payload) -> Part:
         block, delta = self._open, payload.get("delta")
@@ -270,7 +270,7 @@ class WholeMessage:
             elif isinstance(block, dict) and _is_call(block):
                 calls.append(ToolCall())
                 calls[-1].add(_piece(at, block))
-            elif not isinstance(block, dict) or block.get("type") not in _QUIET:
+            elif not isinstance(block, dict) or str(block.get("type")) not in _QUIET:
                 self.unseen.add("other")
         await self._judge_calls(blocks, calls)
         return self.verdict

@@ -53,6 +53,8 @@ class GeminiWire:
             raise WireError(404, "BlueCode serves no such method.", code="unknown_path")
         payload = reading.body(body)
         content.refuse_variants(payload, _PAYLOAD_KEYS, "The request body")
+        if isinstance(payload.get("contents"), dict):
+            payload["contents"] = [payload["contents"]]
         read = list(_messages(payload.get("contents")))
         cached = payload.get("cachedContent") or payload.get("cached_content")
         unseen = [Message(role=Role.ASSISTANT, text="", unread=("history",))] if cached else []
@@ -107,8 +109,6 @@ class GeminiWire:
 
 
 def _messages(contents: Any) -> Iterator[tuple[Place, Message]]:
-    if isinstance(contents, dict):
-        contents = [contents]
     if not isinstance(contents, list) or not contents:
         raise WireError(400, "`contents` must be a list with at least one item.")
     for at, item in enumerate(contents):

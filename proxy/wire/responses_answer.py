@@ -50,10 +50,10 @@ class ResponseShape:
         return None if data == b"[DONE]" else reading.event_object(data)
 
     def failed(self, payload: Payload) -> bool:
-        return payload.get("type") in _FAILS
+        return str(payload.get("type")) in _FAILS
 
     def final(self, payload: Payload) -> bool:
-        return payload.get("type") in _ENDS
+        return str(payload.get("type")) in _ENDS
 
     def parts(self, payload: Payload) -> list[Part]:
         kind = str(payload.get("type"))
@@ -91,7 +91,7 @@ class ResponseShape:
         self, payload: Payload, index: int, text: str, *, rest: bool = False
     ) -> dict[str, Any] | None:
         self._changed = True
-        if payload.get("type") in _TEXT:
+        if str(payload.get("type")) in _TEXT:
             told = {"delta": text, "logprobs": []} if "logprobs" in payload else {"delta": text}
             return {**payload, **told} if text or rest else None
         return dict(payload) if rest else None
@@ -148,7 +148,7 @@ class ResponseShape:
         if responses_items.is_call(item):
             piece = responses_items.piece_of(item, at)
             return self._grown(at, piece)
-        if item.get("type") in responses_items.REMOTE:
+        if str(item.get("type")) in responses_items.REMOTE:
             return Part(0, unread=("other",))
         return self._compared({at: item}) if item.get("content") else Part(0)
 
@@ -249,7 +249,7 @@ class _Place:
         return place
 
     def go_on(self, payload: Payload) -> None:
-        kind = payload.get("type")
+        kind = str(payload.get("type"))
         if type(number := payload.get("sequence_number")) is int:
             self._number = number
         if isinstance(response := payload.get("response"), dict):
@@ -281,7 +281,7 @@ class _Place:
         told = {**payload}
         if "sequence_number" in payload or self._number >= 0:
             told["sequence_number"] = self._number + 1
-        kind = payload.get("type")
+        kind = str(payload.get("type"))
         if kind in _TEXT_DONE:
             key = (payload["output_index"], payload["content_index"])
             told[_TEXT_DONE[kind]] = self._text_of(key)

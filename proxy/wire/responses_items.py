@@ -49,7 +49,7 @@ def with_texts(item: Mapping[str, Any], texts: Mapping[int, str]) -> dict[str, A
 def is_call(item: Mapping[str, Any]) -> bool:
     """Does it ask the client to do something? Unknown kinds count as if they did."""
     kind = item.get("type")
-    return kind not in QUIET and kind not in REMOTE and kind not in ("message", None)
+    return kind is not None and str(kind) not in {*QUIET, *REMOTE, "message"}
 
 
 def piece_of(item: Mapping[str, Any], index: int) -> dict[str, Any]:

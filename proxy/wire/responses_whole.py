@@ -33,7 +33,7 @@ class WholeResponse:
         for at, item in enumerate(self._output):
             if item.get("type") == "message" and await self._judge_message(at, item):
                 return self.verdict
-            if item.get("type") in responses_items.REMOTE:
+            if str(item.get("type")) in responses_items.REMOTE:
                 self.unseen.add("other")
         await self._judge_calls()
         return self.verdict
