@@ -103,7 +103,7 @@ class Engine:
         """
         # Knowledge, numpy and wasmtime are loaded only where an engine is opened, not on import.
         from bluecode.defenses.checkers import CHECKERS
-        from bluecode.defenses.checkers.dynamic import DynamicChecker
+        from bluecode.defenses.checkers.dynamic_prover import DynamicProver
         from bluecode.defenses.detectors import DETECTORS
         from bluecode.sandbox.workers import Sandbox
 
@@ -121,7 +121,7 @@ class Engine:
                     )
                 )
                 await sandbox.warm()
-                prover = DynamicChecker(sandbox)
+                prover = DynamicProver(sandbox)
             yield cls(
                 policy,
                 [make() for make in wanted],

@@ -19,13 +19,13 @@ from pathlib import Path
 import anyio
 from sandbox_bench import EMPTY, LIMITS, TYPICAL, job, worker_of
 
-from bluecode.sandbox.workers import Sandbox
+from bluecode.sandbox.workers import Sandbox, Service
 
 FORBIDDEN = re.compile(r"open|creat|socket|connect|accept|bind|clone|fork|exec|unlink|rename|kill")
 
 
 async def soak(runs: int) -> int:
-    async with Sandbox.open(workers=1) as sandbox:
+    async with Sandbox.open(workers=1, service=Service(runs=runs + 1)) as sandbox:
         await sandbox.warm()
         worker = worker_of(sandbox)
         for number in range(runs):

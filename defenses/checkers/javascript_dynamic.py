@@ -1,0 +1,93 @@
+"""The dynamic checker for JavaScript and TypeScript: the same proofs as for Python, another guest.
+
+What differs is here: attack inputs that are JavaScript, and when a run is worth its time. A claim
+about a regular expression's running time is not tried.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bluecode.defenses.checkers.dynamic import LIMITS, DynamicReport, Runs, report
+from bluecode.defenses.checkers.probes import PROBES, RETURNS, kinds_of, token_of
+from bluecode.defenses.conversation import Snippet
+from bluecode.defenses.verdict import DetectorError, Finding
+from bluecode.sandbox.languages.language import Program
+from bluecode.sandbox.outcome import SandboxUnavailable
+
+OWN: Mapping[str, Sequence[str]] = {
+    "code": ("process.<T>", "require('child_process').exec('<T>')", "'+process.<T>+'",
+             "(()=>{})['constructor']('<T>')()"),
+    "template": ("{{<T>.constructor}}", "<%= process.<T> %>", "${<T>}", "#{<T>}"),
+    "import": ("./<T>",),
+    "object": ('{"a":"_$$ND_FUNC$$_function(){<T>}()"}',),
+}  # fmt: skip
+"""Attack inputs that are written in the language itself."""
+
+LEFT_OUT = frozenset({"match", "pattern", "mail", "nosql"})
+OUTWARD = re.compile(
+    r"\b(?:require|import|fetch|eval|Function|document|window|location|process|XMLHttpRequest"
+    r"|WebSocket|setTimeout|setInterval|innerHTML|outerHTML|localStorage|\$)\b|\bexport\s"
+    r"|\b(?:query|execute|exec|request|render|redirect|send|write)\w*\s*\("
+)
+
+
+class JavaScriptDynamic:
+    """Proves or refutes claims about JavaScript and TypeScript by running it in the sandbox."""
+
+    name = "dynamic"
+    languages = frozenset({"javascript", "typescript"})
+
+    def __init__(self, sandbox: Runs) -> None:
+        self.sandbox = sandbox
+
+    @property
+    def ready(self) -> bool:
+        """Is the sandbox warm?"""
+        return self.sandbox.ready
+
+    async def test(self, snippet: Snippet, claims: Sequence[Finding]) -> DynamicReport:
+        """Run the snippet. Raises `DetectorError` when the sandbox cannot be used.
+
+        Nothing is run where nothing is claimed and the code has no way to an effect outside itself.
+        """
+        if not claims and not OUTWARD.search(snippet.code):
+            return DynamicReport(evidence=())
+        token = token_of(snippet)
+        program = Program("javascript", job_of(snippet, claims, token))
+        try:
+            outcome = await self.sandbox.run(program, LIMITS)
+        except SandboxUnavailable as error:
+            raise DetectorError(f"the sandbox could not run the snippet: {error}") from error
+        found = report(snippet, claims, outcome, token)
+        return replace(found, discovered=tuple(map(renamed, found.discovered)))
+
+
+def renamed(finding: Finding) -> Finding:
+    """A finding under the name that the static rules of this language have for it."""
+    return replace(finding, rule="javascript." + finding.rule.partition(".")[2])
+
+
+def job_of(snippet: Snippet, claims: Sequence[Finding], token: str) -> bytes:
+    """What the guest is asked to do; the form is `sandbox/guests/javascript/harness.js`'s."""
+    asked = {RETURNS[cwe] for cwe in (claim.cwe or 0 for claim in claims) if cwe in RETURNS}
+    inputs = {**PROBES, **OWN}
+    kinds = [(kind, kind) for kind in inputs if kind not in LEFT_OUT]
+    kinds += [("return", kind) for kind in sorted(asked)]
+    probes = [
+        {"kind": at, "id": f"{kind}{number}", "value": value}
+        for at, kind in kinds
+        for number, value in enumerate(inputs[kind])
+    ]
+    spans = [(claim, claim.span) for claim in claims if claim.span is not None]
+    job = {
+        "code": snippet.code,
+        "language": snippet.language,
+        "token": token,
+        "probes": probes,
+        "claims": [
+            {"first": span[0], "last": span[1], "kinds": kinds_of(claim)} for claim, span in spans
+        ],
+    }
+    return json.dumps(job).encode("utf-8", "replace")
