@@ -8,6 +8,13 @@ from bluecode.defenses.checkers.rules.memory_pointers import pointers
 from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import Node
 
+MEMORY = frozenset({
+    "buffer_copy", "unbounded_read", "out_of_bounds_write", "out_of_bounds_read",
+    "integer_overflow", "null_dereference", "use_after_free", "double_free", "pointer_scaling",
+    "temporary_file", "dangerous_function", "file_race",
+})  # fmt: skip
+"""What is claimed of memory."""
+
 
 def follow(run: Run, parsed: Parsed) -> None:
     """Follow a parsed snippet."""

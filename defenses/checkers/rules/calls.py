@@ -17,6 +17,12 @@ CLEAN_SUFFIX = re.compile(
 )
 """Calls that give back numbers, truth values or digests: nothing an attacker chooses."""
 
+READS = re.compile(
+    r"^(?:readFile(?:Sync)?|file_get_contents|ReadAllText|ReadAllBytes|ReadFile|read_to_string|"
+    r"readAllBytes|readString|readlines|fopen|createReadStream|readdir(?:Sync)?|statSync|stat)$"
+)
+"""Calls that give back what is stored under a name."""
+
 _SANITISES = re.compile(
     r"^(?:sanitize|sanitise|purify|escape(?!d)|esc_|clean_?(?:html|input|path|name)|"
     r"encode_?(?:html|for|uri)|"

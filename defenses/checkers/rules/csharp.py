@@ -244,14 +244,6 @@ RULES = Language(
             least=Level.REQUEST,
             when=lambda s: s.mentions(r"XmlUrlResolver"),
         ),
-        Sink(
-            "mass_assignment",
-            "TryUpdateModel UpdateModel TryUpdateModelAsync",
-            (0,),
-            "fields",
-            least=Level.UNKNOWN,
-            factor=0.0,
-        ),
     ),
     properties=(
         Property(

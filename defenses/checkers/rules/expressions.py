@@ -7,6 +7,7 @@ from dataclasses import replace
 from bluecode.defenses.checkers.python_regex import explodes
 from bluecode.defenses.checkers.rules.calls import (
     CLEAN_SUFFIX,
+    READS,
     formatted,
     mutates,
     replaced,
@@ -146,6 +147,10 @@ class Expressions:
             return together(whole.fields.values())
         if key is not None and key.isdigit() and int(key) < len(whole.items):
             return whole.items[int(key)]
+        if key is not None and whole.path and whole.level <= Level.UNKNOWN:
+            known_path = self._source(f"{whole.path}.{key}")
+            if known_path is not None:
+                return known_path
         path = path_of(node.base) if node.base is not None else ""
         if path and node.args and node.args[0].role == "text":
             known = self.env.get(f"{path}.{node.args[0].name}")
@@ -657,13 +662,16 @@ class Expressions:
         if mutates(callee.name) and site.node.base is not None:
             self._grow(site.node.base, [base, *args])
             return replace(concatenated([base, *args]), path=base.path)
+        if READS.search(callee.name):  # what stands in a file is not what named it
+            return Value(Level.UNKNOWN, path=_made(callee))
         carried = [value for value in (base, *args) if value.level > Level.UNKNOWN]
         if not carried:
             level = max((value.level for value in args), default=Level.NONE)
-            if not callee.new and (base.level or not base.path):
+            known = base.text if callee.name in _KEEPS_TEXT else None
+            if not callee.new and (base.level or not (base.path or base.text is not None)):
                 level = Level.UNKNOWN  # a tool of the language gives back what it was given
-            return Value(level, path=_made(callee), items=tuple(args) if callee.new else (),
-                         fields=_options(args))  # fmt: skip
+            return Value(level, text=known, path=_made(callee), fields=_options(args),
+                         items=tuple(args) if callee.new else ())  # fmt: skip
         whole = together(carried)
         text = base.text if callee.name in _KEEPS_TEXT and base.text is not None else None
         if text is None and len(args) == 1 and callee.new:
@@ -708,7 +716,8 @@ class Expressions:
             self.resolved(path, path_of(node.args[writer.parts[0]]))
 
 
-_KEEPS_TEXT = frozenset({"toString", "c_str", "String", "trim", "as_str", "to_string", "ToString",
+_KEEPS_TEXT = frozenset({"toString", "getBytes", "toCharArray", "c_str", "String", "trim",
+                         "as_str", "to_string", "ToString",
                          "to_s", "clone", "into", "as_bytes", "strip", "to_owned", "unwrap",
                          "data", "str", "as_ref", "freeze", "Trim", "expect"})  # fmt: skip
 _REGEX_MAKERS = frozenset({"compile", "MustCompile", "Compile", "Regex", "RegExp", "regex", "new",

@@ -253,7 +253,7 @@ RULES = Language(
             (0,),
             "path",
             least=Level.REQUEST,
-            when=lambda s: "Filename" in s.arg(0).path,
+            when=lambda s: any(p.name == "Filename" for a in s.node.args for p in a.walk()),
         ),
     ),
     properties=(
@@ -308,7 +308,6 @@ RULES = Language(
                 else 0.0
             ),
         ),
-        Property("unsafe_memory", "unsafe.Pointer unsafe.Slice unsafe.String", lambda s: 0.45),
     ),
     settings=(
         Setting("tls_off", "InsecureSkipVerify", lambda v: v.known == "true", 0.86),
@@ -325,7 +324,7 @@ RULES = Language(
     cleaners=(
         Cleaner(
             "strconv.Atoi strconv.ParseInt strconv.ParseUint strconv.ParseFloat "
-            "strconv.ParseBool uuid.Parse strconv.Itoa len",
+            "strconv.ParseBool uuid.Parse strconv.Itoa len make new",
             "all",
         ),
         Cleaner("filepath.Base path.Base", "path"),

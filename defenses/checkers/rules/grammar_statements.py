@@ -14,6 +14,8 @@ def assign(low: Lowering, node: "Piece") -> Node:
     sign = node.field("operator")
     operator = sign.text() if sign is not None else "="
     left, right = low.field(node, "left"), low.field(node, "right")
+    if left.role == "call" and left.base is not None and not left.args:  # Ruby's `a.b = c`
+        left = low.make(node, "member", left.name, base=left.base)
     if left.role == "other":  # Go's `a, b = f()`
         left = Node("array", "", left.line, left.last, None, left.args)
     if right.role == "other" and left.role == "array":

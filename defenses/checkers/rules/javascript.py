@@ -66,6 +66,8 @@ def _fixed_salt(site: Site) -> float:
     salt = site.arg(1)
     if salt.level is not Level.NONE:
         return 0.0
+    if (salt.known or "").isdigit():  # bcrypt's rounds
+        return 0.0
     if salt.known or salt.path in ("Buffer.from()", "Buffer.alloc()"):
         return 0.8
     if salt.path.endswith("randomBytes()") and salt.fields.get("size", Value()).known:
@@ -503,14 +505,6 @@ RULES = Language(
             least=Level.INPUT,
         ),
         Sink(
-            "error_details",
-            "res.send res.json res.end response.send",
-            (0,),
-            "details",
-            when=lambda s: _tells_stack(s),
-            factor=0.0,
-        ),
-        Sink(
             "format_injection",
             "util.format console.log",
             (0,),
@@ -718,7 +712,6 @@ RULES = Language(
         "weak_random": "use crypto.randomBytes, crypto.randomUUID or crypto.getRandomValues",
         "nosql_injection": "convert with String() or check that the value is a string",
         "regex_injection": "escape the text before it enters the expression",
-        "timing_comparison": "use crypto.timingSafeEqual",
         "fixed_iv": "use crypto.randomBytes(12) for each message",
     },
 )
@@ -740,7 +733,3 @@ def _chooses_host(site: Site) -> bool:
             "host"
         ) or value.fields.get("hostname") or Value()  # fmt: skip
     return not re.match(r"https?://[^/\0]+/|/[^/\0]", value.shape)
-
-
-def _tells_stack(site: Site) -> bool:
-    return site.arg(0).path.endswith(".stack")

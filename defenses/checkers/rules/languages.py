@@ -16,6 +16,20 @@ class Dialect:
 
     rules: Language
     follow: Callable[[Run, Parsed], None]
+    more: frozenset[str] = frozenset()
+    """Weaknesses that the follower finds beyond the rules."""
+
+    @property
+    def weaknesses(self) -> frozenset[str]:
+        """Everything that can be claimed of the language, without the language's name."""
+        rules = self.rules
+        named = (*rules.sinks, *rules.properties, *rules.settings, *rules.stores)
+        return frozenset(item.rule for item in named) | self.more
+
+
+_RESULTS = frozenset({"log_injection", "xss", "ssrf", "header_injection"})
+"""What the engine sees in any language, from what functions give back and where headers are set."""
+_BACKTRACKS = frozenset({"redos"})
 
 
 def general(run: Run, parsed: Parsed) -> None:
@@ -26,55 +40,63 @@ def general(run: Run, parsed: Parsed) -> None:
 def _javascript() -> Dialect:
     from bluecode.defenses.checkers.rules import javascript, javascript_flow
 
-    return Dialect(javascript.RULES, javascript_flow.follow)
+    return Dialect(
+        javascript.RULES,
+        javascript_flow.follow,
+        _RESULTS | _BACKTRACKS | {"prototype_pollution"},
+    )
 
 
 def _c() -> Dialect:
     from bluecode.defenses.checkers.rules import c, c_flow
 
-    return Dialect(c.RULES, c_flow.follow)
+    return Dialect(c.RULES, c_flow.follow, _RESULTS | _BACKTRACKS | c_flow.MEMORY)
 
 
 def _go() -> Dialect:
     from bluecode.defenses.checkers.rules import go
 
-    return Dialect(go.RULES, general)
+    return Dialect(go.RULES, general, _RESULTS)
 
 
 def _java() -> Dialect:
     from bluecode.defenses.checkers.rules import java
 
-    return Dialect(java.RULES, general)
+    return Dialect(java.RULES, general, _RESULTS | _BACKTRACKS)
 
 
 def _php() -> Dialect:
     from bluecode.defenses.checkers.rules import php
 
-    return Dialect(php.RULES, general)
+    return Dialect(php.RULES, general, _RESULTS | _BACKTRACKS)
 
 
 def _csharp() -> Dialect:
     from bluecode.defenses.checkers.rules import csharp, csharp_flow
 
-    return Dialect(csharp.RULES, csharp_flow.follow)
+    return Dialect(
+        csharp.RULES,
+        csharp_flow.follow,
+        _RESULTS | _BACKTRACKS | {"missing_csrf", "input_validation_off"},
+    )
 
 
 def _ruby() -> Dialect:
     from bluecode.defenses.checkers.rules import ruby
 
-    return Dialect(ruby.RULES, general)
+    return Dialect(ruby.RULES, general, _RESULTS | _BACKTRACKS)
 
 
 def _rust() -> Dialect:
     from bluecode.defenses.checkers.rules import rust
 
-    return Dialect(rust.RULES, rust.follow)
+    return Dialect(rust.RULES, rust.follow, _RESULTS | {"unsafe_memory"})
 
 
 def _bash() -> Dialect:
     from bluecode.defenses.checkers.rules import shell
 
-    return Dialect(shell.RULES, shell.follow)
+    return Dialect(shell.RULES, shell.follow, shell.CLAIMS)
 
 
 LANGUAGES: Mapping[str, Callable[[], Dialect]] = {

@@ -44,9 +44,26 @@ def bounds(run: Run, body: Body) -> None:
             _allocation(run, body, event)
         if node.type == "new" and node.size is not None:
             _product(run, body, event, node.size)
+    _races(run, body)
     for loop, _ in body.loops:
         _off_by_one(run, body, loop)
     _walk(run, body)
+
+
+_LOOKS = frozenset({"access", "stat", "lstat", "euidaccess", "faccessat"})
+_USES = frozenset({"open", "fopen", "unlink", "chmod", "chown", "remove", "rename", "creat",
+                   "mkdir", "opendir", "execl", "execv"})  # fmt: skip
+
+
+def _races(run: Run, body: Body) -> None:
+    """A file is looked at by name, and then used by name."""
+    looked: set[str] = set()
+    for event in body.calls:
+        path = path_of(event.node.args[0]) if event.node.args else ""
+        if path and event.node.name in _LOOKS:
+            looked.add(path)
+        elif path in looked and event.node.name in _USES and path:
+            run.claim("file_race", event.node, 0.55)
 
 
 def _standard(node: Node) -> bool:
@@ -232,7 +249,7 @@ def _copy(run: Run, body: Body, event: Event) -> None:
     if event.node.name in ("memset", "read", "recv", "recvfrom") and room is None:
         return
     outside = _from_outside(body, names, event.order)
-    size_of = {n for n in names if n in holds(body, args[0])}
+    size_of = room is None and names & holds(body, args[0])
     if size_of:
         return
     score = 0.62 if room is not None else (0.55 if outside else 0.42)

@@ -2,6 +2,7 @@
 
 import re
 
+from bluecode.defenses.checkers.python_regex import explodes
 from bluecode.defenses.checkers.rules.rule import (
     ANY,
     Check,
@@ -87,6 +88,12 @@ def _curl(site: Site) -> float:
     if option in ("CURLOPT_SSL_VERIFYPEER", "CURLOPT_SSL_VERIFYHOST"):
         return 0.86 if site.arg(2).known in ("false", "0") else 0.0
     return 0.0
+
+
+def _backtracks(site: Site) -> float:
+    text = site.arg(0).known or ""
+    inner = text[1:].rpartition(text[0])[0] if len(text) > 2 else ""
+    return 0.65 if inner and explodes(inner) else 0.0
 
 
 def _is_redirect(site: Site) -> bool:
@@ -275,7 +282,13 @@ RULES = Language(
             least=Level.REQUEST,
             when=lambda s: s.arg(0).path.endswith(("all()", "_POST")),
         ),
-        Sink("reflection", "new.Reflection ReflectionClass", (0,), "code", least=Level.INPUT),
+        Sink(
+            "reflection",
+            "new.ReflectionClass new.ReflectionMethod",
+            (0,),
+            "code",
+            least=Level.INPUT,
+        ),
         Sink("ldap_injection", "ldap_search ldap_list ldap_read", (2,), "ldap", built=True),
         Sink(
             "xpath_injection",
@@ -301,9 +314,9 @@ RULES = Language(
             least=Level.INPUT,
             when=lambda s: s.name != "render" or "built" in s.arg(0).marks,
         ),
-        Sink("error_details", "die exit", (0,), "details", least=Level.UNKNOWN, factor=0.0),
     ),
     properties=(
+        Property("redos", "preg_match preg_match_all preg_replace preg_split", _backtracks),
         Property("weak_hash", "md5 sha1", _hash),
         Property("password_hash", "md5 sha1 crc32", _password_hash),
         Property("weak_hash", "hash hash_hmac", _named_hash),

@@ -322,7 +322,6 @@ RULES = Language(
             0.8,
         ),
         Setting("insecure_cookie", "httponly secure http_only", lambda v: v.known == "false", 0.6),
-        Setting("debug_mode", "consider_all_requests_local", lambda v: v.known == "true", 0.45),
     ),
     cleaners=(
         Cleaner("Integer Float *.to_i *.to_f *.to_sym Integer.parse *.length *.size", "none"),

@@ -128,15 +128,6 @@ RULES = Language(
             least=Level.PARAMETER,
         ),
         Sink("log_injection", "info! warn! error!", (ANY,), "line", least=Level.REQUEST),
-        Sink("unsafe_deserialization", "serde_pickle.from_slice", (0,), "objects"),
-        Sink(
-            "unsafe_memory",
-            "*.get_unchecked *.get_unchecked_mut",
-            (0,),
-            "index",
-            least=Level.UNKNOWN,
-            factor=0.0,
-        ),
     ),
     properties=(
         Property(

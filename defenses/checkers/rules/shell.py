@@ -17,6 +17,9 @@ from bluecode.defenses.checkers.rules.tree import Node
 RULES = Language(name="bash")
 
 
+CLAIMS = frozenset(rule for rule, *_ in (*COMMANDS, *FEEDS, *LINES))
+"""What is claimed of commands."""
+
 _DEEPEST = 2
 """How far commands in the words of commands are read."""
 _SCRIPT = re.compile(r"do shell script \\?[\"'](.+?)\\?[\"'](?:\s|$|\))", re.S)

@@ -547,13 +547,6 @@ def _secret_words(command: Command) -> float:
     return 0.0
 
 
-def _guessable_file(command: Command) -> float:
-    for sign, target in command.redirects:
-        if sign.startswith(">") and re.match(r"/tmp/\S*\$\$", target):
-            return 0.52
-    return 0.0
-
-
 def _sql_text(command: Command) -> float:
     if command.name in ("mysql", "psql", "sqlite3") and command.parts:
         for part in command.parts:
@@ -583,7 +576,6 @@ COMMANDS: tuple[tuple[str, Test], ...] = (
     ("file_permissions", _open_rights),
     ("tls_off", _no_certificates),
     ("secret_argument", _secret_words),
-    ("temporary_file", _guessable_file),
     ("sql_injection", _sql_text),
 )
 """Tests of a command by itself."""
@@ -603,8 +595,9 @@ LINES: tuple[tuple[str, "re.Pattern[str]", float], ...] = (
     ("remote_code", re.compile(r"\b(?:curl|wget)\b[^|;]*(?:-o|-O|>)\s*(\S+)[^\n]*(?:&&|;)\s*"
                                r"(?:sudo\s+)?chmod\s+\S+\s+\S+[^\n]*(?:&&|;)\s*(?:sudo\s+)?(?:\./|/)"),
      0.7),
-    ("remote_code", re.compile(r"\b(?:curl|wget)\b[^|;&]*\s-[A-Za-z]*[oO]\s*(\S+)[^|;&]*&&\s*(?:sudo\s+)?"
-                               r"(?:chmod\s+\S+\s+\1\s*(?:&&|;)\s*(?:sudo\s+)?\1|(?:ba)?sh\s+\1)"),
+    ("temporary_file", re.compile(r">\s*/tmp/\S*\$\$"), 0.52),
+    ("remote_code", re.compile(r"\b(?:curl|wget)\b[^|;&]*\s-[A-Za-z]*[oO]\s*(\S+)[^|;&]*&&\s*"
+                               r"(?:sudo\s+)?(?:chmod\s+\S+\s+\1\s*(?:&&|;)\s*(?:sudo\s+)?\1|(?:ba)?sh\s+\1)"),
      0.72),
     ("privilege", re.compile(r"\b(?:DYLD_INSERT_LIBRARIES|LD_PRELOAD)=\S+\s+sudo\b|"
                              r"\bsudo\s+(?:DYLD_INSERT_LIBRARIES|LD_PRELOAD)="), 0.72),

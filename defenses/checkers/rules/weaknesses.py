@@ -414,14 +414,6 @@ _DATA = {
         "The rule for passwords allows ones that are quickly guessed.",
         "ask for twelve characters or more, and refuse known passwords",
     ),
-    "missing_authorization": Weakness(
-        "Critical function without a check of rights",
-        862,
-        MEDIUM,
-        "A function that does damage is reached without a check of who asks.",
-        "check the user's rights before acting",
-        (0.0, 0.0, 0.0, 0.6),
-    ),
 }
 
 _MEMORY = {
@@ -481,26 +473,12 @@ _MEMORY = {
         "Memory is given back twice.",
         "set the pointer to null after freeing it",
     ),
-    "missing_terminator": Weakness(
-        "Text without its end",
-        170,
-        MEDIUM,
-        "A copy may leave a text without its terminating zero.",
-        "write the terminator yourself, or use a function that does",
-    ),
     "pointer_scaling": Weakness(
         "Pointer moved by the wrong unit",
         468,
         MEDIUM,
         "A pointer of one type is moved by a size in another unit.",
         "move it by elements, or cast to a byte pointer first",
-    ),
-    "uninitialised_use": Weakness(
-        "Variable used before it has a value",
-        457,
-        MEDIUM,
-        "A variable may be used before anything was stored in it.",
-        "initialise it where it is declared",
     ),
     "dangerous_function": Weakness(
         "Function that is hard to use safely",
