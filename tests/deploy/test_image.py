@@ -109,9 +109,9 @@ CONFINED = """
 set -e
 mount --make-rprivate /
 python=$(dirname "$(dirname "$(readlink -f {root}/opt/bluecode/bin/python)")")
-case $python in /root/*)
+case $python in {home}/*)
     mkdir {root}/python && mount --bind "$python" {root}/python
-    mount -t tmpfs -o mode=755 none /root
+    mount -t tmpfs -o mode=755 none {home}
     mkdir -p "$python" && mount --bind {root}/python "$python" ;;
 esac
 mount -o remount,ro,bind /
@@ -139,6 +139,7 @@ def test_it_serves_as_its_user_on_a_read_only_file_system(image: Path) -> None:
     script = CONFINED.format(
         root=image,
         user=USER,
+        home=Path.home(),
         port=port,
         settings=" ".join(of("ENV", LAST)).replace("/opt/", f"{image}/opt/"),
         entry=" ".join(json.loads(of("ENTRYPOINT", LAST)[0])),
