@@ -268,13 +268,16 @@
     "cookie-session",
   ]);
 
-  const maker = () => {
-    const made = (...args) => middleware();
-    return new Proxy(made, {
-      get: (target, key) =>
-        typeof key === "symbol" || key in target ? target[key] : () => maker()(),
+  // A middleware package: whatever is called on it, and on what that gives, is a middleware.
+  const maker = () =>
+    new Proxy(function () {}, {
+      apply: () => maker(),
+      construct: () => maker(),
+      get: (target, key) => {
+        if (key === "isMiddleware") return true;
+        return typeof key === "symbol" || key === "then" || key in target ? target[key] : maker();
+      },
     });
-  };
 
   const frameworks = {
     express,

@@ -159,6 +159,52 @@ async def test_the_unsafe_twin_is_confirmed_and_the_safe_one_is_not(
     assert await outcome(sandbox, safe, cwe, language) == "refuted"
 
 
+BENIGN = {
+    "a list in memory": (
+        "const app = require('express')()\nlet list = []\n"
+        "app.get('/list', (req, res) => res.json(list))\n"
+        "app.put('/list/:id', (req, res) => {\n"
+        "  const found = list.find((one) => one.id === +req.params.id)\n"
+        "  if (!found) return res.status(404).send('Not found')\n"
+        "  res.json(Object.assign(found, req.body))\n})\n"
+    ),
+    "an upload": (
+        "const upload = require('multer')({ dest: 'up/' })\nconst path = require('path')\n"
+        "require('express')().post('/u', upload.single('f'), (req, res) => {\n"
+        "  if (path.extname(req.file.originalname) !== '.png') return res.sendStatus(400)\n"
+        "  res.json({ name: req.file.filename })\n})\n"
+    ),
+    "a copy": (
+        "const fs = require('fs/promises')\nconst path = require('path')\n"
+        "async function copy(from, to) {\n  for (const name of await fs.readdir(from))\n"
+        "    await fs.copyFile(path.join(from, name), path.join(to, name))\n}\n"
+        "copy(process.argv[2], process.argv[3])\n"
+    ),
+    "a page of the browser": (
+        "document.querySelector('#go').addEventListener('click', () => {\n"
+        "  document.querySelector('#out').textContent = document.querySelector('#in').value\n})\n"
+    ),
+    "an answer that is no page": (
+        "require('http').createServer((req, res) => {\n"
+        "  res.setHeader('Content-Type', 'text/plain')\n  res.end('You asked for ' + req.url)\n"
+        "}).listen(80)\n"
+    ),
+    "a request to a fixed host": (
+        "exports.user = async (id) => {\n"
+        "  const answer = await fetch(`https://api.example.com/users/${encodeURIComponent(id)}`)\n"
+        "  return answer.json()\n}\n"
+    ),
+    **{f"{name}, safe": safe for name, (_, _, safe) in TWINS.items() if name != "typescript"},
+}
+
+
+@pytest.mark.parametrize("code", BENIGN.values(), ids=BENIGN)
+async def test_nothing_is_found_in_benign_code(sandbox: InProcess, code: str) -> None:
+    found = await JavaScriptDynamic(sandbox).test(snippet(code), [])
+
+    assert found.discovered == ()
+
+
 OPEN = {
     "an unknown check": (95, "exports.f = (a) => { if (require('vet').isSafe(a)) eval(a) }"),
     "data that is not seen to arrive": (89, "exports.f = (a) => null"),
