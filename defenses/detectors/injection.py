@@ -1,18 +1,106 @@
 """Attacks on the instructions: overrides by a person, and orders to the model in what tools bring.
 
 The same sentence is an instruction from a person and an attack inside a tool's result, so each
-voice has a model of its own. The client's system messages are its own affair and are not read.
+voice has a model of its own. What a tool brings is read twice: for what its sentences say, and for
+how they stand among the rest (`orders.py`), in the light of the user's task where it is known. The
+client's system messages are its own affair and are not read.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from math import exp, log
+
+from bluecode.defenses import knowledge, terms
+from bluecode.defenses.conversation import Message, Role
+from bluecode.defenses.detectors import obfuscation, order_weights, orders
+from bluecode.defenses.detectors.classifier import Judgement
+from bluecode.defenses.detectors.order_weights import Weights
 from bluecode.defenses.detectors.prompts import Prompts, Reader, Readers
-from bluecode.defenses.verdict import Category
+from bluecode.defenses.detectors.segments import Segment, split
+from bluecode.defenses.verdict import Category, DetectorError, Finding
+
+_BROUGHT = "injection_brought"
+_SURE = 6.0
+"""Log-odds beyond which neither reading outvotes the other."""
+_SHIFT = 2.0
+"""Added to the sum of both log-odds, so that few ordinary documents reach a score of 0.7."""
 
 
-def injection() -> Prompts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection(Prompts):
+    """The detector of prompt injections."""
+
+    standing: Weights = field(default_factory=order_weights.shipped)
+    """Judges how a sentence stands among the others."""
+
+    async def inspect(self, subject: Message) -> tuple[Finding, ...]:
+        """Raises `DetectorError`, with what was found, for a message too long to read whole."""
+        if subject.role is not Role.TOOL:
+            return await Prompts.inspect(self, subject)
+        reading = split(subject)
+        findings = tuple(
+            found for part in reading.segments for found in self._brought(part, subject.task)
+        )
+        if not reading.whole:
+            raise DetectorError(
+                "message longer than is read", findings=findings, unchecked="partial"
+            )
+        return findings
+
+    def score(self, text: str, task: str = "") -> float:
+        """How likely it is, 0 to 1, that a text which a tool brought gives orders to the model.
+
+        The text is read as it stands; nothing in it is decoded."""
+        return self._read(text, task)[0].score
+
+    def _brought(self, segment: Segment, task: str) -> Iterator[Finding]:
+        plain = obfuscation.normalise(segment.text)
+        for text, hidden in ((plain.text, False), *((text, True) for text in plain.decoded)):
+            judged, line = self._read(text, task)
+            if judged.score < self.reported:
+                continue
+            found = self._finding(_with_cases(judged, text, line), segment, hidden)
+            wider = None if hidden else _wider(found.span, segment.line + line - 1)
+            yield replace(found, span=wider)
+
+    def _read(self, text: str, task: str) -> tuple[Judgement, int]:
+        """The judgement of both readings, and the line, from 1, of the likeliest order."""
+        judged = self.models.judge(text, _BROUGHT)
+        units = orders.read(text, task)
+        odds, loudest = self.standing.odds(units)
+        both = _bounded(_logit(judged.score)) + _bounded(odds) + _SHIFT
+        line = int(units.lines[loudest]) if units.count else 1
+        return replace(judged, score=1 / (1 + exp(-both))), line
+
+
+def _wider(span: tuple[int, int] | None, line: int) -> tuple[int, int]:
+    """The lines of both readings where they are next to each other, else the line of the order."""
+    if span is not None and span[0] - 1 <= line <= span[1] + 1:
+        return min(span[0], line), max(span[1], line)
+    return line, line
+
+
+def _with_cases(judged: Judgement, text: str, line: int) -> Judgement:
+    """A judgement with the cases nearest to the order, where none was looked up."""
+    if judged.nearest.unsafe:
+        return judged
+    order = text.split("\n")[line - 1]
+    return replace(judged, nearest=knowledge.shipped().nearest(terms.read(order), "injection"))
+
+
+def _logit(score: float) -> float:
+    return log(max(score, 1e-9) / max(1 - score, 1e-9))
+
+
+def _bounded(odds: float) -> float:
+    return max(min(odds, _SURE), -_SURE)
+
+
+def injection() -> Injection:
     """The detector of prompt injections."""
     readers: Readers = {
         "said": Reader("injection_said"),
         "wrapped": Reader("injection_said", caution=2.0),
-        "brought": Reader("injection_brought"),
+        "brought": Reader(_BROUGHT),
     }
-    return Prompts(name="injection", category=Category.INJECTION, readers=readers)
+    return Injection(name="injection", category=Category.INJECTION, readers=readers)
