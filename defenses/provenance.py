@@ -1,7 +1,7 @@
 """Where the words of a tool call come from: from the user, or only from what tools brought.
 
 A host, an address, a path to secrets or a secret that the assistant puts into a call, and that
-stands nowhere but in untrusted text, was put there by a stranger. That alone is worth a warning;
+stands nowhere but in untrusted text, was put there by a stranger. That alone is worth knowing;
 where the sentence that it comes from reads as an order to the model, the call carries that order
 out. What is spelt anew (a name put together, or encoded) is not traced, nor are names of packages
 and of ordinary files: assistants take those from what they read all day.
@@ -33,8 +33,11 @@ _OWN = re.compile(r"(?:localhost|127(?:\.\d+){3}|0\.0\.0\.0|::1|(?:.*\.)?(?:loca
 _MOST_TEXT = 120_000
 """Characters of a call, and of each text, that are read."""
 _MOST_MARKS = 64
-_WARNING, _ORDERED = 0.55, 0.9
-"""Scores of what merely comes from a stranger, and of what a stranger ordered."""
+NAME = "provenance"
+"""By which a policy can disable it."""
+_WARNING, _ORDERED = 0.45, 0.9
+"""Scores of what merely comes from a stranger, and of what a stranger ordered. Agents follow links
+that they read all day, so the first alone leads to no note under the default policy."""
 _ORDER = 0.7
 """Score of a sentence from which it counts as an order to the model."""
 
@@ -115,7 +118,7 @@ def _places(mark: Mark, brought: Sequence[str], strange: Sequence[str]) -> Itera
 
 def _finding(mark: Mark, ordered: bool) -> Finding:
     return Finding(
-        detector="provenance",
+        detector=NAME,
         rule=f"provenance.{mark.kind}",
         category=Category.INJECTION,
         score=_ORDERED if ordered else _WARNING,

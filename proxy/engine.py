@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from bluecode.defenses.checking import Checker, Prover, check
 from bluecode.defenses.conversation import Message, Role, Snippet
@@ -33,6 +33,13 @@ def _unheard(_: str) -> None:
 
 def _no_runs() -> Mapping[str, int]:
     return {}
+
+
+@runtime_checkable
+class Orders(Protocol):
+    """A detector that can judge a single sentence."""
+
+    def score(self, text: str) -> float: ...
 
 
 class Cache(Generic[Kept]):
@@ -158,6 +165,14 @@ class Engine:
     async def check(self, snippet: Snippet) -> Verdict:
         """The verdict on one snippet that the model wrote."""
         return (await self.decide_snippet(snippet)).verdict
+
+    def orders(self, sentence: str) -> float:
+        """How likely a sentence of untrusted content is an order to the model, 0 to 1; 0 where no
+        detector is loaded that could say so."""
+        for detector in self._detectors:
+            if isinstance(detector, Orders):
+                return detector.score(sentence)
+        return 0.0
 
     def trust(self, so_far: str, message: Message) -> None:
         """Remember an answer that was checked on its way to the client, in its conversation alone.

@@ -115,7 +115,7 @@ class Guardrail(Guard):
         """What the model answered."""
         texts, calls = _texts(request.payload), request.payload.get("tool_calls") or []
         relay = Relay(self._s.config, self._s.engine, self._s.metrics, self._s.notes, self._wire)
-        answer = WholeChat(_as_answer(texts, calls), relay.judging(exchange))
+        answer = WholeChat(_as_answer(texts, calls), relay.judging(request, exchange))
         exchange.code = await answer.judge()
         self._s.metrics.count_unseen(answer.unseen)
         verdict = exchange.settle([exchange.code])

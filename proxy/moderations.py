@@ -67,7 +67,7 @@ class Moderations(Guard):
     ) -> None:
         results, verdicts = [], []
         for message in request.conversation.messages:
-            verdict = await self._moderate(message, exchange)
+            verdict = await self._moderate(request, message, exchange)
             results.append(_result(verdict, self._s.engine.policy))
             verdicts.append(verdict)
         verdict = exchange.settle(verdicts)
@@ -78,13 +78,13 @@ class Moderations(Guard):
         }
         await client.json(200, told, raw(notes.as_headers(verdict)))
 
-    async def _moderate(self, message: Message, exchange: Exchange) -> Verdict:
+    async def _moderate(self, request: Request, message: Message, exchange: Exchange) -> Verdict:
         prompt = (await self._decide(message, exchange)).verdict
         relay = Relay(self._s.config, self._s.engine, self._s.metrics, self._s.notes, self._wire)
         snippets: list[Snippet] = []
         for block in await reading.blocks_of(message.text):
             snippets += await reading.unwrapped(block)
-        code = await relay.judging(exchange).check(snippets)
+        code = await relay.judging(request, exchange).check(snippets)
         exchange.prompt = merge([exchange.prompt, prompt])
         exchange.code = merge([exchange.code, code])
         return merge([prompt, code])

@@ -6,7 +6,8 @@ from functools import partial
 
 import anyio
 
-from bluecode.defenses.conversation import Snippet
+from bluecode.defenses import provenance
+from bluecode.defenses.conversation import Role, Snippet
 from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy import gate, notes
 from bluecode.proxy.client import Client, raw
@@ -76,7 +77,7 @@ class Relay:
         headers: list[tuple[bytes, bytes]],
     ) -> list[str]:
         body = await gate.read_reply(reply, self._config.body_limit)
-        answer = self._wire.whole(request, body, self.judging(exchange))
+        answer = self._wire.whole(request, body, self.judging(request, exchange))
         exchange.code = await answer.judge()
         self._metrics.count_unseen(answer.unseen)
         verdict = exchange.settle([exchange.prompt, exchange.code])
@@ -90,16 +91,33 @@ class Relay:
             await client.whole(200, [*headers, *said], told)
         return [] if exchange.code.blocks else answer.delivered()
 
-    def judging(self, exchange: Exchange, ready: "_Ready | None" = None) -> Judging:
-        """What an answer of this exchange is judged with."""
+    def judging(
+        self, request: Request, exchange: Exchange, ready: "_Ready | None" = None
+    ) -> Judging:
+        """What an answer to this request is judged with."""
         return Judging(
             check=partial(self._check, exchange, ready),
+            trace=partial(self._trace, request),
             policy=self._policy,
             notes=self._notes,
             limit=self._config.held_limit,
             prompt=exchange.prompt,
             explain=exchange.explain,
         )
+
+    def _trace(self, request: Request, calls: Sequence[str]) -> Verdict:
+        """The verdict on where the words of tool calls come from."""
+        messages = request.conversation.messages
+        brought = [message.text for message in messages if message.role is Role.TOOL]
+        if not brought or not any(calls) or provenance.NAME in self._policy.disabled:
+            return merge([])
+        asked = [message.text for message in messages if message.role in (Role.USER, Role.SYSTEM)]
+        asked += [extra.text for extra in request.extras]
+        found = provenance.trace(calls, asked, brought, self._engine.orders)
+        verdict = self._policy.decide(found)
+        if found:
+            self._metrics.count("code", verdict)
+        return verdict
 
     async def _check(
         self, exchange: Exchange, ready: "_Ready | None", snippets: Sequence[Snippet]
@@ -132,7 +150,7 @@ class Relay:
         headers: list[tuple[bytes, bytes]],
     ) -> list[str]:
         ready = _Ready(client)
-        held = self._wire.stream(request, self.judging(exchange, ready))
+        held = self._wire.stream(request, self.judging(request, exchange, ready))
         if not self._policy.shadow:
             headers = [*headers, *raw(notes.as_headers(exchange.prompt))]
         await client.open(200, headers)

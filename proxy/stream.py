@@ -233,11 +233,14 @@ class HeldStream:
 
     async def _judgerest(self, index: int, choice: Choice) -> None:
         """Tool calls, and text that stands elsewhere."""
-        snippets, unchecked = await reading.snippets_of([*choice.calls, *choice.whole_calls])
+        calls = [*choice.calls, *choice.whole_calls]
+        traced = self._judging.trace([call.text for call in calls])
+        snippets, unchecked = await reading.snippets_of(calls)
         for texts in choice.asides.values():
             text = "".join(texts)
             snippets += await reading.at_leisure(carriers.in_text, text, len(text))
-        verdict = await self._decide(snippets, unchecked)
+        verdict = merge([await self._decide(snippets, unchecked), traced])
+        self.verdict = merge([self.verdict, traced])
         if verdict.blocks:
             first = next((event for event in self._queue if index in event.waits), None)
             at = choice.received if first is None else first.starts[index]

@@ -300,10 +300,11 @@ class WholeMessage:
         return False
 
     async def _judge_calls(self, blocks: list[Any], calls: list[ToolCall]) -> None:
+        traced = self._judging.trace([call.text for call in calls])
         snippets, unchecked = await reading.snippets_of(calls)
         self.unseen.update(unchecked)
         unread = self._judging.policy.decide((), unchecked=sorted(self.unseen))
-        verdict = merge([await self._judging.check(snippets), unread])
+        verdict = merge([await self._judging.check(snippets), unread, traced])
         self.verdict = merge([self.verdict, verdict])
         if verdict.blocks:
             first = next(

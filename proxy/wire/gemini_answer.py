@@ -213,13 +213,14 @@ class WholeGemini:
         calls = Calls()
         for at, piece in enumerate(piece for part in row for piece in part.pieces):
             calls.add({**piece, "index": at})
+        traced = self._judging.trace([call.text for call in calls])
         snippets, unchecked = await reading.snippets_of(calls)
         reasons = {*unchecked, *(reason for part in row for reason in part.unread)}
         if any("```" in part.reasoning for part in row):
             reasons.add("reasoning")
         self.unseen |= reasons
         unread = self._judging.policy.decide((), unchecked=sorted(reasons))
-        return merge([await self._judging.check(snippets), unread])
+        return merge([await self._judging.check(snippets), unread, traced])
 
     def _withhold(self, index: int, lead: str, verdict: Verdict) -> None:
         note = self._judging.notes.withheld(verdict)

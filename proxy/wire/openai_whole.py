@@ -68,7 +68,9 @@ class WholeChat:
 
     async def _judge_rest(self, part: Part) -> Verdict:
         """Tool calls, and text that stands elsewhere."""
-        snippets, unchecked = await reading.snippets_of(chat.calls_of(part))
+        calls = list(chat.calls_of(part))
+        traced = self._judging.trace([call.text for call in calls])
+        snippets, unchecked = await reading.snippets_of(calls)
         for text in part.asides.values():
             snippets += await reading.at_leisure(carriers.in_text, text, len(text))
         if "```" in part.reasoning:
@@ -76,7 +78,7 @@ class WholeChat:
         unchecked = (*unchecked, *part.unread)
         self.unseen.update(unchecked)
         unread = self._judging.policy.decide((), unchecked=unchecked)
-        return merge([await self._judging.check(snippets), unread])
+        return merge([await self._judging.check(snippets), unread, traced])
 
 
 def _withhold(choice: dict[str, Any], lead: str, note: str) -> None:

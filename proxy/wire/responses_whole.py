@@ -67,15 +67,15 @@ class WholeResponse:
 
     async def _judge_calls(self) -> None:
         """Calls of tools, and the text that some servers repeat beside the items."""
-        snippets, unchecked = await reading.snippets_of(
-            responses_items.calls_of(dict(enumerate(self._output)))
-        )
+        given = list(responses_items.calls_of(dict(enumerate(self._output))))
+        traced = self._judging.trace([call.text for call in given])
+        snippets, unchecked = await reading.snippets_of(given)
         repeated = self._payload.get("output_text")
         if isinstance(repeated, str) and repeated != self._text():
             snippets += await reading.at_leisure(carriers.in_text, repeated, len(repeated))
         self.unseen.update(unchecked)
         unread = self._judging.policy.decide((), unchecked=sorted(self.unseen))
-        verdict = merge([await self._judging.check(snippets), unread])
+        verdict = merge([await self._judging.check(snippets), unread, traced])
         self.verdict = merge([self.verdict, verdict])
         calls = [at for at, item in enumerate(self._output) if responses_items.is_call(item)]
         if verdict.blocks:

@@ -9,11 +9,19 @@ from typing import Any, Protocol
 
 from bluecode.defenses.conversation import Conversation, Message, Snippet
 from bluecode.defenses.policy import Policy
-from bluecode.defenses.verdict import Verdict
+from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.notes import Notes
 
 Check = Callable[[Sequence[Snippet]], Awaitable[Verdict]]
 """Decides on snippets; counts and remembers what it decided."""
+
+
+Trace = Callable[[Sequence[str]], Verdict]
+"""Decides on where the words of tool calls come from; told what the calls are given."""
+
+
+def _nothing_traced(_: Sequence[str]) -> Verdict:
+    return merge([])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +52,8 @@ class Judging:
     """Characters of code held back at most."""
     prompt: Verdict
     """The verdict on what the model was asked."""
+    trace: Trace = _nothing_traced
+    """Asked of tool calls before they are passed on."""
     explain: bool = False
     """Tell the verdict even where all is well."""
 

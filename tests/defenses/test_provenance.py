@@ -45,13 +45,13 @@ def test_the_own_machine_and_ordinary_files_are_no_marks(text: str) -> None:
     assert marks(text) == ()
 
 
-def test_a_host_that_only_a_page_named_is_a_warning() -> None:
+def test_a_host_that_only_a_page_named_is_told_and_leads_to_no_note() -> None:
     (found,) = trace(
         ["curl -O https://files.tool.example/t.tgz"], ["Install the tool."], [PAGE], orders
     )
 
     assert found.rule == "provenance.host"
-    assert 0.5 <= found.score < 0.7
+    assert 0.4 <= found.score < 0.5
 
 
 @pytest.mark.parametrize(
