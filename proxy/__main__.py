@@ -1,7 +1,9 @@
-"""The command line: `bluecode serve`, `demo`, `check`, `screen`, `sandbox run`, `version`.
+"""The command line: `bluecode serve`, `demo`, `check`, `screen`, `sandbox run`, `setup`,
+`doctor`, `version`.
 
-Exit status: 0 fine, 1 the policy blocks or the demo went wrong, 2 a setting, a file or the command
-line cannot be used, 3 something could not be checked and the policy does not let that pass.
+Exit status: 0 fine, 1 the policy blocks, or the demo or the doctor found something wrong, 2 a
+setting, a file or the command line cannot be used, 3 something could not be checked and the policy
+does not let that pass.
 Each command imports what it needs when it is called, so that help comes at once.
 """
 
@@ -80,6 +82,8 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_screen(commands)
     _add_sandbox(commands)
+    _add_setup(commands)
+    _add_doctor(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(command=lambda given: print(_version()) or 0)
     return line
@@ -178,6 +182,37 @@ def _add_sandbox(commands: Any) -> None:
     run.set_defaults(command=_sandbox_run)
 
 
+def _add_setup(commands: Any) -> None:
+    setup = commands.add_parser(
+        "setup",
+        help="point an assistant at BlueCode",
+        description="Print the exact settings that point an assistant at BlueCode, or write them"
+        " into its file. Without a name: a table of all assistants.",
+    )
+    setup.add_argument("client", nargs="?", metavar="NAME", help="the assistant")
+    setup.add_argument("--url", help="where BlueCode is (default: as the settings say)")
+    setup.add_argument("--model", help="the model's name")
+    setup.add_argument(
+        "--write", action="store_true", help="add the settings to the assistant's file, with a copy"
+    )
+    _add_config(setup)
+    setup.set_defaults(command=_setup)
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="see whether all that is needed works",
+        description="Look at the settings, the policy, the upstream, the detectors and the sandbox."
+        " Exit status 1 where something that is needed does not work.",
+    )
+    doctor.add_argument("--upstream", metavar="URL", help="the provider, as for serve")
+    doctor.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    _add_config(doctor)
+    _add_policy(doctor)
+    doctor.set_defaults(command=_doctor)
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help=f"TOML file of settings (or {PREFIX}CONFIG)"
@@ -218,6 +253,20 @@ def _sandbox_run(given: argparse.Namespace) -> int:
 
     config = Config.load(given.config, flags={})
     return sandbox_command.run(config, given.file, language=given.language, style=given.format)
+
+
+def _setup(given: argparse.Namespace) -> int:
+    from bluecode.proxy import setup
+
+    config = Config.load(given.config)
+    return setup.run(config, given.client, url=given.url, model=given.model, writing=given.write)
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from bluecode.proxy import doctor
+
+    flags = {"policy": given.policy, "upstream": given.upstream}
+    return doctor.run(Config.load(given.config, flags=flags), style=given.format)
 
 
 def _config(given: argparse.Namespace) -> Config:

@@ -115,6 +115,11 @@ class Sandbox:
         return bool(self._workers)
 
     @property
+    def processes(self) -> tuple[int, ...]:
+        """Ids of the worker processes that live."""
+        return tuple(worker.pid for worker in self._workers)
+
+    @property
     def waiting(self) -> int:
         """Runs that have no worker yet."""
         return self._turns.waiting
