@@ -20,6 +20,7 @@ from bluecode.sandbox.outcome import SandboxUnavailable
 FLAGS: Final[Mapping[str, tuple[str, str]]] = {
     "listen": ("ADDRESS", "address and port to serve on; a port alone means loopback"),
     "upstream": ("URL", "API root of the provider, `demo`, or a litellm model name"),
+    "seal_key_file": ("FILE", "file with the key that replicas share to know each other's notes"),
     "upstream_key_file": ("FILE", "file with the key that is sent upstream in the client's place"),
     "proxy_keys_file": ("FILE", "file of `name:key` lines; clients must present one of the keys"),
     "policy": ("FILE", "policy file: thresholds, modes, rules"),

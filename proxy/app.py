@@ -129,7 +129,7 @@ class _House:
                 upstream=upstream,
                 metrics=self._metrics,
                 audit=audit,
-                notes=Notes(self._policy),
+                notes=Notes(self._policy, self._seal_key()),
             )
             if self._config.policy is not None:
                 reload = PolicyReload(self._config.policy, self._adopt, self._metrics)
@@ -144,6 +144,10 @@ class _House:
         self.services.engine.adopt(policy)
         self.services.notes.adopt(policy)
         self._metrics.show_policy(policy.version)
+
+    def _seal_key(self) -> bytes | None:
+        given = self._config.seal_key
+        return None if given is None else given.get().encode()
 
     @property
     def services(self) -> Services:

@@ -60,6 +60,9 @@ class Config:
     """The provider: an OpenAI-compatible API root, `demo`, or a litellm model name."""
     upstream_key: Secret | None = None
     """Sent to the provider in place of the client's own key."""
+    seal_key: Secret | None = None
+    """With which the service seals its own notes, so that replicas know each other's; one of its
+    own, made at the start, where none is given."""
     proxy_keys: Mapping[str, Secret] = field(default_factory=dict)
     """Keys that clients must present, by the name under which the audit knows them."""
     policy: Path | None = None
@@ -348,6 +351,8 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "upstream": _upstream,
     "upstream_key": _secret,
     "upstream_key_file": _secret_file,
+    "seal_key": _secret,
+    "seal_key_file": _secret_file,
     "proxy_keys": _keys,
     "proxy_keys_file": _keys_file,
     "policy": _path,

@@ -1,6 +1,7 @@
 """A request's whole life, over a real socket: untouched, or told well why not."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from scripted import ScriptedUpstream, WordDetector, answer, chunk, streamed, text_in
 from serving import chat, get, guarded, post
 
+from bluecode.defenses.conversation import Message
 from bluecode.defenses.policy import Policy
+from bluecode.defenses.verdict import Finding
 from bluecode.proxy.config import Secret
 from bluecode.proxy.notes import PLACEHOLDER
 from bluecode.proxy.upstream import UpstreamError
@@ -416,3 +419,23 @@ async def test_a_path_that_climbs_is_refused() -> None:
     async with guarded(upstream) as root:
         status, _, _ = await get(f"{root}/v1/models/..%2f..%2fadmin")
     assert (status, upstream.calls) == (400, [])
+
+
+async def test_replicas_that_share_a_key_know_each_others_notes() -> None:
+    seen: list[str] = []
+
+    class Reader(WordDetector):
+        async def inspect(self, subject: Message) -> Sequence[Finding]:
+            seen.append(subject.text)
+            return ()
+
+    async with guarded(
+        ScriptedUpstream([answer({"content": UNSAFE})]), seal_key=Secret("k")
+    ) as one:
+        _, _, body = await post(f"{one}/v1/chat/completions", chat())
+    said = json.loads(body)["choices"][0]["message"]
+    turns = [{"role": "user", "content": "hi"}, said, {"role": "user", "content": "go on"}]
+    upstream = ScriptedUpstream([answer({"content": "ok"})])
+    async with guarded(upstream, detectors=[Reader("x")], seal_key=Secret("k")) as other:
+        await post(f"{other}/v1/chat/completions", {"model": "m", "messages": turns})
+    assert [text.strip() for text in seen] == ["hi", "Here:", "go on"]
