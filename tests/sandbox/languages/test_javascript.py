@@ -11,10 +11,12 @@ import pytest
 
 from bluecode.sandbox.builder import build
 from bluecode.sandbox.cache import Cache
+from bluecode.sandbox.files import MemoryFiles
 from bluecode.sandbox.guest import GuestSource
 from bluecode.sandbox.languages.javascript import JAVASCRIPT, program
 from bluecode.sandbox.limits import Limits
 from bluecode.sandbox.outcome import Event, Outcome
+from bluecode.sandbox.snapshot import snapshot
 from bluecode.sandbox.wasm import Guest
 
 TOKEN = "zqzqzq"
@@ -44,6 +46,14 @@ def told(outcome: Outcome, kind: str) -> list[tuple[Any, ...]]:
 
 def sinks(outcome: Outcome) -> list[tuple[str, str, str]]:
     return [(args[0], args[1], args[3]) for args in told(outcome, "sink")]
+
+
+def test_the_initialised_guest_is_the_same_bit_for_bit() -> None:
+    source = GuestSource.load(JAVASCRIPT)
+
+    one, other = (snapshot(source.wasm.content(), MemoryFiles(source.files())) for _ in "ab")
+
+    assert one == other
 
 
 def test_a_program_of_the_language_runs(guest: Guest) -> None:
