@@ -22,7 +22,7 @@ from bluecode.defenses.verdict import Category, DetectorError, Finding
 _BROUGHT = "injection_brought"
 _SURE = 6.0
 """Log-odds beyond which neither reading outvotes the other."""
-_SHIFT = 2.0
+_SHIFT = 2.3
 """Added to the sum of both log-odds, so that few ordinary documents reach a score of 0.7."""
 
 
