@@ -249,10 +249,7 @@ class WholeMessage:
 
     def __init__(self, raw: bytes, judging: Judging) -> None:
         """Raises `BrokenStream` for what no client could read."""
-        try:
-            payload = reading.strictly(raw)
-        except (ValueError, RecursionError) as error:
-            raise BrokenStream("the answer is not JSON") from error
+        payload = reading.answer(raw)
         if not isinstance(payload, dict) or not isinstance(payload.get("content", []), list):
             raise BrokenStream("the answer is no message")
         self._payload: dict[str, Any] = payload
@@ -279,10 +276,7 @@ class WholeMessage:
         return [_said(self._payload.get("content", []))]
 
     def with_verdict(self, told: Mapping[str, Any]) -> bytes:
-        try:
-            return json.dumps({**self._payload, "bluecode": told}, allow_nan=False).encode()
-        except ValueError as error:
-            raise BrokenStream("the answer holds a number that JSON cannot hold") from error
+        return reading.written({**self._payload, "bluecode": told})
 
     async def _judge_text(self, at: int, block: dict[str, Any]) -> bool:
         """Judge a text block; True where the message was cut there."""

@@ -23,6 +23,7 @@ _NO_TEXT = frozenset(
     " tool_choice service_tier context_management output_config container betas speed"
     " inference_geo cache_control".split()
 )
+_EXTRA_ROLES = dict.fromkeys(("system", "tools", "mcp_servers"), Role.SYSTEM)
 _RESULTS = ("tool_result", "mcp_tool_result", "web_search_tool_result", "web_fetch_tool_result")
 _ERRORS = {400: "invalid_request_error", 401: "authentication_error", 413: "request_too_large"}
 
@@ -50,7 +51,7 @@ class MessagesWire:
                 model=model if isinstance(model, str) else "",
             ),
             places=tuple(place for place, _ in read),
-            extras=tuple(_extras(payload)),
+            extras=tuple(content.extras(payload, _NO_TEXT, _EXTRA_ROLES)),
             stream=payload.get("stream") is True,
         )
 
@@ -137,16 +138,6 @@ def _message(role: Role, parts: list[Any], item: Mapping[str, Any]) -> Message:
         content.read(item[key], key, texts, unread)
     text = "\n".join(text for text in texts if text)
     return Message(role=role, text=text, unread=tuple(sorted(unread)))
-
-
-def _extras(payload: Mapping[str, Any]) -> Iterator[Message]:
-    for key in sorted(payload.keys() - _NO_TEXT):
-        texts: list[str] = []
-        unread: set[str] = set()
-        content.read(payload[key], "", texts, unread)
-        if texts or unread:
-            role = Role.SYSTEM if key in ("system", "tools", "mcp_servers") else Role.USER
-            yield Message(role=role, text="\n".join(texts), unread=tuple(sorted(unread)))
 
 
 def _replaced(said: Any, text: str) -> Any:

@@ -5,7 +5,6 @@ is blocked is empty, and a warning shows in headers and the `bluecode` object al
 and after the cursor is the user's own: it gives context and is not judged.
 """
 
-import json
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,7 +76,7 @@ class CompletionsWire:
             conversation=Conversation(
                 messages=tuple(messages), model=model if isinstance(model, str) else ""
             ),
-            extras=tuple(_extras(payload)),
+            extras=tuple(content.extras(payload, _NO_TEXT, {})),
             stream=payload.get("stream") is True,
             choices=count if type(count) is int and 0 < count <= 128 else 1,
         )
@@ -153,10 +152,7 @@ class WholeCompletion:
 
     def __init__(self, around: Sequence[Around], each: int, raw: bytes, judging: Judging) -> None:
         """Raises `BrokenStream` for what no client could read."""
-        try:
-            payload = reading.strictly(raw)
-        except (ValueError, RecursionError) as error:
-            raise BrokenStream("the answer is not JSON") from error
+        payload = reading.answer(raw)
         if not isinstance(payload, dict):
             raise BrokenStream("the answer is no JSON object")
         self._payload: dict[str, Any] = payload
@@ -177,10 +173,7 @@ class WholeCompletion:
         return []
 
     def with_verdict(self, told: Mapping[str, Any]) -> bytes:
-        try:
-            return json.dumps({**self._payload, "bluecode": told}, allow_nan=False).encode()
-        except ValueError as error:
-            raise BrokenStream("the answer holds a number that JSON cannot hold") from error
+        return reading.written({**self._payload, "bluecode": told})
 
 
 class CompletionStream:
@@ -277,16 +270,6 @@ def _message(role: Role, prompt: Any) -> Message:
     if isinstance(prompt, str):
         return Message(role=role, text=prompt)
     return Message(role=role, text="", unread=("other",))
-
-
-def _extras(payload: Mapping[str, Any]) -> Iterator[Message]:
-    for key in sorted(payload.keys() - _NO_TEXT):
-        texts: list[str] = []
-        unread: set[str] = set()
-        content.read(payload[key], "", texts, unread)
-        if texts or unread:
-            text = "\n".join(texts)
-            yield Message(role=Role.USER, text=text, unread=tuple(sorted(unread)))
 
 
 def _arounds(request: Request) -> list[Around]:

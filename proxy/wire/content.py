@@ -4,9 +4,10 @@ Every string is taken, wherever it stands; what is sealed or encoded is counted 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bluecode.defenses.conversation import Message, Role
 from bluecode.proxy.wire.reading import WireError
 
 _PART_KINDS = {
@@ -72,6 +73,25 @@ def _read_string(name: str, kind: str, text: str, texts: list[str], unread: set[
         unread.add(kind)
     elif text and (name not in _LABELS or len(text) > _LABEL_LENGTH or " " in text):
         texts.append(text)
+
+
+def extras(
+    payload: Mapping[str, Any], without: frozenset[str], roles: Mapping[str, Role]
+) -> Iterator[Message]:
+    """What else of a request the model can read, field by field: all but `without`.
+
+    A field speaks in the role that `roles` gives it, or as the user.
+    """
+    for key in sorted(payload.keys() - without):
+        texts: list[str] = []
+        unread: set[str] = set()
+        read(payload[key], "", texts, unread)
+        if texts or unread:
+            yield Message(
+                role=roles.get(key, Role.USER),
+                text="\n".join(texts),
+                unread=tuple(sorted(unread)),
+            )
 
 
 def refuse_variants(item: Mapping[str, Any], known: frozenset[str], what: str) -> None:

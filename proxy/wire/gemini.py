@@ -31,7 +31,7 @@ _NO_TEXT = frozenset(
     "contents generationConfig generation_config safetySettings safety_settings toolConfig"
     " tool_config cachedContent cached_content labels model session_id".split()
 )
-_SYSTEM = frozenset({"systemInstruction", "system_instruction", "tools"})
+_EXTRA_ROLES = dict.fromkeys(("systemInstruction", "system_instruction", "tools"), Role.SYSTEM)
 _RESULTS = ("functionResponse", "function_response")
 _STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND"}
 
@@ -66,7 +66,7 @@ class GeminiWire:
                 messages=tuple(message for _, message in read), model=called["model"]
             ),
             places=tuple(place for place, _ in read),
-            extras=(*_extras(payload), *unseen),
+            extras=(*content.extras(payload, _NO_TEXT, _EXTRA_ROLES), *unseen),
             stream=called["method"].startswith("stream"),
             choices=count if type(count) is int and 0 < count <= 128 else 1,
         )
@@ -174,16 +174,6 @@ def _unread(part: Mapping[str, Any]) -> Iterator[str]:
             yield kind if kind in ("image", "audio") else "file"
     if "fileData" in part or "file_data" in part:
         yield "file"
-
-
-def _extras(payload: Mapping[str, Any]) -> Iterator[Message]:
-    for key in sorted(payload.keys() - _NO_TEXT):
-        texts: list[str] = []
-        unread: set[str] = set()
-        content.read(payload[key], "", texts, unread)
-        if texts or unread:
-            role = Role.SYSTEM if key in _SYSTEM else Role.USER
-            yield Message(role=role, text="\n".join(texts), unread=tuple(sorted(unread)))
 
 
 def _identity(request: Request) -> dict[str, Any]:

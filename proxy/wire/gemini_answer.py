@@ -161,10 +161,7 @@ class WholeGemini:
 
     def __init__(self, raw: bytes, judging: Judging) -> None:
         """Raises `BrokenStream` for what no client could read."""
-        try:
-            payload = reading.strictly(raw)
-        except (ValueError, RecursionError) as error:
-            raise BrokenStream("the answer is not JSON") from error
+        payload = reading.answer(raw)
         listed = payload if isinstance(payload, list) else [payload]
         if not listed or not all(isinstance(item, dict) for item in listed):
             raise BrokenStream("the answer is no JSON object")
@@ -188,10 +185,7 @@ class WholeGemini:
 
     def with_verdict(self, told: Mapping[str, Any]) -> bytes:
         self._listed[-1]["bluecode"] = dict(told)
-        try:
-            return json.dumps(self._payload, allow_nan=False).encode()
-        except ValueError as error:
-            raise BrokenStream("the answer holds a number that JSON cannot hold") from error
+        return reading.written(self._payload)
 
     async def _judge(self, index: int, row: Sequence[Part]) -> Verdict:
         text = "".join(part.text for part in row)

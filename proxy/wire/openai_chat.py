@@ -60,24 +60,11 @@ def parse(body: bytes) -> Request:
     return Request(
         payload=payload,
         conversation=Conversation(messages=read, model=model if isinstance(model, str) else ""),
-        extras=tuple(_extras(payload)),
+        extras=tuple(content.extras(payload, _NO_TEXT, _EXTRA_ROLES)),
         stream=payload.get("stream") is True,
         choices=count if type(count) is int and 0 < count <= 128 else 1,
         include_usage=isinstance(options, dict) and options.get("include_usage") is True,
     )
-
-
-def _extras(payload: Mapping[str, Any]) -> Iterator[Message]:
-    for key in payload.keys() - _NO_TEXT:
-        texts: list[str] = []
-        unread: set[str] = set()
-        content.read(payload[key], "", texts, unread)
-        if texts or unread:
-            yield Message(
-                role=_EXTRA_ROLES.get(key, Role.USER),
-                text="\n".join(texts),
-                unread=tuple(sorted(unread)),
-            )
 
 
 def read_message(item: Any, at: int) -> Message:

@@ -29,7 +29,7 @@ _NO_TEXT = frozenset(
     " prompt_cache_retention reasoning safety_identifier service_tier store stream_options"
     " temperature tool_choice top_logprobs top_p truncation user context_management".split()
 )
-_SYSTEM = frozenset({"tools", "instructions", "text"})
+_EXTRA_ROLES = dict.fromkeys(("tools", "instructions", "text"), Role.SYSTEM)
 
 
 class ResponsesWire:
@@ -56,7 +56,7 @@ class ResponsesWire:
                 model=model if isinstance(model, str) else "",
             ),
             places=tuple(place for place, _ in read),
-            extras=(*_extras(payload), *unseen),
+            extras=(*content.extras(payload, _NO_TEXT, _EXTRA_ROLES), *unseen),
             stream=payload.get("stream") is True,
         )
 
@@ -148,16 +148,6 @@ def _role(item: Mapping[str, Any], at: int) -> Role:
     if str(kind).endswith("_output"):
         return Role.TOOL
     return Role.ASSISTANT
-
-
-def _extras(payload: Mapping[str, Any]) -> Iterator[Message]:
-    for key in sorted(payload.keys() - _NO_TEXT):
-        texts: list[str] = []
-        unread: set[str] = set()
-        content.read(payload[key], "", texts, unread)
-        if texts or unread:
-            role = Role.SYSTEM if key in _SYSTEM else Role.USER
-            yield Message(role=role, text="\n".join(texts), unread=tuple(sorted(unread)))
 
 
 def _identity(request: Request) -> dict[str, Any]:

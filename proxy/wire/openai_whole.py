@@ -1,6 +1,5 @@
 """An answer that comes in one piece: what is in it, and what the client gets of it."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +17,7 @@ class WholeChat:
 
     def __init__(self, raw: bytes, judging: Judging) -> None:
         """Raises `BrokenStream` for what no client could read."""
-        try:
-            payload = reading.strictly(raw)
-        except (ValueError, RecursionError) as error:
-            raise BrokenStream("the answer is not JSON") from error
+        payload = reading.answer(raw)
         if not isinstance(payload, dict):
             raise BrokenStream("the answer is no JSON object")
         self._payload: dict[str, Any] = payload
@@ -42,10 +38,7 @@ class WholeChat:
         return [chat.said(message) for message in messages if isinstance(message, dict)]
 
     def with_verdict(self, told: Mapping[str, Any]) -> bytes:
-        try:
-            return json.dumps({**self._payload, "bluecode": told}, allow_nan=False).encode()
-        except ValueError as error:
-            raise BrokenStream("the answer holds a number that JSON cannot hold") from error
+        return reading.written({**self._payload, "bluecode": told})
 
     async def _judge(self, choice: dict[str, Any], part: Part) -> Verdict:
         notes = self._judging.notes

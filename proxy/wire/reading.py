@@ -55,6 +55,22 @@ def strictly(data: bytes) -> Any:
     return json.loads(data, object_pairs_hook=_once)
 
 
+def answer(data: bytes) -> Any:
+    """A whole answer's JSON, read strictly. Raises `BrokenStream`."""
+    try:
+        return strictly(data)
+    except (ValueError, RecursionError) as error:
+        raise BrokenStream("the answer is not JSON") from error
+
+
+def written(answer: Any) -> bytes:
+    """An answer as it goes out. Raises `BrokenStream` where JSON cannot hold it."""
+    try:
+        return json.dumps(answer, allow_nan=False).encode()
+    except ValueError as error:
+        raise BrokenStream("the answer holds a number that JSON cannot hold") from error
+
+
 def event(data: bytes) -> Any:
     """The JSON of one event; read strictly only where a key could stand twice, since a hook costs
     as much again as the parsing. Raises ValueError or RecursionError."""

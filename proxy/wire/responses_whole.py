@@ -1,6 +1,5 @@
 """An answer of OpenAI's Responses protocol that comes in one piece."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +15,7 @@ class WholeResponse:
 
     def __init__(self, raw: bytes, judging: Judging) -> None:
         """Raises `BrokenStream` for what no client could read."""
-        try:
-            payload = reading.strictly(raw)
-        except (ValueError, RecursionError) as error:
-            raise BrokenStream("the answer is not JSON") from error
+        payload = reading.answer(raw)
         output = payload.get("output") or [] if isinstance(payload, dict) else None
         if not isinstance(output, list) or not all(isinstance(item, dict) for item in output):
             raise BrokenStream("the answer is no response")
@@ -42,10 +38,7 @@ class WholeResponse:
         return []  # comes back as several items, each of which is screened on its own
 
     def with_verdict(self, told: Mapping[str, Any]) -> bytes:
-        try:
-            return json.dumps({**self._payload, "bluecode": told}, allow_nan=False).encode()
-        except ValueError as error:
-            raise BrokenStream("the answer holds a number that JSON cannot hold") from error
+        return reading.written({**self._payload, "bluecode": told})
 
     async def _judge_message(self, at: int, item: dict[str, Any]) -> bool:
         """Judge a message's texts; True where the response was cut there."""
