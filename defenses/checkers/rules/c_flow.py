@@ -5,6 +5,7 @@ from bluecode.defenses.checkers.rules.grammars import Parsed
 from bluecode.defenses.checkers.rules.memory import Reader
 from bluecode.defenses.checkers.rules.memory_bounds import bounds
 from bluecode.defenses.checkers.rules.memory_pointers import pointers
+from bluecode.defenses.checkers.rules.memory_reads import reads
 from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import Node
 
@@ -33,3 +34,4 @@ def memory(run: Run, function: Node) -> None:
     body = Reader(function).read()
     pointers(run, body)
     bounds(run, body)
+    reads(run, body)

@@ -51,6 +51,8 @@ class Body:
     by_key: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     ended: set[tuple[int, int]] = field(default_factory=set)
     """Branches that leave before they reach what stands behind them."""
+    leaves: list[tuple[int, Branch]] = field(default_factory=list)
+    """Where the function is left for good, or a label is jumped to."""
     calls: list[Event] = field(default_factory=list)
     loops: list[tuple[Node, Branch]] = field(default_factory=list)
     lower_checked: set[int] = field(default_factory=set)
@@ -84,14 +86,18 @@ class Body:
                     return False
             elif (number, way) in self.ended:
                 return False
-        return True
+        return not any(
+            first.order <= order < second.order and first.branch[: len(branch)] == branch
+            for order, branch in self.leaves
+        )
 
 
 FREES = re.compile(
     r"^(?:free|kfree|vfree|kvfree|kzfree|cfree|xfree|g_free|av_free|OPENSSL_free|efree|delete|"
-    r"sk_free|put_device|kfree_skb|kmem_cache_free|free_\w+|\w+_free|\w+_destroy|\w+_unref|"
+    r"sk_free|put_device|kfree_skb|kmem_cache_free|\w+_free|\w+_destroy|"
     r"R_FREE|r_\w+_free|js_free|apr_pool_destroy|fclose|closedir|pclose|\w*[a-z]Free)$"
 )
+_LEAVING_MACRO = re.compile(r"^RET(?:URN|VAL)?_[A-Z_]+$")
 _EXITS = frozenset({"exit", "abort", "_exit", "panic", "BUG", "err", "errx", "die", "longjmp",
                     "quick_exit", "__builtin_unreachable", "fatal", "g_error", "throw", "_Exit",
                     "perror_exit", "usage", "terminate"})  # fmt: skip
@@ -230,6 +236,8 @@ class Reader:
     def _end(self, node: Node) -> bool:
         for arg in node.args:
             self.visit(arg)
+        if node.role == "return" or node.name in ("goto", "throw"):
+            self.body.leaves.append((self._order, self._branch))
         return True
 
     def condition(self, node: Node) -> None:
@@ -322,6 +330,9 @@ class Reader:
 
     def _name(self, node: Node) -> bool:
         self.note("use", node.name, node)
+        if _LEAVING_MACRO.match(node.name):
+            self.body.leaves.append((self._order, self._branch))
+            return True
         return False
 
     def _index(self, node: Node) -> bool:

@@ -132,9 +132,8 @@ def _checked_too_late(run: Run, body: Body, events: list[Event]) -> None:
         elif event.kind == "deref" and first is None:
             first = event
         elif event.kind == "test" and first is not None:
-            if _null_test(body, event) and body.reaches(first, event):
-                inside = any(number in dict(first.branch) for number, _ in event.branch)
-                if len(first.branch) <= len(event.branch) or inside:
+            if _null_test(body, event) and body.reaches(first, event) and "." not in event.key:
+                if first.branch == event.branch[: len(first.branch)]:
                     run.claim("null_dereference", first.node, 0.55)
             return
         elif event.kind == "test":
