@@ -38,8 +38,9 @@ NAME = "provenance"
 _WARNING, _ORDERED = 0.45, 0.9
 """Scores of what merely comes from a stranger, and of what a stranger ordered. Agents follow links
 that they read all day, so the first alone leads to no note under the default policy."""
-_ORDER = 0.7
-"""Score of a sentence from which it counts as an order to the model."""
+_ORDER = 0.95
+"""Score from which a sentence counts as an order to the model: high, since alone it lacks the
+document that would show it to be an ordinary step of a manual."""
 
 
 @dataclass(frozen=True, slots=True)
