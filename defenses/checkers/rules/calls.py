@@ -1,149 +1,283 @@
-"""What calls of general kinds do to text: formatting, replacing, resolving, growing."""
+"""What a call does: the rules it meets, and what comes back."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bluecode.defenses.checkers.python_regex import explodes
+from bluecode.defenses.checkers.rules.matching import Callee
+from bluecode.defenses.checkers.rules.names import Names
+from bluecode.defenses.checkers.rules.rule import ANY, BASE, Sink, Writer
 from bluecode.defenses.checkers.rules.site import Site
-from bluecode.defenses.checkers.rules.values import HOLE, Level, Value, concatenated, literal
-
-CLEAN_SUFFIX = re.compile(
-    r"^(?:size|len|length|count|strlen|hash|hashCode|indexOf|compareTo|equals|isEmpty|empty|"
-    r"exists|parseInt|parseFloat|Number|BigInt|intval|floatval|Atoi|ParseInt|ParseFloat|parse_int|"
-    r"atoi|atol|atof|strtol|strtoul|stoi|to_i|to_f|valueOf|parseLong|parseDouble|ToInt32|"
-    r"ToInt64|isNaN|sizeof|typeof|test|includes|startsWith|endsWith|has|some|every|toFixed|"
-    r"getTime|now|is_numeric|ctype_\w+|abs|round|floor|ceil|max|min|ord|crc32|hexdigest|"
-    r"fromString|sha256|sha512|randomUUID|uuid4|uuidv4)$"
+from bluecode.defenses.checkers.rules.texts import (
+    CLEAN_SUFFIX,
+    READS,
+    formatted,
+    mutates,
+    replaced,
+    resolved_path,
 )
-"""Calls that give back numbers, truth values or digests: nothing an attacker chooses."""
-
-READS = re.compile(
-    r"^(?:readFile(?:Sync)?|file_get_contents|ReadAllText|ReadAllBytes|ReadFile|read_to_string|"
-    r"readAllBytes|readString|readlines|fopen|createReadStream|readdir(?:Sync)?|statSync|stat)$"
+from bluecode.defenses.checkers.rules.tree import EMPTY, Node, path_of
+from bluecode.defenses.checkers.rules.values import (
+    NOTHING,
+    UNKNOWN,
+    Level,
+    Value,
+    concatenated,
+    together,
 )
-"""Calls that give back what is stored under a name."""
-
-_SANITISES = re.compile(
-    r"^(?:sanitize|sanitise|purify|escape(?!d)|esc_|clean_?(?:html|input|path|name)|"
-    r"encode_?(?:html|for|uri)|"
-    r"html_?(?:escape|encode|special)|quote_?(?:shell|arg|literal|ident)|shell_?(?:quote|escape)|"
-    r"strip_?tags|slugify|secure_?filename|whitelist|normalize_?name)",
-    re.I,
-)
-_MUTATORS = frozenset({"append", "push", "add", "push_str", "WriteString", "Append", "concat",
-                       "AppendLine", "AppendFormat", "unshift", "insert", "Add", "write_str",
-                       "push_back", "Write", "prepend", "addAll", "emplace_back"})  # fmt: skip
-
-_SPEC = re.compile(r"%[-+ #0]*[\d*]*(?:\.[\d*]+)?(?:hh|h|ll|l|z|j|t|L)?([a-zA-Z%])|\{[^{}\s\"']*\}")
 
 
-def formatted(form: Value, parts: Sequence[Value]) -> Value:
-    """A format text with its parts in their places; numbers in `%d` harm nothing."""
-    text = form.shape
-    pieces: list[Value] = []
-    at = used = 0
-    for spec in _SPEC.finditer(text):
-        if spec.group(1) == "%":
-            continue
-        pieces.append(literal(text[at : spec.start()]))
-        at = spec.end()
-        part = parts[used] if used < len(parts) else Value(text=HOLE)
-        inner = spec.group()[1:-1]
-        if spec.group(1) is None and inner.isidentifier():  # Rust's and C#'s `{name}`
-            part = next((p for p in parts if inner in p.fields), part)
-        used += 1
-        numeric = spec.group(1) is not None and spec.group(1) in "diuxXofFeEgGcp"
-        pieces.append(Value(text="0") if numeric else replace(part, text=part.shape))
-    pieces.append(literal(text[at:]))
-    if used == 0 and form.level is Level.NONE and parts and HOLE not in text:
-        return form
-    made = concatenated(pieces)
-    return replace(made, level=max(made.level, form.level)) if form.level else made
+class Calls(Names):
+    """Evaluates calls."""
+
+    def receiver(self, node: Node) -> Value:
+        """What a call's method is taken from, without doing anything."""
+        if node.base is None:
+            return NOTHING
+        path = path_of(node.base)
+        if path:
+            return self.lookup(path)
+        return self._receivers.get(id(node.base), UNKNOWN) if node.base else NOTHING
+
+    def callee(self, node: Node, base: Value) -> Callee:
+        """The names under which rules may know a call."""
+        heads: list[str] = []
+        if node.base is not None:
+            written = path_of(node.base)
+            heads = [head for head in (written, base.path) if head] or ["?"]
+        elif node.type != "new":
+            known = self.env.get(node.name)
+            if known is not None and known.path and known.path not in ("function", node.name):
+                head, _, last = known.path.rpartition(".")
+                return Callee(last or node.name, (head,) if head else ())
+        return Callee(node.name, tuple(heads), node.type == "new")
+
+    def _call(self, node: Node) -> Value:
+        base = self.eval(node.base) if node.base is not None else NOTHING
+        if node.base is not None and not path_of(node.base):
+            self._receivers[id(node.base)] = base
+        args = self._arguments(node, base)
+        if node.size is not None:
+            self.eval(node.size)
+        callee = self.callee(node, base)
+        site = Site(callee.name, base, args, node, self.run.purpose, self.run.lines)
+        self.called(callee, site)
+        self._check_sinks(callee, site)
+        for rule in self.run.matcher.properties.of(callee):
+            score = rule.when(site)
+            if score:
+                self.run.claim(rule.rule, node, score)
+        return self._result_of(callee, site)
+
+    def _arguments(self, node: Node, base: Value) -> list[Value]:
+        values: list[Value] = []
+        for arg in node.args:
+            if arg.role == "function":
+                element = (
+                    Value(base.level, base.clean, base.eased)
+                    if base.level > Level.UNKNOWN
+                    else None
+                )
+                given = [self._callback(p, element, at) for at, p in enumerate(arg.args)]
+                self.function(arg, given)
+                values.append(Value(path="function"))
+            else:
+                values.append(self.eval(arg))
+        return values
+
+    def _callback(self, parameter: Node, element: Value | None, at: int) -> Value:
+        """What a callback is called with: a request by its name, or parts of what it is on."""
+        seeded = self.seed(parameter, EMPTY)
+        if seeded.level >= Level.INPUT or (element is None and seeded.level is Level.NONE):
+            return seeded
+        if element is not None:
+            return replace(element, path=seeded.path)
+        return replace(seeded, level=Level.UNKNOWN if at else seeded.level)
+
+    def _check_sinks(self, callee: Callee, site: Site) -> None:
+        for sink in self.run.matcher.sinks.of(callee):
+            if sink.when is not None and not sink.when(site):
+                continue
+            level, worst = self._worst(sink, site)
+            if level >= max(sink.least, Level.UNKNOWN):
+                factor = sink.factor * self.weight(sink.rule, worst)
+                self.run.claim_flow(sink.rule, site.node, level, factor)
+
+    def _worst(self, sink: Sink, site: Site) -> tuple[Level, Value]:
+        label = sink.label or sink.rule
+        values = [
+            value
+            for index in sink.args
+            for value in (site.args if index == ANY else [site.arg(index)])
+        ]
+        values += [value for name in sink.options if (value := site.option(name)) is not None]
+        worst, level = NOTHING, Level.NONE
+        for value in values:
+            found = value.level_for(label)
+            if found > level and not (sink.built and "built" not in value.marks):
+                worst, level = value, found
+        return level, worst
+
+    def _result_of(self, callee: Callee, site: Site) -> Value:
+        matcher = self.run.matcher
+        for writer in matcher.writers.of(callee):
+            self._write(writer, site)
+        if callee.name in ("require", "import") and not callee.heads and site.args:
+            module = site.arg(0).known
+            if module is not None:
+                return Value(path=module.removeprefix("node:"))
+        if callee.name == "promisify" and site.args:
+            return site.arg(0)
+        if callee.name in _REGEX_MAKERS and site.args and site.arg(0).known is not None:
+            if callee.name != "new" or any("Regex" in head for head in callee.heads):
+                return self._expression(site)
+        for source in matcher.givers.of(callee):
+            return Value(source.level, path=_made(callee))
+        if callee.heads and site.base.level is Level.NONE:
+            known = self._source(_made(callee))
+            if known is not None:
+                return known
+        cleaners = matcher.cleaners.of(callee)
+        if cleaners:
+            value = site.arg(cleaners[0].arg)
+            labels = " ".join(cleaner.labels for cleaner in cleaners).split()
+            return replace(value.without(labels), path=_made(callee))
+        if matcher.resolves.of(callee):
+            return resolved_path(site)
+        if matcher.joins.of(callee):
+            return concatenated([v for a in site.args for v in (a.items or (a,))]).marked("joined")
+        if matcher.formats.of(callee):
+            return self._format(site)
+        local = self._local(callee, site)
+        if local is not None:
+            return local
+        return self._foreign(callee, site)
+
+    def _expression(self, site: Site) -> Value:
+        """A regular expression made of a text."""
+        text = site.arg(0).known or ""
+        if not self.run.matcher.language.linear_regex and explodes(text):
+            self.run.claim("redos", site.node, 0.65)
+        return Value(path="re:" + text)
+
+    def _format(self, site: Site) -> Value:
+        first = 0
+        if site.args and site.args[0].text is None and len(site.args) > 1:
+            first = 1 if site.args[1].text is not None else 0
+        if site.args and site.arg(first).text is not None:
+            return formatted(site.arg(first), site.args[first + 1 :])
+        return concatenated([site.base, *site.args] if site.base.text else list(site.args))
+
+    def _local(self, callee: Callee, site: Site) -> Value | None:
+        """A function of the snippet: follow it, with what it is given where that is worse."""
+        node = site.node
+        if callee.new or (node.base is not None and path_of(node.base) not in
+                          ("", "this", "self", "$this", "exports", "module.exports")
+                          and not self._own_class(path_of(node.base))):  # fmt: skip
+            return None
+        function = self.run.functions.get(callee.name)
+        if function is None:
+            return None
+        worst = max((arg.level for arg in site.args), default=Level.NONE)
+        plain = self.run.returns.get(f"{function.name}@{function.line}")
+        if plain is None:
+            plain = self.function(function)
+        if worst > Level.PARAMETER:
+            return self.function(function, list(site.args))
+        if plain.level <= Level.UNKNOWN:
+            return plain
+        level = min(plain.level, worst) if site.args else plain.level
+        return replace(plain, level=level, items=(), fields={})
+
+    def _own_class(self, name: str) -> bool:
+        return any(item.name == name for item in self.classes)
+
+    def _foreign(self, callee: Callee, site: Site) -> Value:
+        """A function elsewhere: what it is given may come back, whatever it is."""
+        base, args = site.base, site.args
+        if CLEAN_SUFFIX.search(callee.name):
+            return Value(path=_made(callee))
+        changed = replaced(callee.name, site)
+        if changed is not None:
+            return changed
+        if mutates(callee.name) and site.node.base is not None:
+            self._grow(site.node.base, [base, *args])
+            return replace(concatenated([base, *args]), path=base.path)
+        if READS.search(callee.name):  # what stands in a file is not what named it
+            return Value(Level.UNKNOWN, path=_made(callee))
+        carried = [value for value in (base, *args) if value.level > Level.UNKNOWN]
+        if not carried:
+            level = max((value.level for value in args), default=Level.NONE)
+            known = base.text if callee.name in _KEEPS_TEXT else None
+            if not callee.new and (base.level or not (base.path or base.text is not None)):
+                level = Level.UNKNOWN  # a tool of the language gives back what it was given
+            return Value(level, text=known, path=_made(callee), fields=_options(args),
+                         items=tuple(args) if callee.new else ())  # fmt: skip
+        whole = together(carried)
+        text = base.text if callee.name in _KEEPS_TEXT and base.text is not None else None
+        if text is None and len(args) == 1 and callee.new:
+            text = args[0].text
+        items = tuple(args) if callee.new else ()
+        return replace(whole, text=text, path=_made(callee), items=items, fields=_options(args))
+
+    def _write(self, writer: Writer, site: Site) -> None:
+        node = site.node
+        target = node.base if writer.target == BASE else (
+            node.args[writer.target] if writer.target < len(node.args) else None
+        )  # fmt: skip
+        while (
+            target is not None and target.role in ("unary", "cast", "index") and not path_of(target)
+        ):
+            target = target.base if target.role == "index" else target.args[0]
+        path = path_of(target)
+        if not path:
+            return
+        count = len(site.args)
+        parts = [
+            value
+            for index in writer.parts
+            for value in (site.args[-index - 100 :] if index <= -100 else [site.arg(index)])
+        ]
+        if writer.format is not None and writer.format < count:
+            value = formatted(site.arg(writer.format), site.args[writer.format + 1 :])
+        else:
+            value = concatenated(parts)
+        old = self.lookup(path)
+        if writer.keeps:
+            value = concatenated([old, value])
+        if writer.level > value.level:
+            value = Value(writer.level)
+        if writer.mark:
+            value = value.marked(writer.mark)
+        self.env[path] = replace(value, path=old.path)
+        if writer.mark == "resolved":
+            self.resolved(path, path_of(node.args[writer.parts[0]]))
+
+    def _grow(self, target: Node, values: Sequence[Value]) -> None:
+        while target.role == "call" and target.base is not None and mutates(target.name):
+            target = target.base  # `b.append(x).append(y)` grows `b`
+        path = path_of(target)
+        if path:
+            self.env[path] = replace(concatenated(values), path=self.lookup(path).path)
 
 
-def replaced(name: str, site: Site) -> Value | None:
-    """`x.replace(…)` and calls named for cleaning; None for anything else."""
-    if _SANITISES.search(name):
-        whole = site.base if not site.args else site.args[0]
-        lower = name.lower()
-        labels = _by_name(lower)
-        return replace(whole.without(labels), path=name + "()", text=None)
-    if name in ("replace", "replaceAll", "gsub", "preg_replace", "str_replace", "ReplaceAll",
-                "ReplaceAllString", "Replace", "gsub!", "tr", "regex_replace", "delete",
-                "replace_all"):  # fmt: skip
-        return _replace(name, site)
-    return None
+_KEEPS_TEXT = frozenset({"toString", "getBytes", "toCharArray", "c_str", "String", "trim",
+                         "as_str", "to_string", "ToString",
+                         "to_s", "clone", "into", "as_bytes", "strip", "to_owned", "unwrap",
+                         "data", "str", "as_ref", "freeze", "Trim", "expect"})  # fmt: skip
+_REGEX_MAKERS = frozenset({"compile", "MustCompile", "Compile", "Regex", "RegExp", "regex", "new",
+                           "basic_regex"})  # fmt: skip
 
 
-def _by_name(name: str) -> set[str]:
-    """Which harm a function's name says that it prevents."""
-    for words, labels in (
-        ("html tags purify esc_ xss markup", {"html"}),
-        ("shell arg cmd command", {"shell"}),
-        ("sql literal ident", {"sql"}),
-        ("regex regexp", {"regex"}),
-        ("uri url component", {"url", "html", "path", "line", "redirect"}),
-        ("file path secure slug", {"path"}),
-        ("xpath xml", {"xpath", "html"}),
-        ("ldap", {"ldap"}),
-        ("log line crlf newline", {"line"}),
-    ):
-        if any(word in name for word in words.split()):
-            return labels
-    return {"html", "shell", "sql", "xpath", "ldap", "line"}
+def _made(callee: Callee) -> str:
+    head = callee.heads[-1] if callee.heads and callee.heads[-1] != "?" else ""
+    if callee.new:
+        return callee.name
+    return f"{head}.{callee.name}()" if head else f"{callee.name}()"
 
 
-def _replace(name: str, site: Site) -> Value:
-    functional = name in ("preg_replace", "str_replace", "regex_replace") or (
-        site.base.level is Level.NONE and len(site.args) >= 3
-    )
-    if functional:
-        what, by = site.arg(0), site.arg(1)
-        whole = site.arg(2)
-        if name == "regex_replace" or (what.level and not whole.level):
-            whole, what, by = site.arg(0), site.arg(1), site.arg(2)
-    else:
-        whole, what, by = site.base, site.arg(0), site.arg(1)
-        if site.base.path.startswith("re:") or name == "ReplaceAllString":
-            whole, what, by = site.arg(0), site.base, site.arg(1)
-    labels = _removed(what, by)
-    return concatenated([replace(whole, text=None), by]).without(labels)
-
-
-def _removed(what: Value, by: Value) -> set[str]:
-    """What a value cannot do any more once these letters are gone."""
-    options = [item.known or "" for item in what.items] or [what.known or ""]
-    pattern = what.path[3:] if what.path.startswith("re:") else "|".join(options)
-    if not pattern:
-        return set()
-    gone = set()
-    negated = re.search(r"\[\^([^\]]*)\]", pattern)
-    if negated:
-        kept = negated.group(1)
-        gone |= {"shell", "sql", "html", "line", "xpath", "ldap", "code", "regex"}
-        if "/" not in kept and "\\\\" not in kept:
-            gone |= {"path", "url", "redirect"}
-        return gone
-    letters = pattern.replace("\\\\", "\\")
-    if re.search(r"\\[rn]|[\r\n]|\\s|\[\[:cntrl:\]\]|\\x0[ad]|\\p\{C", letters):
-        gone.add("line")
-    if re.search(r"[<>&]", pattern) and ("&" in (by.known or "&") or len(options) > 1):
-        gone.add("html")
-    if "'" in pattern and "''" in (by.known or ""):
-        gone.add("quoted")
-    if re.search(r"[.*+?^${}()|[\]\\]{6,}", pattern):
-        gone.add("regex")
-    return gone
-
-
-def resolved_path(site: Site) -> Value:
-    """A path in its one true form."""
-    parts = list(site.args) or [site.base]
-    if site.base.level > Level.NONE and site.args:
-        parts = [site.base, *parts]
-    return concatenated(parts).marked("resolved")
-
-
-def mutates(name: str) -> bool:
-    """Does a method of this name add its arguments to what it is called on?"""
-    return name in _MUTATORS
+def _options(args: Sequence[Value]) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for arg in args:
+        found.update(arg.fields)
+    return found

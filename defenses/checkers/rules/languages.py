@@ -23,8 +23,9 @@ class Dialect:
     def weaknesses(self) -> frozenset[str]:
         """Everything that can be claimed of the language, without the language's name."""
         rules = self.rules
-        named = (*rules.sinks, *rules.properties, *rules.settings, *rules.stores)
-        return frozenset(item.rule for item in named) | self.more
+        flows = [item.rule for item in rules.sinks] + [item.rule for item in rules.stores]
+        wrong = [item.rule for item in rules.properties] + [item.rule for item in rules.settings]
+        return frozenset(flows) | frozenset(wrong) | self.more
 
 
 _RESULTS = frozenset({"log_injection", "xss", "ssrf", "header_injection"})

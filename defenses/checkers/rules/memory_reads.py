@@ -11,8 +11,10 @@ from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import Node, path_of
 
 _BYTES = re.compile(r"\b(?:u_char|uint8_t|u8|ut8|byte|BYTE|uchar|unsigned char|guint8|Bit8u|U8)\b")
-_LENGTH = re.compile(r"(?:^|_)(?:len|length|size|caplen|buflen|remaining|left|nbytes|end|ep|limit)$|"
-                     r"(?:len|size|Length|Size)$")  # fmt: skip
+_LENGTH = re.compile(
+    r"(?:^|_)(?:len|length|size|caplen|buflen|remaining|left|nbytes|end|ep|limit)$|"
+    r"(?:len|size|Length|Size)$"
+)
 _TAKES = re.compile(
     r"^(?:Stream_Read_U?INT\d+\w*|\w*[Rr]ead_?[Uu]?[Ii]nt(?:8|16|32|64)\w*|bytestream_get_\w+|"
     r"\w+_read_u?(?:8|16|32|64)\w*|EXTRACT_\w+)$"
@@ -29,8 +31,8 @@ def reads(run: Run, body: Body) -> None:
 def _unasked_length(run: Run, body: Body) -> None:
     data = [local for local in body.locals.values()
             if local.parameter and _BYTES.search(local.type) and "*" in local.type]  # fmt: skip
-    lengths = {local.name for local in body.locals.values()
-               if local.parameter and _LENGTH.search(local.name) and "*" not in local.type}  # fmt: skip
+    counts = [local for local in body.locals.values() if local.parameter and "*" not in local.type]
+    lengths = {local.name for local in counts if _LENGTH.search(local.name)}
     if not data or not lengths:
         return
     asked = [event.order for name in lengths for event in body.by_key.get(name, ())]

@@ -17,7 +17,9 @@ from bluecode.defenses.checkers.rules.tree import Node
 RULES = Language(name="bash")
 
 
-CLAIMS = frozenset(rule for rule, *_ in (*COMMANDS, *FEEDS, *LINES))
+CLAIMS = frozenset(
+    [rule for rule, _ in COMMANDS] + [rule for rule, _ in FEEDS] + [rule for rule, _, _ in LINES]
+)
 """What is claimed of commands."""
 
 _DEEPEST = 2

@@ -1,38 +1,17 @@
 """Every rule of every language: what it must find, what it must leave alone, and what looks safe.
 
-The cases stand in `tests/data/rules`, a file a language: `## rule`, then lines that begin with `-`
-(unsafe: the rule speaks), `+` (safe: nothing is said) and `!` (looks safe and is not).
+The cases stand in `tests/data/rules`; `rule_cases.py` says how.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
+from rule_cases import CASES, cases
 
 from bluecode.defenses.checkers.rules.checker import find
 from bluecode.defenses.checkers.rules.languages import LANGUAGES
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.verdict import Finding
 
-FOLDER = Path(__file__).parents[3] / "data" / "rules"
-SHARED = {"typescript": "javascript", "cpp": "c"}
-"""Languages that have the cases of another."""
-
 WARN = 0.5
-
-
-def cases(language: str) -> Iterator[tuple[str, str, str]]:
-    """Rule, kind and code of each case."""
-    rule = ""
-    path = FOLDER / f"{SHARED.get(language, language)}.txt"
-    for line in path.read_text("utf-8").splitlines():
-        if line.startswith("## "):
-            rule = line[3:]
-        elif line:
-            yield rule, line[0], line[2:]
-
-
-CASES = [(language, *case) for language in LANGUAGES for case in cases(language)]
 
 
 def warned(language: str, code: str) -> list[Finding]:
