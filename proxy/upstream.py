@@ -7,10 +7,12 @@ only when such an upstream is opened.
 
 import json
 import os
+import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 import anyio
@@ -96,6 +98,7 @@ class HttpUpstream:
         self._root = root.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
         self._session: aiohttp.ClientSession | None = None
+        self._proxy = _proxy_for(root)
         self.state = "untried"
 
     @asynccontextmanager
@@ -106,10 +109,18 @@ class HttpUpstream:
             yield reply
 
     async def _connect(self, call: Call) -> aiohttp.ClientResponse:
-        url = f"{self._root}{call.path}" + (f"?{call.query}" if call.query else "")
+        # Ollama has its own protocol beside OpenAI's, and not below the same root.
+        own = call.path.startswith("/api/")
+        root = self._root.removesuffix("/v1") if own else self._root
+        url = f"{root}{call.path}" + (f"?{call.query}" if call.query else "")
         try:
             return await self._open().request(
-                call.method, url, headers=call.headers, data=call.body, allow_redirects=False
+                call.method,
+                url,
+                headers=call.headers,
+                data=call.body,
+                allow_redirects=False,
+                proxy=self._proxy,
             )
         except TimeoutError as error:
             self.state = "unreachable"
@@ -130,11 +141,19 @@ class HttpUpstream:
                 timeout=self._timeout,
                 connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,  # HTTPS_PROXY and NO_PROXY, as everywhere
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 read_bufsize=2**18,
             )
         return self._session
+
+
+def _proxy_for(root: str) -> str | None:
+    """The way out that `HTTPS_PROXY` names, unless `NO_PROXY` names the host; read once,
+    since aiohttp's own reading costs as much as the rest of a request."""
+    parts = urlsplit(root)
+    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
 
 
 class _ModelReply:

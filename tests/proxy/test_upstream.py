@@ -134,3 +134,25 @@ def test_hop_by_hop_headers_and_those_they_name_stay() -> None:
         ("A", "1"),
     ]
     assert forwardable(headers, frozenset({"host"})) == (("A", "1"),)
+
+
+async def test_the_environments_proxy_is_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def way_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode())
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(way_out, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    call = Call(method="GET", path="/models", query="", headers=(), body=b"")
+    async with server:
+        upstream = HttpUpstream("http://provider.test/v1")
+        async with upstream.send(call) as reply:
+            assert await reply.chunk() == b"ok"
+        await upstream.close()
+    assert asked == ["GET http://provider.test/v1/models HTTP/1.1\r\n"]
