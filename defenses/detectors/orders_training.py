@@ -54,6 +54,8 @@ _LIBRARY = (
     " subprocess tarfile tempfile threading timeit turtle typing unittest.mock urllib.request uuid"
     " webbrowser zipfile"
 ).split()
+_SPACES = 4
+"""Spaces in a line of the library that is read as a text of its own too."""
 _SHARE = 3
 """One excerpt of the library in so many is read."""
 
@@ -94,6 +96,9 @@ def samples(cases: Sequence[Case]) -> Iterator[Sample]:
     ordinary = list(library())
     for number, text in enumerate(ordinary):
         yield Sample(text, False, 1.0, number % _FOLDS, hard=False)
+        if lines := [line for line in text.split("\n") if line.count(" ") >= _SPACES]:
+            line = chance.choice(lines).strip()  # What a tool brings may be one line alone.
+            yield Sample(line, False, 0.5, number % _FOLDS, hard=False)
     yield from joined(told, chance)
     for case in told:
         if case.channel == "user" and not case.unsafe:
