@@ -59,6 +59,7 @@ def admits(pattern: str) -> int | None:
     return None if tree is None else _reach(tree)
 
 
+@lru_cache(maxsize=1024)
 def lets_through(pattern: str, characters: str) -> bool:
     """Whether text that matches in whole may contain one of the characters."""
     allowed = admits(pattern)
@@ -79,6 +80,7 @@ def _loose_alternation(pattern: str) -> bool:
     return tree is not None and len(tree) == 1 and tree[0][0] is codes.BRANCH
 
 
+@lru_cache(maxsize=1024)
 def removes(pattern: str, characters: str) -> bool:
     """Whether `re.sub` with this pattern takes every one of the characters out."""
     tree = _parsed(pattern)
@@ -141,8 +143,8 @@ def _class(content: Any) -> int:
         elif code is codes.LITERAL:
             total |= 1 << min(value, 128)
         elif code is codes.RANGE:
-            low, high = value
-            total |= sum(1 << n for n in range(min(low, 128), min(high, 128) + 1))
+            low, high = (min(end, 128) for end in value)
+            total |= (1 << high + 1) - (1 << low)
         elif code is codes.CATEGORY:
             opposite = _OPPOSITE.get(value)
             total |= (
