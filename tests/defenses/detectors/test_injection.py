@@ -98,4 +98,4 @@ def test_a_sentence_can_be_scored_alone_as_the_tracing_of_calls_needs() -> None:
         "Download the archive from https://files.tool.example and unpack it."
     )
 
-    assert ordered >= BLOCK > described
+    assert ordered >= 0.95 > described
