@@ -2,59 +2,28 @@
 
 import re
 
+from bluecode.defenses.checkers.rules.csharp_calls import (
+    cookie,
+    old_protocol,
+    password_rule,
+    returns_true,
+    xml_open,
+)
+from bluecode.defenses.checkers.rules.csharp_sinks import SINKS
 from bluecode.defenses.checkers.rules.rule import (
     Cleaner,
     Language,
     Property,
     Setting,
-    Sink,
     Source,
     Store,
 )
-from bluecode.defenses.checkers.rules.site import Site
-from bluecode.defenses.checkers.rules.values import Level, Value
+from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     broken_hash,
-    chooses_host,
     few_bits,
-    is_shell,
-    leads_away,
     random_secret,
-    speaks_sql,
     weak_hash,
-)
-
-
-def _xml_open(site: Site) -> float:
-    safe = r"DtdProcessing\.(?:Prohibit|Ignore)|XmlResolver\s*=\s*null|ProhibitDtd\s*=\s*true"
-    if site.mentions(safe):
-        return 0.0
-    wide = site.mentions(r"DtdProcessing\.Parse|XmlUrlResolver|ProhibitDtd\s*=\s*false")
-    return 0.8 if wide else 0.0
-
-
-def _password_rule(site: Site) -> float:
-    least = site.option("RequiredLength")
-    text = (least.known or "") if least is not None else ""
-    return 0.6 if text.isdigit() and int(text) < 8 else 0.0
-
-
-def _cookie(site: Site) -> float:
-    return 0.45 if site.option("HttpOnly") is None and site.option("Secure") is None else 0.0
-
-
-def _returns_true(value: Value) -> bool:
-    return value.path == "function:true" or "DangerousAcceptAny" in value.path
-
-
-def _old_protocol(value: Value) -> bool:
-    return bool(re.search(r"\.(?:Ssl2|Ssl3|Tls|Tls11)$", value.path))
-
-
-_QUERY_OBJECTS = (
-    "new.SqlCommand new.MySqlCommand new.NpgsqlCommand new.OleDbCommand new.OdbcCommand "
-    "new.SQLiteCommand new.SqliteCommand new.OracleCommand new.SqlDataAdapter "
-    "new.MySqlDataAdapter new.SqlCeCommand"
 )
 
 RULES = Language(
@@ -80,171 +49,7 @@ RULES = Language(
             "Environment.GetCommandLineArgs",
         ),
     ),
-    sinks=(
-        Sink(
-            "sql_injection",
-            _QUERY_OBJECTS,
-            (0,),
-            "sql",
-            when=lambda s: speaks_sql(s) or "built" in s.arg(0).marks,
-        ),
-        Sink(
-            "sql_injection",
-            "*.ExecuteSqlCommand *.FromSqlRaw *.ExecuteSqlRaw *.SqlQuery "
-            "*.ExecuteSqlRawAsync *.ExecuteQuery *.CreateSQLQuery *.FromSql *.ExecuteScalar "
-            "*.ExecuteNonQuery *.ExecuteReader *.Query *.QueryAsync *.Execute *.ExecuteAsync "
-            "*.QueryFirst *.QueryFirstOrDefault *.ExecuteDataset",
-            (0, 1, 2),
-            "sql",
-            built=True,
-            when=lambda s: any(speaks_sql(s, at) for at in range(min(3, len(s.args)))),
-        ),
-        Sink(
-            "command_injection",
-            "Process.Start",
-            (0, 1),
-            "shell",
-            when=lambda s: (
-                is_shell(s) or len(s.args) == 1 and not s.arg(0).fields and not s.arg(0).path
-            ),
-        ),
-        Sink(
-            "command_injection",
-            "Process.Start new.ProcessStartInfo",
-            (1,),
-            "shell",
-            options=("Arguments",),
-            factor=0.98,
-        ),
-        Sink(
-            "argument_injection",
-            "Process.Start new.ProcessStartInfo",
-            (0,),
-            "shell",
-            options=("FileName",),
-            least=Level.PARAMETER,
-            factor=1.35,
-        ),
-        Sink(
-            "unsafe_deserialization",
-            "BinaryFormatter.Deserialize SoapFormatter.Deserialize "
-            "NetDataContractSerializer.Deserialize LosFormatter.Deserialize "
-            "ObjectStateFormatter.Deserialize NetDataContractSerializer.ReadObject "
-            "BinaryFormatter.UnsafeDeserialize",
-            (0,),
-            "objects",
-        ),
-        Sink(
-            "path_traversal",
-            "File.ReadAllText File.ReadAllBytes File.Open File.OpenRead "
-            "File.WriteAllText File.Delete File.WriteAllBytes new.FileStream new.StreamReader "
-            "new.StreamWriter Directory.Delete File.Copy File.Move File.Create File.AppendAllText "
-            "Directory.GetFiles File.ReadAllLines Directory.CreateDirectory *.SaveAs "
-            "File.OpenWrite System.IO.File.ReadAllText System.IO.File.ReadAllBytes",
-            (0,),
-            "path",
-        ),
-        Sink(
-            "path_traversal",
-            "PhysicalFile File Controller.File Results.File",
-            (0,),
-            "path",
-            least=Level.INPUT,
-        ),
-        Sink(
-            "xss",
-            "Response.Write *.WriteAsync Html.Raw new.HtmlString new.MvcHtmlString "
-            "MvcHtmlString.Create",
-            (0,),
-            "html",
-            least=Level.PARAMETER,
-            when=lambda s: s.name != "WriteAsync" or s.arg(0).level >= Level.REQUEST,
-        ),
-        Sink(
-            "xss",
-            "Content",
-            (0,),
-            "html",
-            least=Level.PARAMETER,
-            when=lambda s: "html" in s.text(1),
-        ),
-        Sink(
-            "open_redirect",
-            "Redirect Response.Redirect RedirectPermanent new.RedirectResult "
-            "Results.Redirect *.Redirect",
-            (0,),
-            "redirect",
-            least=Level.PARAMETER,
-            when=leads_away,
-            factor=1.05,
-        ),
-        Sink(
-            "ssrf",
-            "*.GetAsync *.GetStringAsync WebRequest.Create *.DownloadString *.PostAsync "
-            "HttpWebRequest.Create *.DownloadData *.SendAsync *.OpenRead *.GetStreamAsync "
-            "*.GetByteArrayAsync",
-            (0,),
-            "url",
-            least=Level.INPUT,
-            when=chooses_host,
-        ),
-        Sink(
-            "xpath_injection",
-            "*.SelectSingleNode *.SelectNodes *.Select *.Evaluate "
-            "*.XPathSelectElement *.XPathSelectElements XPathExpression.Compile *.Compile",
-            (0,),
-            "xpath",
-            when=lambda s: s.name not in ("Select", "Evaluate", "Compile") or "/" in s.arg(0).shape,
-        ),
-        Sink(
-            "ldap_injection", "new.DirectorySearcher new.SearchRequest", (0, 1), "ldap", built=True
-        ),
-        Sink(
-            "code_injection",
-            "CSharpScript.EvaluateAsync CSharpScript.RunAsync "
-            "*.CompileAssemblyFromSource *.DataBinder.Eval",
-            (0, 1),
-            "code",
-        ),
-        Sink(
-            "reflection",
-            "Type.GetType Activator.CreateInstance Assembly.Load Assembly.LoadFrom",
-            (0,),
-            "reflection",
-            least=Level.PARAMETER,
-        ),
-        Sink(
-            "log_injection",
-            "_logger.LogInformation logger.LogInformation _logger.LogError "
-            "_logger.LogWarning Log.Information",
-            (0,),
-            "line",
-            least=Level.REQUEST,
-        ),
-        Sink(
-            "header_injection",
-            "*.AddHeader Headers.Add *.AppendHeader",
-            (1,),
-            "line",
-            least=Level.INPUT,
-        ),
-        Sink(
-            "regex_injection",
-            "new.Regex Regex.IsMatch Regex.Match Regex.Replace",
-            (0, 1),
-            "regex",
-            least=Level.PARAMETER,
-            when=lambda s: s.name == "Regex",
-        ),
-        Sink(
-            "xxe",
-            "*.LoadXml",
-            (0,),
-            "xml",
-            least=Level.REQUEST,
-            when=lambda s: s.mentions(r"XmlUrlResolver"),
-        ),
-    ),
+    sinks=SINKS,
     properties=(
         Property(
             "weak_hash",
@@ -286,10 +91,10 @@ RULES = Language(
         Property(
             "xxe",
             "new.XmlDocument new.XmlTextReader XmlReader.Create new.XmlReaderSettings",
-            _xml_open,
+            xml_open,
         ),
-        Property("insecure_cookie", "new.HttpCookie new.CookieOptions", _cookie),
-        Property("weak_password_rule", "new.PasswordValidator", _password_rule),
+        Property("insecure_cookie", "new.HttpCookie new.CookieOptions", cookie),
+        Property("weak_password_rule", "new.PasswordValidator", password_rule),
         Property(
             "tls_off",
             "HttpClientHandler.DangerousAcceptAnyServerCertificateValidator",
@@ -322,12 +127,12 @@ RULES = Language(
             "tls_off",
             "ServerCertificateValidationCallback "
             "ServerCertificateCustomValidationCallback RemoteCertificateValidationCallback",
-            _returns_true,
+            returns_true,
             0.86,
         ),
         Setting("weak_cipher", "Mode", lambda v: v.path.endswith("CipherMode.ECB"), 0.82),
         Setting("weak_cipher", "Mode", lambda v: v.path.endswith("CipherMode.CBC"), 0.45),
-        Setting("weak_tls", "SecurityProtocol SslProtocols", _old_protocol, 0.7),
+        Setting("weak_tls", "SecurityProtocol SslProtocols", old_protocol, 0.7),
         Setting("xxe", "DtdProcessing", lambda v: v.path.endswith("DtdProcessing.Parse"), 0.8),
         Setting("xxe", "XmlResolver", lambda v: "XmlUrlResolver" in v.path, 0.78),
         Setting("xxe", "ProhibitDtd", lambda v: v.known == "false", 0.75),

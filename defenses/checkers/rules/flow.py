@@ -6,8 +6,13 @@ called with something more dangerous.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
+from bluecode.defenses.checkers.rules.branches import (
+    checked_by_element,
+    constants,
+    leaves,
+    met,
+)
 from bluecode.defenses.checkers.rules.expressions import Expressions
 from bluecode.defenses.checkers.rules.guards import Facts, facts, other_letters
 from bluecode.defenses.checkers.rules.guards import subject as guarded
@@ -117,7 +122,7 @@ class Flow(Expressions):
             if self.statement(part):
                 self.env = before
             else:
-                self.env = _met(before, self.env)
+                self.env = met(before, self.env)
         return ended
 
     def _if(self, node: Node) -> bool:
@@ -134,14 +139,14 @@ class Flow(Expressions):
         self.learn(no)
         else_ends = otherwise is not EMPTY and self.statement(otherwise)
         if then_ends and else_ends:
-            self.env = _met(after_then, self.env)
+            self.env = met(after_then, self.env)
             return True
         if then_ends:
             return False
         if else_ends:
             self.env = after_then
             return False
-        self.env = _met(after_then, self.env)
+        self.env = met(after_then, self.env)
         return False
 
     def facts(self, condition: Node) -> tuple[Facts, Facts]:
@@ -180,7 +185,7 @@ class Flow(Expressions):
                 self.statement(node.base)
             if after is not EMPTY:
                 self.statement(after)
-        self.env = _met(start, self.env, keep=_checked_by_element(start, self.env))
+        self.env = met(start, self.env, keep=checked_by_element(start, self.env))
         self.learn(no)
         return False
 
@@ -202,7 +207,7 @@ class Flow(Expressions):
         source_name = path_of(source)
         inside = self.env
         proven = self._each_proven(node.base, name) if element.level > Level.NONE else False
-        self.env = _met(start, inside)
+        self.env = met(start, inside)
         if proven and source_name and source_name in self.env:
             self.env[source_name] = self.env[source_name].without({"all"})
 
@@ -211,7 +216,7 @@ class Flow(Expressions):
         if body is None or not name:
             return False
         for node in body.args if body.role == "block" else [body]:
-            if node.role == "if" and _leaves(node.args[1]):
+            if node.role == "if" and leaves(node.args[1]):
                 _, no = facts(self, node.args[0])
                 if "all" in no.get(name, frozenset()):
                     return True
@@ -230,7 +235,7 @@ class Flow(Expressions):
             if one.base is not None:
                 self.eval(one.base)
                 gone |= other_letters(one.base)
-                if name and _constants(one.base):
+                if name and constants(one.base):
                     self.learn({name: frozenset({"all"})})
                 elif one.base.args:
                     self.bind(one.base.args[-1], self.lookup(name) if name else UNKNOWN)
@@ -247,7 +252,7 @@ class Flow(Expressions):
             return True
         self.env = ends[0]
         for other in ends[1:]:
-            self.env = _met(self.env, other)
+            self.env = met(self.env, other)
         return False
 
     def _case(self, one: Node) -> bool:
@@ -383,38 +388,3 @@ def _only_declares(node: Node) -> bool:
 
 def _value(node: Node) -> bool:
     return node.role not in ("if", "loop", "return", "jump", "try", "switch", "function", "class")
-
-
-def _leaves(node: Node) -> bool:
-    last = node.args[-1] if node.role == "block" and node.args else node
-    return last.role in ("return", "jump")
-
-
-def _constants(node: Node) -> bool:
-    return all(arg.role in ("text", "number", "constant", "join", "member") for arg in node.args)
-
-
-def _met(left: Env, right: Env, keep: frozenset[str] = frozenset()) -> Env:
-    """What holds where two ways meet. A name that only one way knows is kept."""
-    if left is right:
-        return left
-    joined = dict(left)
-    for name, value in right.items():
-        other = left.get(name)
-        if other is None or name in keep:
-            joined[name] = value
-        elif other is not value:
-            joined[name] = either(other, value)
-    return joined
-
-
-def _checked_by_element(start: Env, end: Env) -> frozenset[str]:
-    """Names that a loop looked through, element by element, and found harmless."""
-    return frozenset(
-        name
-        for name, value in end.items()
-        if value.level is Level.NONE
-        and name in start
-        and start[name].level > Level.NONE
-        and replace(start[name], level=Level.NONE, text=None, items=(), fields={}) == value
-    )

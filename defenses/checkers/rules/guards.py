@@ -7,7 +7,9 @@ condition is true, and those that hold when it is false.
 import re
 from typing import TYPE_CHECKING
 
-from bluecode.defenses.checkers.python_regex import lets_through
+from bluecode.defenses.checkers.rules.patterns import (
+    by_regex,
+)
 from bluecode.defenses.checkers.rules.tree import Node, path_of
 
 if TYPE_CHECKING:
@@ -131,7 +133,7 @@ def _compared(flow: "Flow", node: Node) -> tuple[Facts, Facts]:
         found = _fact(left, _ALL if flow.eval(right).level.value < 2 else frozenset())
         return found, {}
     if node.name in ("=~", "!~"):
-        found = _fact(left, _by_regex(flow, right))
+        found = _fact(left, by_regex(flow, right))
         return (found, {}) if same else ({}, found)
     if node.name == "instanceof":
         return {}, {}
@@ -377,7 +379,7 @@ def _matched(flow: "Flow", call: Node) -> tuple[Facts, Facts]:
     whole = call.name in ("matches", "regex_match", "fullmatch") or call.name.startswith("ctype")
     labels: frozenset[str] = frozenset()
     for part in parts:
-        found = _by_regex(flow, part, whole=whole)
+        found = by_regex(flow, part, whole=whole)
         if found:
             labels = labels | found
     for part in parts:
@@ -386,47 +388,8 @@ def _matched(flow: "Flow", call: Node) -> tuple[Facts, Facts]:
             best.update(_fact(part, labels))
     if not best and call.base is not None and call.base.role == "call":  # P.matcher(x).matches()
         inner = call.base
-        found = _by_regex(flow, inner.base, whole=whole) if inner.base is not None else labels
+        found = by_regex(flow, inner.base, whole=whole) if inner.base is not None else labels
         for part in inner.args:
             if found and flow.eval(part).level > 0:
                 best.update(_fact(part, found))
     return best, {}
-
-
-_DANGEROUS = {
-    "shell": ";|&$`<>()\n'\" \\*?~",
-    "sql": "'\";\\`",
-    "html": "<>\"'&",
-    "path": "/\\",
-    "url": "/@#?:\\",
-    "redirect": "/@:\\",
-    "line": "\n\r",
-    "xpath": "'\"[]",
-    "ldap": "()*\\",
-    "code": "abcdefghijklmnopqrstuvwxyz",
-    "regex": "+*([{",
-    "template": "{}<%$",
-    "nosql": "${",
-    "format": "%{",
-}
-"""For each kind of harm the characters without which it cannot be done."""
-
-
-def _by_regex(flow: "Flow", node: Node, *, whole: bool = False) -> frozenset[str]:
-    """What a value cannot do that the expression matches, anchored at both ends."""
-    value = flow.eval(node)
-    text = node.name if node.role == "regex" else ""
-    if not text and value.path.startswith("re:"):
-        text = value.path[3:]
-    if not text and node.role in ("text", "name", "member", "call"):
-        text = value.known or ""
-        if text[:1] in "/#~" and len(text) > 2:  # PHP writes the marks into the text
-            text = text[1:].rpartition(text[0])[0]
-    if not text:
-        return frozenset()
-    begins = text.startswith(("^", r"\A"))
-    ends = re.search(r"(?:\$|\\z|\\Z)\)*$", text) is not None
-    if not whole and not (begins and ends):
-        return frozenset()
-    labels = {label for label, letters in _DANGEROUS.items() if not lets_through(text, letters)}
-    return frozenset(labels)

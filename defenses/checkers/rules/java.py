@@ -2,90 +2,31 @@
 
 import re
 
+from bluecode.defenses.checkers.rules.java_calls import (
+    always_true,
+    cipher,
+    cookie,
+    entities,
+    fast_hash,
+    fixed_vector,
+    object_stream,
+)
+from bluecode.defenses.checkers.rules.java_sinks import SINKS
 from bluecode.defenses.checkers.rules.rule import (
-    ANY,
-    BASE,
     Cleaner,
     Language,
     Property,
     Setting,
-    Sink,
     Source,
     Writer,
 )
-from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     broken_hash,
-    chooses_host,
     few_bits,
-    leads_away,
     random_secret,
-    speaks_sql,
     weak_hash,
 )
-
-_SAFE_XML = (
-    r"disallow-doctype-decl|external-general-entities|FEATURE_SECURE_PROCESSING|"
-    r"ACCESS_EXTERNAL_DTD|SUPPORT_DTD|setExpandEntityReferences\(false|IS_SUPPORTING_EXTERNAL|"
-    r"load-external-dtd|supportDTD"
-)
-_PLAIN_OBJECTS = r"ObjectInputFilter|setObjectInputFilter|ValidatingObjectInputStream|resolveClass"
-
-
-def _cipher(site: Site) -> float:
-    name = site.text(0)
-    if re.match(r"(?:des|desede|rc[24]|arcfour|blowfish|rc5)", name):
-        return 0.84
-    if re.search(r"/ecb/", name) and not name.startswith("rsa") or name == "aes":
-        return 0.82
-    if re.match(r"rsa/[^/]+/(?:nopadding|pkcs1padding)|^rsa$", name):
-        return 0.6
-    return 0.55 if re.search(r"/cbc/pkcs5", name) else 0.0
-
-
-def _entities(site: Site) -> float:
-    return 0.0 if site.mentions(_SAFE_XML) else 0.6
-
-
-def _object_stream(site: Site) -> bool:
-    return not site.mentions(_PLAIN_OBJECTS)
-
-
-def _fixed_vector(site: Site) -> float:
-    vector = site.arg(0)
-    fixed = vector.level is Level.NONE and (vector.items or vector.known or _zeros(site))
-    filled = "random" in vector.marks or site.mentions(r"\.nextBytes\(|generateSeed|getIV\(")
-    return 0.8 if fixed and not filled else 0.0
-
-
-def _zeros(site: Site) -> bool:
-    node = site.node.args[0] if site.node.args else None
-    return node is not None and node.role == "array"
-
-
-def _cookie(site: Site) -> float:
-    name = site.text(0)
-    if site.mentions(r"setHttpOnly\(true") and site.mentions(r"setSecure\(true"):
-        return 0.0
-    return 0.6 if re.search(r"sess|token|auth|jwt|remember|sid", name) else 0.0
-
-
-def _command_text(site: Site) -> bool:
-    return site.arg(0).known is None and not site.arg(0).items
-
-
-def _command_list(site: Site) -> bool:
-    """A list whose program is a shell that is told to run a text."""
-    items = site.arg(0).items or tuple(site.args)
-    words = [(item.known or "").lower() for item in items]
-    return len(words) > 1 and words[0].rpartition("/")[2] in ("sh", "bash", "cmd", "cmd.exe",
-                                                              "powershell", "zsh")  # fmt: skip
-
-
-def _fast_hash(site: Site) -> float:
-    return 0.75 if re.search(r"passw|pwd", site.purpose) and site.text(0) else 0.0
-
 
 RULES = Language(
     name="java",
@@ -116,207 +57,12 @@ RULES = Language(
             "System.console().readLine",
         ),
     ),
-    sinks=(
-        Sink(
-            "command_injection",
-            "*.exec",
-            (0,),
-            "shell",
-            when=lambda s: "untime" in s.base.path and _command_text(s),
-        ),
-        Sink(
-            "command_injection",
-            "*.exec",
-            (0,),
-            "shell",
-            when=lambda s: "untime" in s.base.path and _command_list(s),
-        ),
-        Sink(
-            "command_injection", "new.ProcessBuilder *.command", (ANY,), "shell", when=_command_list
-        ),
-        Sink(
-            "argument_injection",
-            "new.ProcessBuilder",
-            (0,),
-            "shell",
-            least=Level.PARAMETER,
-            factor=1.3,
-            when=lambda s: not s.arg(0).items or s.arg(0).items[0].level > 0,
-        ),
-        Sink(
-            "sql_injection",
-            "*.executeQuery *.executeUpdate *.execute *.addBatch "
-            "*.prepareStatement *.prepareCall *.createQuery *.createNativeQuery *.queryForObject "
-            "*.queryForList *.queryForMap *.query *.update *.createSQLQuery *.executeLargeUpdate "
-            "*.batchUpdate *.rawQuery *.execSQL *.nativeSQL",
-            (0,),
-            "sql",
-            built=True,
-            when=speaks_sql,
-        ),
-        Sink(
-            "sql_injection",
-            "Statement.executeQuery Statement.executeUpdate Statement.execute "
-            "createStatement().executeQuery createStatement().execute",
-            (0,),
-            "sql",
-            least=Level.REQUEST,
-        ),
-        Sink(
-            "nosql_injection",
-            "Document.parse BasicDBObject.parse new.BasicQuery *.$where",
-            (0,),
-            "nosql",
-            built=True,
-            least=Level.UNKNOWN,
-            factor=1.4,
-        ),
-        Sink(
-            "path_traversal",
-            "new.File new.FileInputStream new.FileOutputStream new.FileReader "
-            "new.FileWriter new.RandomAccessFile Files.readAllBytes Files.readString "
-            "Files.newInputStream Files.newBufferedReader Files.write Files.delete Files.copy "
-            "Files.lines new.PrintWriter new.ZipFile Files.newOutputStream Files.writeString "
-            "Files.deleteIfExists *.transferTo Files.createFile",
-            (0, 1),
-            "path",
-            when=lambda s: (
-                not s.mentions(
-                    r"getCanonicalPath|normalize\(\)[\s\S]*startsWith|"
-                    r"toRealPath"
-                )
-            ),
-        ),
-        Sink(
-            "xss",
-            "*.println *.print *.write *.printf *.append *.format",
-            (0, 1),
-            "html",
-            least=Level.INPUT,
-            when=lambda s: _page(s),
-        ),
-        Sink("xss", "*.sendError", (1,), "html", least=Level.REQUEST),
-        Sink(
-            "open_redirect",
-            "*.sendRedirect new.RedirectView *.setHeader",
-            (0,),
-            "redirect",
-            least=Level.INPUT,
-            when=lambda s: leads_away(s) and s.name != "setHeader",
-        ),
-        Sink(
-            "open_redirect",
-            "*.setHeader *.header *.addHeader",
-            (1,),
-            "redirect",
-            least=Level.INPUT,
-            when=lambda s: s.text(0) == "location" and leads_away(s, 1),
-        ),
-        Sink("header_injection", "*.setHeader *.addHeader", (1,), "line", least=Level.REQUEST),
-        Sink(
-            "ssrf",
-            "new.URL URI.create new.HttpGet new.HttpPost Jsoup.connect "
-            "*.getForObject *.getForEntity *.exchange *.postForObject HttpRequest.newBuilder "
-            "new.URI Request.Get *.uri *.url",
-            (0,),
-            "url",
-            least=Level.INPUT,
-            when=chooses_host,
-        ),
-        Sink("ssrf", "new.Socket new.InetSocketAddress", (0,), "url", least=Level.REQUEST),
-        Sink(
-            "unsafe_deserialization",
-            "*.readObject *.readUnshared",
-            (BASE,),
-            "objects",
-            when=lambda s: _object_stream(s) and _stream(s),
-        ),
-        Sink(
-            "unsafe_deserialization", "new.ObjectInputStream", (0,), "objects", when=_object_stream
-        ),
-        Sink(
-            "unsafe_deserialization",
-            "*.load Yaml.load *.fromXML XStream.fromXML *.readObject "
-            "new.XMLDecoder JSON.parseObject",
-            (0,),
-            "objects",
-            least=Level.UNKNOWN,
-            when=lambda s: _loader(s),
-        ),
-        Sink(
-            "code_injection",
-            "ScriptEngine.eval *.eval GroovyShell.evaluate *.evaluate "
-            "*.parseExpression *.compileExpression Ognl.getValue MVEL.eval *.createValueExpression "
-            "SpelExpressionParser.parseExpression Velocity.evaluate JexlEngine.createExpression",
-            (0, 1, 2),
-            "code",
-            when=lambda s: s.name != "evaluate" or "xpath" not in s.base.path.lower(),
-        ),
-        Sink("reflection", "Class.forName", (0,), "reflection", least=Level.PARAMETER),
-        Sink(
-            "template_injection",
-            "new.Template *.createTemplate Velocity.evaluate",
-            (0, 1),
-            "template",
-            least=Level.PARAMETER,
-        ),
-        Sink(
-            "ldap_injection",
-            "*.search",
-            (0, 1),
-            "ldap",
-            built=True,
-            when=lambda s: "=" in s.arg(1).shape,
-        ),
-        Sink(
-            "xpath_injection",
-            "*.compile *.evaluate",
-            (0,),
-            "xpath",
-            built=True,
-            when=lambda s: "/" in s.arg(0).shape or "xpath" in s.base.path.lower(),
-        ),
-        Sink(
-            "xpath_injection",
-            "*.selectNodes *.selectSingleNode *.evaluateExpression",
-            (0,),
-            "xpath",
-            built=True,
-        ),
-        Sink(
-            "log_injection",
-            "logger.info logger.warn logger.error log.info LOG.info "
-            "logger.debug log.warn log.error",
-            (ANY,),
-            "line",
-            least=Level.REQUEST,
-        ),
-        Sink("regex_injection", "Pattern.compile", (0,), "regex", least=Level.PARAMETER),
-        Sink(
-            "regex_injection", "*.matches *.replaceAll *.split", (0,), "regex", least=Level.REQUEST
-        ),
-        Sink(
-            "dynamic_import",
-            "System.load System.loadLibrary *.loadLibrary",
-            (0,),
-            "path",
-            least=Level.PARAMETER,
-        ),
-        Sink(
-            "format_injection",
-            "String.format",
-            (0,),
-            "format",
-            least=Level.REQUEST,
-            factor=0.7,
-            when=lambda s: s.arg(0).text is None,
-        ),
-    ),
+    sinks=SINKS,
     properties=(
         Property(
             "unsafe_deserialization",
             "new.ObjectInputStream",
-            lambda s: 0.52 if _object_stream(s) else 0.0,
+            lambda s: 0.52 if object_stream(s) else 0.0,
         ),
         Property(
             "weak_hash",
@@ -330,12 +76,12 @@ RULES = Language(
             "DigestUtils.md5DigestAsHex DigestUtils.sha",
             broken_hash,
         ),
-        Property("password_hash", "MessageDigest.getInstance", _fast_hash),
+        Property("password_hash", "MessageDigest.getInstance", fast_hash),
         Property(
             "weak_cipher",
             "Cipher.getInstance KeyGenerator.getInstance SecretKeyFactory.getInstance",
             lambda s: (
-                _cipher(s)
+                cipher(s)
                 if s.node.base is None or "Cipher" in str(s.node.base.name)
                 else (0.8 if re.match(r"des|rc[24]|arcfour|blowfish", s.text(0)) else 0.0)
             ),
@@ -350,7 +96,7 @@ RULES = Language(
             "ThreadLocalRandom.current",
             lambda s: random_secret(s) if "Secure" not in s.base.path else 0.0,
         ),
-        Property("fixed_iv", "new.IvParameterSpec", _fixed_vector),
+        Property("fixed_iv", "new.IvParameterSpec", fixed_vector),
         Property(
             "fixed_salt",
             "new.PBEKeySpec new.PBEParameterSpec",
@@ -369,13 +115,13 @@ RULES = Language(
             "new.SAXBuilder XMLReaderFactory.createXMLReader TransformerFactory.newInstance "
             "SchemaFactory.newInstance SAXParser.parse XMLReader.parse "
             "XMLInputFactory.createXMLStreamReader *.createXMLStreamReader",
-            _entities,
+            entities,
         ),
         Property(
             "tls_off",
             "*.setHostnameVerifier *.setDefaultHostnameVerifier "
             "*.hostnameVerifier *.setSSLHostnameVerifier",
-            lambda s: _always_true(s),
+            lambda s: always_true(s),
         ),
         Property(
             "tls_off",
@@ -383,7 +129,7 @@ RULES = Language(
             "new.TrustAllStrategy new.TrustSelfSignedStrategy",
             lambda s: 0.8,
         ),
-        Property("insecure_cookie", "new.Cookie", _cookie),
+        Property("insecure_cookie", "new.Cookie", cookie),
         Property(
             "insecure_cookie",
             "*.setHttpOnly *.setSecure",
@@ -492,43 +238,3 @@ RULES = Language(
         "weak_cipher": "use AES/GCM/NoPadding",
     },
 )
-
-
-def _stream(site: Site) -> bool:
-    return "ObjectInput" in site.base.path
-
-
-def _loader(site: Site) -> bool:
-    head = site.base.path
-    if site.name == "load":
-        return "Yaml" in head and not site.mentions(r"SafeConstructor")
-    if site.name == "fromXML":
-        return not site.mentions(r"allowTypes|setupDefaultSecurity|addPermission")
-    if site.name == "parseObject":
-        return site.arg(0).level >= Level.REQUEST and site.mentions(r"fastjson|AutoType")
-    return site.name == "XMLDecoder"
-
-
-def _page(site: Site) -> bool:
-    head = site.base.path + " " + (site.node.base.name if site.node.base is not None else "")
-    return bool(
-        re.search(r"getWriter|PrintWriter|JspWriter|getOutputStream|^(?:out|writer) ?", head)
-    )
-
-
-def _always_true(site: Site) -> float:
-    for arg in site.node.args:
-        for part in arg.walk():
-            if part.role == "function":
-                body = list(part.walk())
-                says = [p for p in body if p.role == "constant" and p.name == "true"]
-                calls = [p for p in body if p.role == "call"]
-                if says and not calls:
-                    return 0.85
-            if part.role in ("name", "member") and re.search(
-                r"ALLOW_ALL|Noop|NOOP|AllowAll", part.name
-            ):
-                return 0.85
-            if part.role == "call" and re.search(r"NoopHostname|AllowAllHostname", part.name):
-                return 0.85
-    return 0.0

@@ -2,8 +2,15 @@
 
 import re
 
-from bluecode.defenses.checkers.rules.memory import Body, Event, Local
+from bluecode.defenses.checkers.rules.memory_body import Body, Event, Local
+from bluecode.defenses.checkers.rules.memory_indexes import (
+    off_by_one,
+    walk,
+)
 from bluecode.defenses.checkers.rules.memory_sizes import (
+    checked,
+    elements,
+    from_outside,
     holds,
     length_of,
     names_in,
@@ -14,12 +21,6 @@ from bluecode.defenses.checkers.rules.memory_sizes import (
 from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import Node, path_of
 
-_READS = re.compile(
-    r"^(?:ato[il]l?|strtou?l{0,2}|ntoh[sl]|get_?(?:le|be)?\d+|\w*(?:read|get)_?u?(?:int)?(?:8|16|24|32|64)"
-    r"\w*|EXTRACT_\w+|avio_r\w+|\w+_get_bits\w*|get_bits\w*|bytestream2?_get_\w+|fgetc|getc|"
-    r"\w*le\d+_to_cpu\w*|\w*be\d+_to_cpu\w*|le\d+toh|be\d+toh|\w*ReadBlob\w*|sscanf|recv|"
-    r"GETJ?\w*(?:SHORT|LONG)|CDF_GETUINT32|stoi|stoul|stol|GetU?Int\w*|Read\w*U?Int\w*)$"
-)
 _ALLOCATES = re.compile(
     r"^(?:(?:\w+_)?malloc\w*|(?:\w+_)?realloc|alloca|kzalloc|kmalloc|vmalloc|vzalloc|kvmalloc|"
     r"g_malloc0?|\w*_alloc|xmalloc|emalloc|safe_malloc|av_malloc\w*|\w*Malloc|palloc0?|"
@@ -46,8 +47,8 @@ def bounds(run: Run, body: Body) -> None:
             _product(run, body, event, node.size)
     _races(run, body)
     for loop, _ in body.loops:
-        _off_by_one(run, body, loop)
-    _walk(run, body)
+        off_by_one(run, body, loop)
+    walk(run, body)
 
 
 _LOOKS = frozenset({"access", "stat", "lstat", "euidaccess", "faccessat"})
@@ -79,31 +80,13 @@ def _target(body: Body, node: Node) -> Local | None:
     return body.locals.get(path) if path else None
 
 
-def _array(local: Local | None) -> int | None:
-    """Elements of a declared array; 0 where the count is no plain number."""
-    if local is None or local.size is None:
-        return None
-    size = number_of(local.size)
-    return size if size is not None else 0
-
-
-def _checked(body: Body, names: set[str], before: int) -> bool:
-    """Was one of the names compared, or its length, since it got its value?"""
-    for name in names:
-        store = body.last_store(name, before)
-        start = store.order if store is not None else -1
-        if body.between(name, ("bound", "test"), start - 1, before):
-            return True
-    return False
-
-
 def _strcpy(run: Run, body: Body, event: Event) -> None:
     args = event.node.args
     if len(args) < 2:
         return
     target = _target(body, args[0])
     known = length_of(body, args[-1], event.order)
-    room = _array(target)
+    room = elements(target)
     if known is not None:
         if room and known >= room:
             run.claim("buffer_copy", event.node, 0.85)
@@ -151,7 +134,7 @@ def _sprintf(run: Run, body: Body, event: Event) -> None:
     args = event.node.args
     if len(args) < 2:
         return
-    room = _array(_target(body, args[0]))
+    room = elements(_target(body, args[0]))
     form = args[1]
     if form.role not in ("text", "join"):
         return
@@ -188,7 +171,7 @@ def _snprintf(run: Run, body: Body, event: Event) -> None:
         sources = {path_of(arg) for arg in args[3:]} - {""}
         sized = {name for name in names if any(name.startswith(s) for s in sources)}
         if sized and not any(n in holds(body, args[0]) for n in names):
-            if not _checked(body, sized, event.order):
+            if not checked(body, sized, event.order):
                 run.claim("buffer_copy", event.node, 0.62)
 
 
@@ -203,7 +186,7 @@ def _strtok(run: Run, body: Body, event: Event) -> None:
 def _alloca(run: Run, body: Body, event: Event) -> None:
     if event.node.args and number_of(event.node.args[0]) is None:
         names = names_in(event.node.args[0])
-        if names and not _checked(body, names, event.order):
+        if names and not checked(body, names, event.order):
             run.claim("out_of_bounds_write", event.node, 0.5)
 
 
@@ -228,7 +211,7 @@ def _copy(run: Run, body: Body, event: Event) -> None:
     target = _target(
         body, args[0] if event.node.name not in ("read", "recv", "recvfrom") else args[1]
     )
-    room = _array(target)
+    room = elements(target)
     count = number_of(size)
     if count is not None:
         wide = _width(target)
@@ -243,12 +226,12 @@ def _copy(run: Run, body: Body, event: Event) -> None:
         return
     if _made_with(body, args[0], names, event.order):
         return
-    if _checked(body, names, event.order):
+    if checked(body, names, event.order):
         _signed(run, body, event, size)
         return
     if event.node.name in ("memset", "read", "recv", "recvfrom") and room is None:
         return
-    outside = _from_outside(body, names, event.order)
+    outside = from_outside(body, names, event.order)
     size_of = room is None and names & holds(body, args[0])
     if size_of:
         return
@@ -313,17 +296,6 @@ def _made_with(body: Body, target: Node, names: set[str], before: int) -> bool:
     return False
 
 
-def _from_outside(body: Body, names: set[str], before: int) -> bool:
-    """Did one of the names get its value from text, a file or the network?"""
-    for name in names:
-        store = body.last_store(name, before)
-        if store is not None and store.value is not None:
-            for part in store.value.walk():
-                if part.role == "call" and _READS.match(part.name):
-                    return True
-    return False
-
-
 def _signed(run: Run, body: Body, event: Event, size: Node) -> None:
     """A length with a sign that is only checked for being too large."""
     name = path_of(size)
@@ -334,7 +306,7 @@ def _signed(run: Run, body: Body, event: Event, size: Node) -> None:
         or not re.search(r"\b(?:int|short|long)\b", local.type)
     ):
         return
-    if not _from_outside(body, {name}, event.order):
+    if not from_outside(body, {name}, event.order):
         return
     for test in body.by_key.get(name, ()):
         if test.kind == "bound" and test.order < event.order:
@@ -361,115 +333,17 @@ def _product(run: Run, body: Body, event: Event, size: Node) -> None:
     if size.role != "binary" or size.name not in ("*", "<<"):
         names = names_in(size)
         if size.role in ("name", "member", "join", "call") and names and event.node.type == "new":
-            if not _checked(body, names, event.order):
+            if not checked(body, names, event.order):
                 run.claim("integer_overflow", event.node, 0.45)
         return
     names = names_in(size)
     open_parts = [part for part in size.args if names_in(part)]
     if not names or not open_parts:
         return
-    if _checked(body, names, event.order):
+    if checked(body, names, event.order):
         return
-    if _from_outside(body, names, event.order):
+    if from_outside(body, names, event.order):
         score = 0.62
     else:
         score = 0.55 if len(open_parts) > 1 or _parameters(body, names) else 0.5
     run.claim("integer_overflow", event.node, score)
-
-
-def _off_by_one(run: Run, body: Body, loop: Node) -> None:
-    """`for (i = 0; i <= N; i++) a[i]` over an array of N elements."""
-    if loop.name != "for" or loop.base is None:
-        return
-    condition = loop.args[1]
-    if condition.role != "binary" or condition.name != "<=" or len(condition.args) != 2:
-        return
-    counter, limit = path_of(condition.args[0]), condition.args[1]
-    if not counter:
-        return
-    for node in loop.base.walk():
-        if node.role != "index" or not node.args or path_of(node.args[0]) != counter:
-            continue
-        local = body.locals.get(path_of(node.base))
-        if local is not None and local.size is not None and _same_size(local.size, limit):
-            run.claim("out_of_bounds_write", node, 0.85)
-            return
-        if _last_index(limit) and local is not None and local.size is None and local.parameter:
-            if path_of(limit) in body.locals and re.search(
-                r"^(?:n|num|count|len|length|size)$|_?(?:len|size|count)$", path_of(limit)
-            ):
-                run.claim("out_of_bounds_read", node, 0.6)
-                return
-
-
-def _last_index(limit: Node) -> bool:
-    return limit.role in ("name", "member")
-
-
-def _same_size(size: Node, limit: Node) -> bool:
-    left, right = number_of(size), number_of(limit)
-    if left is not None and right is not None:
-        return right >= left
-    return path_of(size) != "" and path_of(size) == path_of(limit)
-
-
-def _walk(run: Run, body: Body) -> None:
-    """Indexes and pointer arithmetic."""
-    if body.function.base is None:
-        return
-    order = {id(event.node): event.order for event in body.events}
-    for node in body.function.base.walk():
-        if node.role == "index" and node.args:
-            _index(run, body, node, order.get(id(node), 0))
-        elif node.role == "join" and node.name == "+" and len(node.args) == 2:
-            _scaled(run, body, node)
-        elif node.role == "loop" and node.name == "while":
-            _backwards(run, body, node, order)
-
-
-def _index(run: Run, body: Body, node: Node, at: int) -> None:
-    key = node.args[0]
-    local = body.locals.get(path_of(node.base))
-    room = _array(local)
-    fixed = number_of(key)
-    if fixed is not None:
-        if room and fixed >= room and local is not None and not local.parameter:
-            run.claim("out_of_bounds_write", node, 0.8)
-        return
-    name = path_of(key)
-    if not name or not at or node.base is None:
-        return
-    if _from_outside(body, {name}, at) and not _checked(body, {name}, at):
-        run.claim("out_of_bounds_read", node, 0.62)
-
-
-def _scaled(run: Run, body: Body, node: Node) -> None:
-    """`p + n * sizeof(T)` for a `T *p`: the compiler multiplies already."""
-    base, step = node.args
-    local = body.locals.get(path_of(base))
-    if local is None or "*" not in local.type or step.role != "binary" or step.name != "*":
-        return
-    if re.search(r"\b(?:void|char|uint8_t|u8|u_char|BYTE|unsigned char|int8_t)\b", local.type):
-        return
-    if any(part.role == "call" and part.name == "sizeof" for part in step.args):
-        run.claim("pointer_scaling", node, 0.78)
-
-
-def _backwards(run: Run, body: Body, loop: Node, order: dict[int, int]) -> None:
-    """`while (s[n - 1] == ' ') n--;` runs out of the front of an empty text."""
-    condition = loop.args[1]
-    for node in condition.walk():
-        if node.role != "index" or not node.args or node.args[0].role != "binary":
-            continue
-        key = node.args[0]
-        if key.name != "-" or number_of(key.args[-1]) is None:
-            continue
-        name = path_of(key.args[0])
-        tested = any(
-            part.role == "binary" and part.name in (">", ">=", "!=", "<")
-            and path_of(part.args[0]) == name
-            for part in condition.walk()
-        )  # fmt: skip
-        if name and not tested and condition.name not in ("&&",):
-            run.claim("out_of_bounds_write", node, 0.58)
-            return

@@ -2,7 +2,7 @@
 
 import re
 
-from bluecode.defenses.checkers.rules.memory import Body, Event
+from bluecode.defenses.checkers.rules.memory_body import Body, Event
 from bluecode.defenses.checkers.rules.memory_sizes import number_of
 from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import Node

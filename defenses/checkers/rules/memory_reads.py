@@ -6,7 +6,7 @@ fields off a stream without asking how much remains, read what others sent beyon
 
 import re
 
-from bluecode.defenses.checkers.rules.memory import Body, Event
+from bluecode.defenses.checkers.rules.memory_body import Body, Event
 from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import Node, path_of
 

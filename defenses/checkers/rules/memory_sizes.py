@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from bluecode.defenses.checkers.rules.memory import Body
+from bluecode.defenses.checkers.rules.memory_body import Body, Local
 from bluecode.defenses.checkers.rules.tree import Node, path_of
 
 _FIXED = re.compile(r"^[A-Z][A-Z0-9_]*$")
@@ -115,3 +115,40 @@ def printed_length(form: str, args: Sequence[Node], body: Body, before: int) -> 
                          if kind in "diu" else _WIDTHS.get(kind, 20), least)  # fmt: skip
     total += len(form[at:])
     return total, open_ended
+
+
+_READS = re.compile(
+    r"^(?:ato[il]l?|strtou?l{0,2}|ntoh[sl]|get_?(?:le|be)?\d+|\w*(?:read|get)_?u?(?:int)?(?:8|16|24|32|64)"
+    r"\w*|EXTRACT_\w+|avio_r\w+|\w+_get_bits\w*|get_bits\w*|bytestream2?_get_\w+|fgetc|getc|"
+    r"\w*le\d+_to_cpu\w*|\w*be\d+_to_cpu\w*|le\d+toh|be\d+toh|\w*ReadBlob\w*|sscanf|recv|"
+    r"GETJ?\w*(?:SHORT|LONG)|CDF_GETUINT32|stoi|stoul|stol|GetU?Int\w*|Read\w*U?Int\w*)$"
+)
+
+
+def elements(local: Local | None) -> int | None:
+    """Elements of a declared array; 0 where the count is no plain number."""
+    if local is None or local.size is None:
+        return None
+    size = number_of(local.size)
+    return size if size is not None else 0
+
+
+def checked(body: Body, names: set[str], before: int) -> bool:
+    """Was one of the names compared, or its length, since it got its value?"""
+    for name in names:
+        store = body.last_store(name, before)
+        start = store.order if store is not None else -1
+        if body.between(name, ("bound", "test"), start - 1, before):
+            return True
+    return False
+
+
+def from_outside(body: Body, names: set[str], before: int) -> bool:
+    """Did one of the names get its value from text, a file or the network?"""
+    for name in names:
+        store = body.last_store(name, before)
+        if store is not None and store.value is not None:
+            for part in store.value.walk():
+                if part.role == "call" and _READS.match(part.name):
+                    return True
+    return False

@@ -2,7 +2,24 @@
 
 import re
 
-from bluecode.defenses.checkers.python_regex import explodes
+from bluecode.defenses.checkers.rules.php_calls import (
+    argument_names,
+    backtracks,
+    cipher,
+    cookie,
+    curl,
+    debug,
+    fixed_vector,
+    goes_away,
+    hash_call,
+    is_redirect,
+    mode,
+    named_hash,
+    password_hash,
+    random,
+    unique,
+    xml,
+)
 from bluecode.defenses.checkers.rules.rule import (
     ANY,
     Check,
@@ -14,112 +31,11 @@ from bluecode.defenses.checkers.rules.rule import (
     Source,
 )
 from bluecode.defenses.checkers.rules.secrets import is_password
-from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
-    WEAK_CIPHER,
-    broken_hash,
     chooses_host,
-    random_secret,
     speaks_sql,
 )
-
-
-def _hash(site: Site) -> float:
-    """`md5` on its own is mild; on a password it is not."""
-    words = site.purpose + " " + _argument_names(site)
-    if is_password(words):
-        return 0.0
-    return broken_hash(site) if re.search(r"token|auth|sign|secret", words) else 0.52
-
-
-def _password_hash(site: Site) -> float:
-    words = site.purpose + " " + _argument_names(site)
-    return 0.8 if is_password(words) else 0.0
-
-
-def _argument_names(site: Site) -> str:
-    return " ".join(
-        part.name.lower() for arg in site.node.args for part in arg.walk()
-        if part.role in ("name", "member", "text")
-    )  # fmt: skip
-
-
-def _named_hash(site: Site) -> float:
-    if site.text(0) in ("md5", "sha1", "md4", "crc32"):
-        return 0.8 if is_password(site.purpose + " " + _argument_names(site)) else 0.55
-    return 0.0
-
-
-def _cipher(site: Site) -> float:
-    return 0.82 if WEAK_CIPHER.search(site.text(1)) or "-ecb" in site.text(1) else 0.0
-
-
-def _fixed_vector(site: Site) -> float:
-    if len(site.args) < 5:
-        return 0.0
-    vector = site.arg(4)
-    made = vector.path.startswith(("str_repeat", "substr")) or vector.known
-    return 0.78 if vector.level is Level.NONE and made else 0.0
-
-
-def _random(site: Site) -> float:
-    return random_secret(site)
-
-
-def _unique(site: Site) -> float:
-    return (
-        0.6 if re.search(r"token|secret|passw|session|key|nonce|csrf|salt", site.purpose) else 0.0
-    )
-
-
-def _cookie(site: Site) -> float:
-    flag = site.option("httponly", "HttpOnly")
-    if flag is not None:
-        return 0.0
-    if len(site.args) >= 7 and site.arg(6).known == "true":
-        return 0.0
-    secret = re.search(r"sess|token|auth|jwt|remember|sid|login|user", site.text(0))
-    return 0.6 if secret else 0.45
-
-
-def _curl(site: Site) -> float:
-    option = site.node.args[1].name if len(site.node.args) > 2 else ""
-    if option in ("CURLOPT_SSL_VERIFYPEER", "CURLOPT_SSL_VERIFYHOST"):
-        return 0.86 if site.arg(2).known in ("false", "0") else 0.0
-    return 0.0
-
-
-def _backtracks(site: Site) -> float:
-    text = site.arg(0).known or ""
-    inner = text[1:].rpartition(text[0])[0] if len(text) > 2 else ""
-    return 0.65 if inner and explodes(inner) else 0.0
-
-
-def _is_redirect(site: Site) -> bool:
-    return site.arg(0).shape.lower().startswith("location")
-
-
-def _goes_away(site: Site) -> bool:
-    return _is_redirect(site) and not re.match(
-        r"(?i)location:\s*(?:https?://[^/\0]+/|/[^/\\\0]|[\w-]+\.php|\.|\?)", site.arg(0).shape
-    )
-
-
-def _xml(site: Site) -> float:
-    words = {part.name for arg in site.node.args for part in arg.walk() if part.role == "name"}
-    return 0.75 if words & {"LIBXML_NOENT", "LIBXML_DTDLOAD"} else 0.0
-
-
-def _debug(site: Site) -> float:
-    if site.text(0) not in ("display_errors", "display_startup_errors"):
-        return 0.0
-    return 0.52 if site.text(1) in ("1", "on", "true", "stdout") else 0.0
-
-
-def _mode(site: Site) -> float:
-    return 0.75 if re.fullmatch(r"0?o?[0-7]{2}[2367]", site.arg(1).known or "") else 0.0
-
 
 RULES = Language(
     name="php",
@@ -250,7 +166,7 @@ RULES = Language(
                 len(s.node.args) > 2 and s.node.args[1].name == "CURLOPT_URL" and chooses_host(s, 2)
             ),
         ),
-        Sink("open_redirect", "header", (0,), "redirect", least=Level.INPUT, when=_goes_away),
+        Sink("open_redirect", "header", (0,), "redirect", least=Level.INPUT, when=goes_away),
         Sink(
             "open_redirect",
             "redirect *.redirect wp_redirect *.away redirect().to",
@@ -264,7 +180,7 @@ RULES = Language(
             (0,),
             "line",
             least=Level.INPUT,
-            when=lambda s: not _is_redirect(s),
+            when=lambda s: not is_redirect(s),
         ),
         Sink("unsafe_upload", "move_uploaded_file", (1,), "upload", least=Level.INPUT),
         Sink(
@@ -316,36 +232,36 @@ RULES = Language(
         ),
     ),
     properties=(
-        Property("redos", "preg_match preg_match_all preg_replace preg_split", _backtracks),
-        Property("weak_hash", "md5 sha1", _hash),
-        Property("password_hash", "md5 sha1 crc32", _password_hash),
-        Property("weak_hash", "hash hash_hmac", _named_hash),
+        Property("redos", "preg_match preg_match_all preg_replace preg_split", backtracks),
+        Property("weak_hash", "md5 sha1", hash_call),
+        Property("password_hash", "md5 sha1 crc32", password_hash),
+        Property("weak_hash", "hash hash_hmac", named_hash),
         Property(
             "password_hash",
             "hash",
             lambda s: (
-                0.7 if is_password(_argument_names(s)) and s.text(0).startswith("sha") else 0.0
+                0.7 if is_password(argument_names(s)) and s.text(0).startswith("sha") else 0.0
             ),
         ),
-        Property("weak_cipher", "openssl_encrypt openssl_decrypt", _cipher),
+        Property("weak_cipher", "openssl_encrypt openssl_decrypt", cipher),
         Property(
             "weak_cipher",
             "mcrypt_encrypt mcrypt_decrypt mcrypt_ecb mcrypt_module_open",
             lambda s: 0.8,
         ),
-        Property("fixed_iv", "openssl_encrypt", _fixed_vector),
-        Property("weak_random", "rand mt_rand lcg_value shuffle str_shuffle array_rand", _random),
-        Property("weak_random", "uniqid", _unique),
-        Property("insecure_cookie", "setcookie setrawcookie", _cookie),
-        Property("tls_off", "curl_setopt", _curl),
-        Property("xxe", "simplexml_load_string simplexml_load_file *.loadXML *.load", _xml),
+        Property("fixed_iv", "openssl_encrypt", fixed_vector),
+        Property("weak_random", "rand mt_rand lcg_value shuffle str_shuffle array_rand", random),
+        Property("weak_random", "uniqid", unique),
+        Property("insecure_cookie", "setcookie setrawcookie", cookie),
+        Property("tls_off", "curl_setopt", curl),
+        Property("xxe", "simplexml_load_string simplexml_load_file *.loadXML *.load", xml),
         Property(
             "xxe",
             "libxml_disable_entity_loader",
             lambda s: 0.7 if s.arg(0).known == "false" else 0.0,
         ),
-        Property("debug_mode", "ini_set error_reporting", _debug),
-        Property("file_permissions", "chmod mkdir", _mode),
+        Property("debug_mode", "ini_set error_reporting", debug),
+        Property("file_permissions", "chmod mkdir", mode),
         Property(
             "file_permissions",
             "umask",

@@ -3,6 +3,19 @@
 import re
 from collections.abc import Callable
 
+from bluecode.defenses.checkers.rules.shell_harm import (
+    WHOLE,
+    covers,
+    encrypts,
+    everything,
+    fed_rights,
+    overwrite,
+    remove,
+    rights,
+)
+from bluecode.defenses.checkers.rules.shell_tools import (
+    attacks,
+)
 from bluecode.defenses.checkers.rules.shell_tree import Command
 
 Test = Callable[[Command], float]
@@ -17,16 +30,6 @@ _DECODERS = frozenset({"base64", "base32", "xxd", "uudecode", "openssl", "rev", 
 _SENDERS = frozenset({"curl", "wget", "nc", "ncat", "netcat", "socat", "scp", "rsync", "ftp",
                       "sftp", "telnet", "mail", "sendmail", "mutt", "ssh", "http"})  # fmt: skip
 
-_WHOLE = re.compile(
-    r"^(?:/\*?|/\.\*|~/?\*?|\$\{?HOME\}?/?\*?|/(?:home|etc|usr|var|boot|lib|lib64|bin|sbin|root|"
-    r"opt|sys|proc|dev|srv|System|Library|Users|Applications)/?\*?|[A-Za-z]:\\?.*Windows.*)$"
-)
-"""Folders without which the machine, or a person's work, is gone."""
-_SYSTEM = re.compile(
-    r"^/(?:etc|usr|boot|lib|lib64|bin|sbin|root|sys|proc|System|var/(?:lib|www|backups|spool|log)|"
-    r"mnt|media|home/\w+/?$)(?:/|$)"
-)
-_DISK = re.compile(r"^/dev/(?:sd[a-z]|hd[a-z]|vd[a-z]|xvd[a-z]|nvme\d|mmcblk\d|disk\d|mapper/)")
 _SECRETS = re.compile(
     r"/etc/(?:passwd|shadow|gshadow|sudoers|ssl/private)|\.ssh(?:/|\b)|id_(?:rsa|ed25519|ecdsa|dsa)\b|"
     r"\.aws/|\.env\b|\.netrc|\.bash_history|\.zsh_history|\.gnupg|\.kube/config|\.git-credentials|"
@@ -35,8 +38,6 @@ _SECRETS = re.compile(
     r"\.config/gcloud|\.azure|secrets?\.(?:ya?ml|json|txt)|passwords?\.(?:txt|csv|db)|\bkeystore"
 )
 _OF_THE_USER = re.compile(r"^(?:env|printenv|set|hostname|whoami|id|uname|ifconfig|history)$")
-_LOGS = re.compile(r"/var/log\b|\.bash_history|\.zsh_history|/var/(?:run/utmp|adm)|wtmp|btmp|"
-                   r"lastlog|auth\.log|\.history\b|HISTFILE")  # fmt: skip
 _STARTS = re.compile(
     r"\.bashrc|\.bash_profile|\.profile|\.zshrc|/etc/profile|/etc/rc\.local|/etc/init\.d|"
     r"/etc/cron|/var/spool/cron|crontab|authorized_keys|/etc/systemd/system|ld\.so\.preload|"
@@ -51,113 +52,6 @@ _NETWORK = re.compile(
 )
 _ADDRESS = re.compile(r"https?://\d+\.\d+\.\d+\.\d+|^http://(?!localhost|127\.)|pastebin|ngrok|"
                       r"raw\.paste|transfer\.sh|\.onion|bit\.ly|tinyurl")  # fmt: skip
-
-
-def _remove(command: Command) -> float:
-    if command.name not in ("rm", "rmdir", "shred", "unlink", "del", "rd", "trash", "srm"):
-        return 0.0
-    deep = bool(set(command.flags) & set("rR")) or command.has("--recursive", "/s", "/S")
-    if command.has("--no-preserve-root"):
-        return 0.95
-    worst = 0.0
-    for word in command.plain:
-        if re.search(r"(?i)cache|/tmp/|\.log\b|\.gz$|node_modules|__pycache__|/build/", word):
-            continue
-        if _WHOLE.match(word):
-            worst = max(worst, 0.93 if deep or word.endswith("*") else 0.5)
-        elif _DISK.match(word):
-            worst = max(worst, 0.92)
-        elif _SYSTEM.match(word) and not _LOGS.search(word):
-            worst = max(worst, 0.82 if deep or word.startswith(("/etc", "/boot", "/bin")) else 0.55)
-        elif deep and word in ("*", ".", "..", "./*", "../*", "$PWD", "./", ".*", "../"):
-            worst = max(worst, 0.55)
-    return worst
-
-
-def _overwrite(command: Command) -> float:
-    text = command.text
-    if command.name == "dd" and re.search(
-        r"\bof=(/dev/(?:sd|hd|vd|nvme|xvd|mmcblk|disk)|\$)", text
-    ):
-        return 0.9
-    if command.name == "dd" and re.search(r"\bof=/(?:boot|etc|bin|usr|lib)\b", text):
-        return 0.85
-    if command.name.startswith("mkfs") or command.name in ("wipefs", "blkdiscard", "mkswap"):
-        return 0.88 if any(_DISK.match(word) for word in command.plain) else 0.6
-    if command.name in ("fdisk", "parted", "sgdisk", "sfdisk", "cfdisk"):
-        wipes = re.search(r"\brm\b|mklabel|--zap-all|--delete|mkpart", text)
-        return 0.75 if wipes else 0.0
-    if command.name == "format" and re.search(r"\b[A-Z]:", text):
-        return 0.85
-    for sign, target in command.redirects:
-        if _DISK.match(target) and sign.startswith((">", "&>")):
-            return 0.92
-        if re.search(r"/proc/sysrq-trigger|/dev/mem|/dev/kmem|/proc/sys/kernel", target):
-            return 0.8
-        if sign.startswith((">", "&>")) and not sign.startswith(">>"):
-            if re.match(r"/etc/(?:passwd|shadow|hosts$|fstab|group|resolv\.conf)|/boot/|/bin/|"
-                        r"/usr/s?bin/", target):  # fmt: skip
-                return 0.78
-    return 0.0
-
-
-def _everything(command: Command) -> float:
-    """Commands that walk over everything, stop everything, or move everything away."""
-    text, plain = command.text, command.plain
-    if command.name == "find" and plain and _WHOLE.match(plain[0]):
-        if re.search(r"-delete\b|-exec\s+(?:rm|shred|mv)\b|-execdir\s+rm\b", text):
-            return 0.88
-    if command.name in ("chmod", "chown", "chgrp") and set(command.flags) & set("R"):
-        if any(_WHOLE.match(word) and word[0] == "/" for word in plain[1:]):
-            return 0.85
-    if command.name == "mv" and plain[-1:] == ["/dev/null"]:
-        return 0.88
-    if command.name == "mv" and plain and _WHOLE.match(plain[0]):
-        return 0.8
-    if command.name == "kill" and command.has("-1") and command.words[-1:] == ["-1"]:
-        return 0.85
-    if command.name in ("killall5",) or (
-        command.name == "pkill" and "-u" in text and "root" in text
-    ):
-        return 0.75
-    if command.name in ("shutdown", "reboot", "halt", "poweroff") and not command.has("-c"):
-        return 0.6
-    if command.name in ("init", "telinit") and plain[:1] in (["0"], ["6"]):
-        return 0.7
-    if command.name == "crontab" and "r" in command.flags:
-        return 0.65
-    if command.name == "userdel" and "root" in plain:
-        return 0.88
-    if command.name in ("mysql", "psql", "sqlite3", "mongo", "redis-cli"):
-        if re.search(
-            r"(?i)\bdrop\s+(?:database|schema)|dropDatabase|flushall|truncate\s+table", text
-        ):
-            return 0.65
-    if command.name in ("cat", "yes", "dd") and any(
-        re.match(r"/dev/(?:sd|nvme|mem|kmem)|/boot", t) for _, t in command.redirects
-    ):
-        return 0.9
-    if command.name == "truncate" and any(_SYSTEM.match(word) for word in plain):
-        return 0.75
-    if command.name in ("ifconfig", "ip") and re.search(r"\bdown\b", text):
-        return 0.5
-    if command.name == "vssadmin" and "delete" in text or command.name == "cipher" and "/w" in text:
-        return 0.9
-    if command.name == "wsl" and "--unregister" in text:
-        return 0.7
-    if command.name in ("apt", "apt-get", "yum", "dnf") and re.search(
-        r"\b(?:remove|purge|autoremove|erase)\b.*\b(?:libc6|sudo|systemd|coreutils|bash|linux-image"
-        r"\S*|kernel\S*|glibc)\b", text):  # fmt: skip
-        return 0.78
-    return 0.0
-
-
-def _encrypts(command: Command) -> float:
-    """Files of a person made unreadable."""
-    text = command.text
-    if command.name == "find" and re.search(r"-exec\s+(?:openssl|gpg|zip\s+-\w*[pe])", text):
-        return 0.8
-    return 0.0
 
 
 def _reverse(command: Command) -> float:
@@ -300,7 +194,7 @@ def _fed_secret(before: Command, command: Command) -> float:
             return 0.9
         if _OF_THE_USER.match(at.name) and command.name in ("curl", "nc", "ncat", "netcat", "wget"):
             return 0.75
-        if at.name in ("tar", "zip") and any(_WHOLE.match(word) for word in at.plain):
+        if at.name in ("tar", "zip") and any(WHOLE.match(word) for word in at.plain):
             return 0.85
         at = at.fed_by
     return 0.0
@@ -353,122 +247,6 @@ def _fed_plant(before: Command, command: Command) -> float:
         return 0.82 if bad or _NETWORK.search(before.text) else 0.0
     if command.name == "at" and _NETWORK.search(before.text):
         return 0.75
-    return 0.0
-
-
-def _rights(command: Command) -> float:
-    text, plain = command.text, command.plain
-    if command.name == "chmod" and plain:
-        mode = plain[0]
-        if re.search(r"[ugo]*\+\w*s|^[4267]\d{3}$|^0?[4267]\d{3}$", mode) and not mode.startswith(
-            "+x"
-        ):
-            return 0.82 if re.search(r"/(?:bin|usr|tmp)/|bash|sh\b", text) else 0.6
-        if mode in ("777", "0777", "a+rwx", "ugo+rwx", "666", "0666", "a+w", "o+w"):
-            if any(_SYSTEM.match(word) or _WHOLE.match(word) for word in plain[1:]):
-                return 0.85
-    if command.name == "setcap" and re.search(r"cap_(?:setuid|sys_admin|dac_override)", text):
-        return 0.82
-    if command.name == "setenforce" and plain[:1] in (["0"], ["Permissive"]):
-        return 0.75
-    if command.name in ("ufw", "pfctl") and re.search(r"\bdisable\b|-d\b", text):
-        return 0.7
-    if command.name in ("iptables", "ip6tables", "nft") and re.search(
-        r"(?:^|\s)(?:-F|--flush|flush\s+ruleset)|-P\s+INPUT\s+ACCEPT", text
-    ):
-        return 0.7
-    if command.name in ("systemctl", "service", "launchctl") and re.search(
-        r"\b(?:stop|disable|mask|unload)\b", text
-    ):
-        guards = (r"firewalld|ufw|apparmor|selinux|auditd|fail2ban|clamav|falcon|defender|iptables|"
-                  r"crowdstrike|rsyslog|syslog|sshd?\b|cron\b")  # fmt: skip
-        return 0.72 if re.search(guards, text) else 0.0
-    if command.name == "passwd" and command.has("-d"):
-        return 0.85
-    if command.name in ("usermod", "gpasswd", "adduser") and re.search(
-        r"\b(?:sudo|wheel|root|docker)\b", text
-    ):
-        return 0.55 if command.name != "gpasswd" else 0.5
-    if command.name == "docker" and re.search(
-        r"-v\s+/:|--volume[= ]/:|--privileged|--pid[= ]host|docker\.sock", text
-    ):
-        return 0.72 if re.search(r"-v\s+/:|--volume[= ]/:|docker\.sock", text) else 0.55
-    if command.name == "sysctl" and "randomize_va_space=0" in text:
-        return 0.75
-    if command.name in ("insmod",) or command.name == "modprobe" and "-r" not in command.words:
-        return 0.52
-    if command.name in ("kextload", "kextutil"):
-        return 0.6
-    if command.name in ("spctl", "csrutil", "socketfilterfw") and re.search(
-        r"--master-disable|\bdisable\b|--setglobalstate\s+off", text
-    ):
-        return 0.78
-    if command.name == "Set-MpPreference" or "DisableRealtimeMonitoring" in text:
-        return 0.85
-    for sign, target in command.redirects:
-        if sign.startswith(">") and re.search(r"/etc/(?:sudoers|passwd|shadow)", target):
-            return 0.88
-        if sign.startswith(">") and "NOPASSWD" in text:
-            return 0.88
-    return 0.0
-
-
-def _fed_rights(before: Command, command: Command) -> float:
-    if command.name == "tee" and any(re.search(r"/etc/(?:sudoers|passwd|shadow)", w)
-                                     for w in command.plain):  # fmt: skip
-        return 0.88
-    if command.name in ("chpasswd", "passwd") and "root" in before.text:
-        return 0.85
-    return 0.0
-
-
-def _covers(command: Command) -> float:
-    text = command.text
-    if command.name == "history" and set(command.flags) & set("cdw"):
-        return 0.75
-    if command.name in ("unset", "export") and "HISTFILE" in text:
-        return 0.72
-    if command.name in ("rm", "shred", "truncate", "unlink", "wipe", "srm") and _LOGS.search(text):
-        rotated = re.search(r"\.(?:gz|old|\d)\b|install\.log|/var/log/(?:apt|nginx|myapp)", text)
-        return 0.45 if rotated else 0.78
-    if command.name == "journalctl" and "--vacuum" in text:
-        return 0.52
-    if (
-        command.name in ("ln", "cp", "cat", "echo", ":", "true")
-        and re.search(r"/dev/null", text)
-        and _LOGS.search(text + " ".join(t for _, t in command.redirects))
-    ):
-        return 0.78
-    for sign, target in command.redirects:
-        if sign == ">" and _LOGS.search(target):
-            return 0.72 if command.name in ("", ":", "true", "echo", "cat") else 0.0
-    if command.name == "wevtutil" and re.search(r"\bcl\b", text):
-        return 0.85
-    return 0.0
-
-
-_TOOLS = {
-    "hydra": 0.75, "msfvenom": 0.82, "msfconsole": 0.75, "sqlmap": 0.72, "aircrack-ng": 0.72,
-    "aireplay-ng": 0.78, "arpspoof": 0.8, "ettercap": 0.75, "hping3": 0.7, "slowloris": 0.85,
-    "mimikatz": 0.92, "hashcat": 0.6, "john": 0.6, "medusa": 0.7, "patator": 0.75, "nikto": 0.6,
-    "masscan": 0.65, "responder": 0.75, "crackmapexec": 0.78, "bettercap": 0.75, "wifite": 0.78,
-    "xmrig": 0.92, "minerd": 0.92, "cpuminer": 0.9, "t50": 0.85, "goldeneye": 0.85,
-    "dirb": 0.5, "gobuster": 0.5, "tcpdump": 0.45, "keylogger": 0.9, "logkeys": 0.85,
-}  # fmt: skip
-
-
-def _attacks(command: Command) -> float:
-    if command.name in _TOOLS:
-        return _TOOLS[command.name]
-    text = command.text
-    if command.name == "screencapture" and "x" in command.flags:
-        return 0.6
-    if re.search(r"stratum\+(?:tcp|ssl)://|--donate-level|xmrpool|minexmr", text):
-        return 0.92
-    if command.name == "nmap":
-        return 0.55 if re.search(r"--script\s*=?\S*(?:vuln|exploit|brute)", text) else 0.0
-    if command.name == "ping" and re.search(r"(?:^|\s)-f\b", text):
-        return 0.6
     return 0.0
 
 
@@ -558,19 +336,19 @@ def _sql_text(command: Command) -> float:
 
 
 COMMANDS: tuple[tuple[str, Test], ...] = (
-    ("destructive_command", _remove),
-    ("destructive_command", _overwrite),
-    ("destructive_command", _everything),
-    ("destructive_command", _encrypts),
+    ("destructive_command", remove),
+    ("destructive_command", overwrite),
+    ("destructive_command", everything),
+    ("destructive_command", encrypts),
     ("reverse_shell", _reverse),
     ("remote_code", _code_from_network),
     ("obfuscated_command", _decoded),
     ("exfiltration", _sends_secret),
     ("exfiltration", _reads_secret),
     ("persistence", _plants),
-    ("privilege", _rights),
-    ("hidden_tracks", _covers),
-    ("attack_tool", _attacks),
+    ("privilege", rights),
+    ("hidden_tracks", covers),
+    ("attack_tool", attacks),
     ("code_injection", _eval_variable),
     ("unquoted_variable", _bare_variable),
     ("file_permissions", _open_rights),
@@ -585,7 +363,7 @@ FEEDS: tuple[tuple[str, Feed], ...] = (
     ("obfuscated_command", _decoded_into_shell),
     ("exfiltration", _fed_secret),
     ("persistence", _fed_plant),
-    ("privilege", _fed_rights),
+    ("privilege", fed_rights),
 )
 """Tests of what a pipe brings to a command."""
 

@@ -1,0 +1,88 @@
+"""A function in C or C++ taken apart: its variables, and what happens to them in which order."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bluecode.defenses.checkers.rules.tree import Node
+
+Kind = Literal["store", "deref", "use", "free", "test", "bound", "call", "address"]
+
+
+Branch = tuple[tuple[int, int], ...]
+
+
+@dataclass(slots=True)
+class Event:
+    """Something that happens to a name."""
+
+    kind: Kind
+    key: str
+    node: Node
+    order: int
+    branch: Branch
+    value: Node | None = None
+    """What is stored."""
+
+
+@dataclass(slots=True)
+class Local:
+    """A declared variable or parameter."""
+
+    name: str
+    type: str
+    size: Node | None = None
+    parameter: bool = False
+    static: bool = False
+    line: int = 0
+
+
+@dataclass(slots=True)
+class Body:
+    """A function taken apart."""
+
+    function: Node
+    locals: dict[str, Local] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    by_key: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    ended: set[tuple[int, int]] = field(default_factory=set)
+    """Branches that leave before they reach what stands behind them."""
+    leaves: list[tuple[int, Branch]] = field(default_factory=list)
+    """Where the function is left for good, or a label is jumped to."""
+    calls: list[Event] = field(default_factory=list)
+    loops: list[tuple[Node, Branch]] = field(default_factory=list)
+    lower_checked: set[int] = field(default_factory=set)
+    """Identities of names that are compared with a lower limit."""
+    null_tests: set[int] = field(default_factory=set)
+    """Identities of names that are tested as they stand, or compared with nothing."""
+
+    def between(self, key: str, kinds: tuple[Kind, ...], start: int, end: int) -> bool:
+        """Does such an event happen to the name after the start and before the end?"""
+        return any(
+            event.kind in kinds and start < event.order < end for event in self.by_key.get(key, ())
+        )
+
+    def before(self, key: str, kinds: tuple[Kind, ...], end: int) -> bool:
+        return self.between(key, kinds, -1, end)
+
+    def last_store(self, key: str, before: int) -> Event | None:
+        """The latest store to the name before this point."""
+        found = None
+        for event in self.by_key.get(key, ()):
+            if event.kind == "store" and event.order < before:
+                found = event
+        return found
+
+    def reaches(self, first: Event, second: Event) -> bool:
+        """Can the second happen after the first in one run, loops left aside?"""
+        theirs = dict(second.branch)
+        for number, way in first.branch:
+            if number in theirs:
+                if theirs[number] != way:
+                    return False
+            elif (number, way) in self.ended:
+                return False
+        return not any(
+            first.order <= order < second.order and first.branch[: len(branch)] == branch
+            for order, branch in self.leaves
+        )

@@ -1,0 +1,111 @@
+"""Indexes and loops in C and C++: what steps over the end of a buffer, or out of its front."""
+
+import re
+
+from bluecode.defenses.checkers.rules.memory_body import Body
+from bluecode.defenses.checkers.rules.memory_sizes import (
+    checked,
+    elements,
+    from_outside,
+    number_of,
+)
+from bluecode.defenses.checkers.rules.state import Run
+from bluecode.defenses.checkers.rules.tree import Node, path_of
+
+
+def off_by_one(run: Run, body: Body, loop: Node) -> None:
+    """`for (i = 0; i <= N; i++) a[i]` over an array of N elements."""
+    if loop.name != "for" or loop.base is None:
+        return
+    condition = loop.args[1]
+    if condition.role != "binary" or condition.name != "<=" or len(condition.args) != 2:
+        return
+    counter, limit = path_of(condition.args[0]), condition.args[1]
+    if not counter:
+        return
+    for node in loop.base.walk():
+        if node.role != "index" or not node.args or path_of(node.args[0]) != counter:
+            continue
+        local = body.locals.get(path_of(node.base))
+        if local is not None and local.size is not None and _same_size(local.size, limit):
+            run.claim("out_of_bounds_write", node, 0.85)
+            return
+        if _last_index(limit) and local is not None and local.size is None and local.parameter:
+            if path_of(limit) in body.locals and re.search(
+                r"^(?:n|num|count|len|length|size)$|_?(?:len|size|count)$", path_of(limit)
+            ):
+                run.claim("out_of_bounds_read", node, 0.6)
+                return
+
+
+def _last_index(limit: Node) -> bool:
+    return limit.role in ("name", "member")
+
+
+def _same_size(size: Node, limit: Node) -> bool:
+    left, right = number_of(size), number_of(limit)
+    if left is not None and right is not None:
+        return right >= left
+    return path_of(size) != "" and path_of(size) == path_of(limit)
+
+
+def walk(run: Run, body: Body) -> None:
+    """Indexes and pointer arithmetic."""
+    if body.function.base is None:
+        return
+    order = {id(event.node): event.order for event in body.events}
+    for node in body.function.base.walk():
+        if node.role == "index" and node.args:
+            _index(run, body, node, order.get(id(node), 0))
+        elif node.role == "join" and node.name == "+" and len(node.args) == 2:
+            _scaled(run, body, node)
+        elif node.role == "loop" and node.name == "while":
+            _backwards(run, body, node, order)
+
+
+def _index(run: Run, body: Body, node: Node, at: int) -> None:
+    key = node.args[0]
+    local = body.locals.get(path_of(node.base))
+    room = elements(local)
+    fixed = number_of(key)
+    if fixed is not None:
+        if room and fixed >= room and local is not None and not local.parameter:
+            run.claim("out_of_bounds_write", node, 0.8)
+        return
+    name = path_of(key)
+    if not name or not at or node.base is None:
+        return
+    if from_outside(body, {name}, at) and not checked(body, {name}, at):
+        run.claim("out_of_bounds_read", node, 0.62)
+
+
+def _scaled(run: Run, body: Body, node: Node) -> None:
+    """`p + n * sizeof(T)` for a `T *p`: the compiler multiplies already."""
+    base, step = node.args
+    local = body.locals.get(path_of(base))
+    if local is None or "*" not in local.type or step.role != "binary" or step.name != "*":
+        return
+    if re.search(r"\b(?:void|char|uint8_t|u8|u_char|BYTE|unsigned char|int8_t)\b", local.type):
+        return
+    if any(part.role == "call" and part.name == "sizeof" for part in step.args):
+        run.claim("pointer_scaling", node, 0.78)
+
+
+def _backwards(run: Run, body: Body, loop: Node, order: dict[int, int]) -> None:
+    """`while (s[n - 1] == ' ') n--;` runs out of the front of an empty text."""
+    condition = loop.args[1]
+    for node in condition.walk():
+        if node.role != "index" or not node.args or node.args[0].role != "binary":
+            continue
+        key = node.args[0]
+        if key.name != "-" or number_of(key.args[-1]) is None:
+            continue
+        name = path_of(key.args[0])
+        tested = any(
+            part.role == "binary" and part.name in (">", ">=", "!=", "<")
+            and path_of(part.args[0]) == name
+            for part in condition.walk()
+        )  # fmt: skip
+        if name and not tested and condition.name not in ("&&",):
+            run.claim("out_of_bounds_write", node, 0.58)
+            return
