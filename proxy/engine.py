@@ -18,6 +18,8 @@ from bluecode.defenses.screening import screen
 from bluecode.defenses.verdict import Detector, Verdict
 from bluecode.proxy.config import Config
 
+_TASK = 2_000
+"""Characters of the user's latest words that a tool's result is seen beside."""
 Kept = TypeVar("Kept")
 Progress = Callable[[str], None]
 Timer = Callable[[str, float], None]
@@ -173,6 +175,14 @@ class Engine:
             if isinstance(detector, Orders):
                 return detector.score(sentence)
         return 0.0
+
+    def task_of(self, message: Message) -> str:
+        """What a user's message asks for, less what stands in tags: others can write that."""
+        # numpy comes with the package of detectors; it is loaded where an engine is opened.
+        from bluecode.defenses.detectors.segments import split
+
+        said = (part.text for part in split(message).segments if part.voice == "said")
+        return "\n".join(said)[-_TASK:]
 
     def trust(self, so_far: str, message: Message) -> None:
         """Remember an answer that was checked on its way to the client, in its conversation alone.

@@ -24,6 +24,7 @@ from bluecode.proxy.client import Client, raw
 from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Decided, Engine
 from bluecode.proxy.exchange import Exchange, family_of
+from bluecode.proxy.framing import framing_of
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.relay import Relay, failure_of
 from bluecode.proxy.sse import BrokenStream
@@ -33,8 +34,6 @@ from bluecode.proxy.wire.wire import Request, Wire
 from bluecode.sandbox import turns
 
 log = logging.getLogger("bluecode.guard")
-_TASK = 2_000
-"""Characters of the user's latest words that a tool's result is seen beside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +143,7 @@ class Guard:
         task = ""
         for at, message in enumerate(messages):
             if message.role is Role.USER:
-                task = message.text[-_TASK:]
+                task = self._s.engine.task_of(message)
             seen = self._own_notes_aside(message)
             if message.role is Role.TOOL and task:
                 seen = replace(seen, task=task)
@@ -191,7 +190,8 @@ class Guard:
         if self._s.engine.policy.refusal_style == "error":
             await client.blocked(text, told, headers)
         elif request.stream:
-            kind = (b"content-type", b"text/event-stream; charset=utf-8")
+            told_as = framing_of(self._wire).content_type
+            kind = (b"content-type", f"{told_as}; charset=utf-8".encode())
             await client.open(200, [*headers, kind])
             await client.events(self._wire.refusal_events(request, text, told))
             await client.close()

@@ -160,7 +160,7 @@ async def test_a_tools_result_is_seen_beside_what_the_user_last_asked() -> None:
         {"role": "user", "content": "first"},
         {"role": "tool", "content": "one"},
         {"role": "assistant", "content": "hm"},
-        {"role": "user", "content": "second"},
+        {"role": "user", "content": "<notes>odd</notes>\nsecond"},
         {"role": "tool", "content": "two"},
     ]
     async with guarded(ScriptedUpstream([OK]), detectors=[reader]) as root:
