@@ -8,11 +8,13 @@ from bluecode.defenses.checkers.rules.values import Level, either
 
 
 def leaves(node: Node) -> bool:
+    """Does this statement leave the loop or function that it stands in?"""
     last = node.args[-1] if node.role == "block" and node.args else node
     return last.role in ("return", "jump")
 
 
 def constants(node: Node) -> bool:
+    """Are these all fixed values?"""
     return all(arg.role in ("text", "number", "constant", "join", "member") for arg in node.args)
 
 

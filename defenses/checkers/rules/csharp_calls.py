@@ -7,6 +7,7 @@ from bluecode.defenses.checkers.rules.values import Value
 
 
 def xml_open(site: Site) -> float:
+    """An XML parser that is told to read document types."""
     safe = r"DtdProcessing\.(?:Prohibit|Ignore)|XmlResolver\s*=\s*null|ProhibitDtd\s*=\s*true"
     if site.mentions(safe):
         return 0.0
@@ -15,20 +16,24 @@ def xml_open(site: Site) -> float:
 
 
 def password_rule(site: Site) -> float:
+    """A least length of passwords below eight."""
     least = site.option("RequiredLength")
     text = (least.known or "") if least is not None else ""
     return 0.6 if text.isdigit() and int(text) < 8 else 0.0
 
 
 def cookie(site: Site) -> float:
+    """A cookie that is given neither flag."""
     return 0.45 if site.option("HttpOnly") is None and site.option("Secure") is None else 0.0
 
 
 def returns_true(value: Value) -> bool:
+    """A callback that says yes to everything."""
     return value.path == "function:true" or "DangerousAcceptAny" in value.path
 
 
 def old_protocol(value: Value) -> bool:
+    """A version of SSL or TLS before 1.2."""
     return bool(re.search(r"\.(?:Ssl2|Ssl3|Tls|Tls11)$", value.path))
 
 

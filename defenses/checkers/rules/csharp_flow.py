@@ -32,6 +32,7 @@ class CSharpFlow(Flow):
         return Value(path="function")
 
     def function_started(self, node: Node) -> None:
+        """Look at the attributes of an action."""
         tags = " ".join(node.tags)
         if _CHECKS_OFF.search(tags):
             self.run.claim("input_validation_off", _first_line(node), 0.65)

@@ -172,6 +172,7 @@ def extent(node: "Piece | None") -> "Piece | None":
 
 
 def rest(low: Lowering, node: "Piece") -> Node:
+    """A parameter that takes all the others, or the receiver."""
     parts = named(node)
     label = dotted(parts[-1].text()) if parts else ""
     return low.make(node, "param", label)
@@ -194,6 +195,7 @@ _BASES = frozenset({"class_heritage", "superclass", "super_interfaces", "base_li
 
 
 def block(low: Lowering, node: "Piece") -> Node:
+    """A sequence of statements or members."""
     return low.plain(node, "block")
 
 

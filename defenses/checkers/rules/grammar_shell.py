@@ -24,6 +24,7 @@ def command(low: Lowering, node: "Piece") -> Node:
 
 
 def word(low: Lowering, node: "Piece") -> Node:
+    """A word without anything inserted."""
     return low.make(node, "text", node.text())
 
 
@@ -53,10 +54,12 @@ def quoted(low: Lowering, node: "Piece") -> Node:
 
 
 def pasted(low: Lowering, node: "Piece") -> Node:
+    """A word put together of several."""
     return low.make(node, "join", args=low.all(node))
 
 
 def pipeline(low: Lowering, node: "Piece") -> Node:
+    """Commands of which each feeds the next."""
     return low.make(node, "binary", "|", args=low.all(node))
 
 
@@ -75,6 +78,7 @@ def redirected(low: Lowering, node: "Piece") -> Node:
 
 
 def redirect(low: Lowering, node: "Piece") -> Node:
+    """A redirection: its sign and its target."""
     sign = next((kid.text() for kid in node.children() if not kid.is_named()), ">")
     targets = [kid for kid in named(node) if kid.kind() != "file_descriptor"]
     args = [low.lower(kid) for kid in targets]

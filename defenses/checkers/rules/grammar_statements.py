@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 def assign(low: Lowering, node: "Piece") -> Node:
+    """A value for a target; several of each become arrays."""
     sign = node.field("operator")
     operator = sign.text() if sign is not None else "="
     left, right = low.field(node, "left"), low.field(node, "right")
@@ -122,6 +123,7 @@ def _constructed(low: Lowering, node: "Piece", declared: str) -> list[Node]:
 
 
 def if_(low: Lowering, node: "Piece") -> Node:
+    """A branch; side by side `elseif`s are nested."""
     condition = _condition(low, node)
     then = low.field(node, "consequence", "body")
     if then is EMPTY:
@@ -183,6 +185,7 @@ def elif_(low: Lowering, node: "Piece") -> Node:
 
 
 def unless(low: Lowering, node: "Piece") -> Node:
+    """A branch whose condition is turned round."""
     made = if_(low, node)
     made.args[0] = Node("unary", "!", made.line, made.line, None, [made.args[0]])
     return made
@@ -204,6 +207,7 @@ def let_condition(low: Lowering, node: "Piece") -> Node:
 
 
 def loop(low: Lowering, node: "Piece") -> Node:
+    """A loop with what comes before, its condition and its step."""
     clause = next((k for k in named(node) if k.kind() in ("for_clause", "range_clause")), node)
     if clause.kind() == "range_clause":
         return each(low, node)
@@ -249,6 +253,7 @@ def each(low: Lowering, node: "Piece") -> Node:
 
 
 def switch(low: Lowering, node: "Piece") -> Node:
+    """A choice among cases."""
     subject = low.field(node, "value", "condition")
     setup = first(node, "initializer")
     body = first(node, "body")
@@ -306,10 +311,12 @@ def ends(low: Lowering, node: "Piece") -> Node:
 
 
 def try_(low: Lowering, node: "Piece") -> Node:
+    """A body with its handlers."""
     return low.plain(node, "try")
 
 
 def label(low: Lowering, node: "Piece") -> Node:
+    """A place that can be jumped to, with its statement."""
     parts = named(node)
     made = low.make(node, "label", parts[0].text() if parts else "")
     made.args = [low.lower(part) for part in parts[1:]]
@@ -327,11 +334,13 @@ def macro_constant(low: Lowering, node: "Piece") -> Node:
 
 
 def else_(low: Lowering, node: "Piece") -> Node:
+    """What runs otherwise: one statement or a block."""
     args = low.all(node)
     return args[0] if len(args) == 1 else low.make(node, "block", args=args)
 
 
 def nothing(low: Lowering, node: "Piece") -> Node:
+    """What means nothing here."""
     return EMPTY
 
 

@@ -22,6 +22,7 @@ def plain_text(low: Lowering, node: "Piece") -> Node:
 
 
 def symbol(low: Lowering, node: "Piece") -> Node:
+    """A name that stands as a text."""
     return low.make(node, "text", node.text().strip(":\"'"))
 
 
@@ -73,6 +74,7 @@ def shell_text(low: Lowering, node: "Piece") -> Node:
 
 
 def joined(low: Lowering, node: "Piece") -> Node:
+    """Texts that stand side by side."""
     return low.plain(node, "join")
 
 

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 
 def name(low: Lowering, node: "Piece") -> Node:
+    """A name or a dotted path."""
     return low.make(node, "name", dotted(node.text()))
 
 
 def number(low: Lowering, node: "Piece") -> Node:
+    """A number as written."""
     return low.make(node, "number", node.text())
 
 
 def constant(low: Lowering, node: "Piece") -> Node:
+    """True, false or nothing."""
     return low.make(node, "constant", node.text().lower())
 
 
@@ -78,6 +81,7 @@ def _operator(node: "Piece") -> str:
 
 
 def unary(low: Lowering, node: "Piece") -> Node:
+    """An operator with one operand."""
     found = first(node, "argument", "operand", "value")
     sign = node.field("operator")
     if found is None:
@@ -97,6 +101,7 @@ def step(low: Lowering, node: "Piece") -> Node:
 
 
 def cast(low: Lowering, node: "Piece") -> Node:
+    """A value of which a type is said."""
     kind = first(node, "type")
     value = first(node, "value", "operand") or next(iter(named(node)[-1:]), None)
     return low.make(node, "cast", kind.text() if kind else "", args=[low.lower(value)])
@@ -112,12 +117,14 @@ def sized(low: Lowering, node: "Piece") -> Node:
 
 
 def choice(low: Lowering, node: "Piece") -> Node:
+    """One of two values."""
     then = low.field(node, "consequence", "body")
     args = [low.field(node, "condition"), then, low.field(node, "alternative")]
     return low.make(node, "choice", args=args)
 
 
 def member(low: Lowering, node: "Piece") -> Node:
+    """A part of a value, by name."""
     base = low.field(
         node, "object", "argument", "operand", "value", "expression", "scope", "condition"
     )
@@ -165,6 +172,7 @@ def conditional_access(low: Lowering, node: "Piece") -> Node:
 
 
 def index(low: Lowering, node: "Piece") -> Node:
+    """A part of a value, by key."""
     base = first(node, "object", "argument", "operand", "array", "expression")
     parts = named(node)
     keys = first(node, "index")
@@ -188,6 +196,7 @@ def cut(low: Lowering, node: "Piece") -> Node:
 
 
 def pair(low: Lowering, node: "Piece") -> Node:
+    """A key with its value."""
     key = first(node, "key", "name", "field", "left")
     value = first(node, "value", "right")
     parts = named(node)
@@ -206,6 +215,7 @@ def pair(low: Lowering, node: "Piece") -> Node:
 
 
 def shorthand(low: Lowering, node: "Piece") -> Node:
+    """A key that is its value's name."""
     label = dotted(node.text())
     return low.make(node, "pair", label, args=[low.make(node, "name", label)])
 
@@ -219,6 +229,7 @@ def element(low: Lowering, node: "Piece") -> Node:
 
 
 def collection(low: Lowering, node: "Piece") -> Node:
+    """An object or an array written out."""
     args = low.all(node)
     keyed = any(arg.role == "pair" for arg in args)
     return low.make(node, "object" if keyed else "array", args=args)
@@ -252,6 +263,7 @@ def jsx(low: Lowering, node: "Piece") -> Node:
 
 
 def jsx_attribute(low: Lowering, node: "Piece") -> Node:
+    """An attribute of markup in JavaScript."""
     parts = named(node)
     label = parts[0].text() if parts else ""
     value = low.lower(parts[1]) if len(parts) > 1 else EMPTY

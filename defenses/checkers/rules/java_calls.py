@@ -16,6 +16,7 @@ _PLAIN_OBJECTS = r"ObjectInputFilter|setObjectInputFilter|ValidatingObjectInputS
 
 
 def cipher(site: Site) -> float:
+    """A broken cipher, mode or padding."""
     name = site.text(0)
     if re.match(r"(?:des|desede|rc[24]|arcfour|blowfish|rc5)", name):
         return 0.84
@@ -27,14 +28,17 @@ def cipher(site: Site) -> float:
 
 
 def entities(site: Site) -> float:
+    """An XML parser in code that says nothing of external entities."""
     return 0.0 if site.mentions(_SAFE_XML) else 0.6
 
 
 def object_stream(site: Site) -> bool:
+    """Does the code say nothing of a filter of classes?"""
     return not site.mentions(_PLAIN_OBJECTS)
 
 
 def fixed_vector(site: Site) -> float:
+    """An initialisation vector that nothing random was put into."""
     vector = site.arg(0)
     fixed = vector.level is Level.NONE and (vector.items or vector.known or _zeros(site))
     filled = "random" in vector.marks or site.mentions(r"\.nextBytes\(|generateSeed|getIV\(")
@@ -47,6 +51,7 @@ def _zeros(site: Site) -> bool:
 
 
 def cookie(site: Site) -> float:
+    """A cookie for a login in code that sets no flags."""
     name = site.text(0)
     if site.mentions(r"setHttpOnly\(true") and site.mentions(r"setSecure\(true"):
         return 0.0
@@ -54,6 +59,7 @@ def cookie(site: Site) -> float:
 
 
 def command_text(site: Site) -> bool:
+    """Is the command one text that is not constant?"""
     return site.arg(0).known is None and not site.arg(0).items
 
 
@@ -66,14 +72,17 @@ def command_list(site: Site) -> bool:
 
 
 def fast_hash(site: Site) -> float:
+    """A plain digest in code that speaks of passwords."""
     return 0.75 if re.search(r"passw|pwd", site.purpose) and site.text(0) else 0.0
 
 
 def stream(site: Site) -> bool:
+    """Is it a stream of objects that is read?"""
     return "ObjectInput" in site.base.path
 
 
 def loader(site: Site) -> bool:
+    """Is it a loader that builds objects of any class?"""
     head = site.base.path
     if site.name == "load":
         return "Yaml" in head and not site.mentions(r"SafeConstructor")
@@ -85,6 +94,7 @@ def loader(site: Site) -> bool:
 
 
 def page(site: Site) -> bool:
+    """Is it an answer to a browser that is written to?"""
     head = site.base.path + " " + (site.node.base.name if site.node.base is not None else "")
     return bool(
         re.search(r"getWriter|PrintWriter|JspWriter|getOutputStream|^(?:out|writer) ?", head)
@@ -92,6 +102,7 @@ def page(site: Site) -> bool:
 
 
 def always_true(site: Site) -> float:
+    """A check of host names that says yes to everything."""
     for arg in site.node.args:
         for part in arg.walk():
             if part.role == "function":

@@ -22,12 +22,14 @@ _SQL = _is(r"^\W*(?:select|insert|update|delete|with|replace|create|drop|alter|m
 
 
 def hash_call(site: Site) -> float:
+    """A broken hash, the worse where it protects something."""
     if not _WEAK_HASH.match(site.text(0)):
         return 0.0
     return 0.8 if keeps_secret(site.purpose) else 0.6
 
 
 def password_hash(site: Site) -> float:
+    """A plain digest of something called a password."""
     data = site.arg(0).path.lower() + site.purpose
     made_by = site.base.path
     if "createHash()" not in made_by or "password" not in data and "passwd" not in data:
@@ -36,10 +38,12 @@ def password_hash(site: Site) -> float:
 
 
 def cipher(site: Site) -> float:
+    """A broken cipher or mode."""
     return 0.82 if _WEAK_CIPHER.search(site.text(0)) else 0.0
 
 
 def without_iv(site: Site) -> float:
+    """The call that makes key and vector from a text by MD5."""
     return 0.82
 
 
@@ -56,6 +60,7 @@ def fixed_iv(site: Site) -> float:
 
 
 def fixed_salt(site: Site) -> float:
+    """A salt that stands in the code."""
     salt = site.arg(1)
     if salt.level is not Level.NONE:
         return 0.0
@@ -69,11 +74,13 @@ def fixed_salt(site: Site) -> float:
 
 
 def few_rounds(site: Site) -> float:
+    """Fewer than a thousand rounds."""
     rounds = site.arg(2).known or ""
     return 0.6 if rounds.isdigit() and int(rounds) < 1000 else 0.0
 
 
 def short_salt(site: Site) -> float:
+    """Fewer than eight random bytes for a secret."""
     size = site.arg(0).known or ""
     if not size.isdigit():
         return 0.0
@@ -81,10 +88,12 @@ def short_salt(site: Site) -> float:
 
 
 def random(site: Site) -> float:
+    """A predictable generator where the names speak of a secret."""
     return 0.72 if is_secret(site.purpose) else 0.0
 
 
 def short_key(site: Site) -> float:
+    """A key or curve that is too small."""
     kind = site.text(0)
     size = site.option("modulusLength")
     bits = (size.known if size is not None else "") or ""
@@ -105,6 +114,7 @@ def few_bits(site: Site) -> float:
 
 
 def token_unverified(site: Site) -> float:
+    """A verification that accepts unsigned tokens."""
     algorithms = site.option("algorithms")
     if algorithms is not None and any((i.known or "").lower() == "none" for i in algorithms.items):
         return 0.9
@@ -113,10 +123,12 @@ def token_unverified(site: Site) -> float:
 
 
 def token_decoded(site: Site) -> float:
+    """A token that is read without its signature."""
     return 0.7
 
 
 def sign_none(site: Site) -> float:
+    """A token that is made without a signature."""
     algorithm = site.option("algorithm")
     return 0.85 if algorithm is not None and (algorithm.known or "").lower() == "none" else 0.0
 
@@ -137,6 +149,7 @@ def open_mode(site: Site) -> float:
 
 
 def cookie(site: Site) -> float:
+    """A cookie without both flags."""
     name = site.text(0)
     if site.option("httpOnly") is not None and site.option("secure") is not None:
         return 0.0
@@ -146,6 +159,7 @@ def cookie(site: Site) -> float:
 
 
 def cors_any(site: Site) -> float:
+    """Answers for every site."""
     origin = site.option("origin")
     if origin is None:
         return 0.0
@@ -156,10 +170,12 @@ def cors_any(site: Site) -> float:
 
 
 def message_to_any(site: Site) -> float:
+    """A message for whatever window is there."""
     return 0.62 if site.arg(1).known == "*" else 0.0
 
 
 def message_from_any(site: Site) -> float:
+    """A listener that uses data and never looks at its origin."""
     if site.text(0) != "message" or len(site.node.args) < 2:
         return 0.0
     handler = site.node.args[1]
@@ -175,12 +191,14 @@ def message_from_any(site: Site) -> float:
 
 
 def yaml_full(site: Site) -> float:
+    """A schema that builds more than plain data."""
     schema = site.option("schema")
     wide = schema is not None and re.search(r"DEFAULT_SCHEMA|FULL_SCHEMA|UNSAFE", schema.path)
     return 0.65 if wide else 0.0
 
 
 def xml_entities(site: Site) -> float:
+    """An option that loads external entities."""
     for name in ("noent", "replaceEntities", "dtdload", "resolveExternalEntities"):
         option = site.option(name)
         if option is not None and option.known == "true":
@@ -189,14 +207,17 @@ def xml_entities(site: Site) -> float:
 
 
 def buffer_old(site: Site) -> float:
+    """A buffer that is not cleared."""
     return 0.5 if site.arg(0).known is None or site.node.name.startswith("allocUnsafe") else 0.0
 
 
 def new_buffer(site: Site) -> float:
+    """The old constructor with something that may be a number."""
     return 0.52 if site.arg(0).known is None and not site.arg(0).items else 0.0
 
 
 def no_assert(site: Site) -> float:
+    """A read or write whose bounds are not checked."""
     return 0.6 if site.args and site.args[-1].known == "true" and len(site.args) >= 2 else 0.0
 
 
@@ -211,11 +232,13 @@ def weak_host(site: Site) -> float:
 
 
 def shell_option(site: Site) -> bool:
+    """Is a shell asked for?"""
     option = site.option("shell")
     return option is not None and option.known not in (None, "false")
 
 
 def shell_program(site: Site) -> bool:
+    """Is the program a shell that is told to run a text?"""
     program = site.text(0).rpartition("/")[2]
     items = site.arg(1).items
     return program in ("sh", "bash", "zsh", "cmd", "cmd.exe", "powershell", "powershell.exe") and (
@@ -224,18 +247,22 @@ def shell_program(site: Site) -> bool:
 
 
 def text_first(site: Site) -> bool:
+    """Is the first argument no function?"""
     return site.arg(0).path != "function"
 
 
 def sql_text(site: Site) -> bool:
+    """Does the first argument look like SQL?"""
     return bool(_SQL.search(site.arg(0).shape))
 
 
 def object_query(site: Site) -> bool:
+    """Is the first argument handed on as it is?"""
     return not site.arg(0).marks & {"built"}
 
 
 def off(value: Value) -> bool:
+    """A switch that is off."""
     return value.known in ("false", "0")
 
 
@@ -244,6 +271,7 @@ def _on(value: Value) -> bool:
 
 
 def old_tls(value: Value) -> bool:
+    """A version of SSL or TLS before 1.2."""
     return bool(re.match(r"(?i)^(?:ssl|tls ?v?1(?:\.[01])?(?:_method)?$|tlsv1_1?_method)",
                          (value.known or "").strip()))  # fmt: skip
 
@@ -265,6 +293,7 @@ def leads_away(site: Site) -> bool:
 
 
 def chooses_host(site: Site) -> bool:
+    """Is the host of the address open?"""
     value = site.arg(0)
     if value.fields:
         value = value.fields.get("url") or value.fields.get("uri") or value.fields.get(

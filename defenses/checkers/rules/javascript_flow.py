@@ -11,6 +11,7 @@ class JavaScriptFlow(Flow):
     """Follows JavaScript and TypeScript."""
 
     def entry(self, target: Node, value: Value, node: Node) -> None:
+        """A property whose name comes from outside is written."""
         super().entry(target, value, node)
         if target.role != "index" or not target.args or not self.around:
             return

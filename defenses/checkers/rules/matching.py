@@ -39,6 +39,7 @@ class _Pattern:
     new: bool
 
     def fits(self, callee: Callee) -> bool:
+        """Is this the call that the pattern names?"""
         if self.new:
             return callee.new and (not self.head or self._named(callee.heads))
         if self.expression is not None:

@@ -49,6 +49,7 @@ class Reader:
         self._branch: Branch = ()
 
     def read(self) -> Body:
+        """Take the function apart."""
         for parameter in self.body.function.args:
             if parameter.name:
                 self.body.locals[parameter.name] = Local(
@@ -59,6 +60,7 @@ class Reader:
         return self.body
 
     def note(self, kind: Kind, key: str, node: Node, value: Node | None = None) -> None:
+        """Something happens to a name."""
         if not key:
             return
         self._order += 1

@@ -63,6 +63,7 @@ class Body:
         )
 
     def before(self, key: str, kinds: tuple[Kind, ...], end: int) -> bool:
+        """Did such an event happen to the name before this point?"""
         return self.between(key, kinds, -1, end)
 
     def last_store(self, key: str, before: int) -> Event | None:

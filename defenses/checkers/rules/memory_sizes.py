@@ -50,6 +50,7 @@ def names_in(node: Node) -> set[str]:
 
 
 def unsigned(kind: str) -> bool:
+    """Is it a type without a sign?"""
     return re.search(r"unsigned|size_t|u?int\d+_t|\bu\d+|uint|UINT|DWORD|ULONG", kind) is not None \
         and not re.search(r"\bint\d+_t|ssize_t", kind)  # fmt: skip
 

@@ -25,6 +25,7 @@ _LOGS = re.compile(r"/var/log\b|\.bash_history|\.zsh_history|/var/(?:run/utmp|ad
 
 
 def remove(command: Command) -> float:
+    """Removal of what the machine, or a person's work, needs."""
     if command.name not in ("rm", "rmdir", "shred", "unlink", "del", "rd", "trash", "srm"):
         return 0.0
     deep = bool(set(command.flags) & set("rR")) or command.has("--recursive", "/s", "/S")
@@ -46,6 +47,7 @@ def remove(command: Command) -> float:
 
 
 def overwrite(command: Command) -> float:
+    """Disks and files of the system written over."""
     text = command.text
     if command.name == "dd" and re.search(
         r"\bof=(/dev/(?:sd|hd|vd|nvme|xvd|mmcblk|disk)|\$)", text
@@ -132,6 +134,7 @@ def encrypts(command: Command) -> float:
 
 
 def rights(command: Command) -> float:
+    """Rights given away, protection switched off."""
     text, plain = command.text, command.plain
     if command.name == "chmod" and plain:
         mode = plain[0]
@@ -189,6 +192,7 @@ def rights(command: Command) -> float:
 
 
 def fed_rights(before: Command, command: Command) -> float:
+    """Rights given away by what a pipe brings."""
     if command.name == "tee" and any(re.search(r"/etc/(?:sudoers|passwd|shadow)", w)
                                      for w in command.plain):  # fmt: skip
         return 0.88
@@ -198,6 +202,7 @@ def fed_rights(before: Command, command: Command) -> float:
 
 
 def covers(command: Command) -> float:
+    """Logs and histories wiped."""
     text = command.text
     if command.name == "history" and set(command.flags) & set("cdw"):
         return 0.75

@@ -15,6 +15,7 @@ _TOOLS = {
 
 
 def attacks(command: Command) -> float:
+    """A tool for attacks, or for mining, is run."""
     if command.name in _TOOLS:
         return _TOOLS[command.name]
     text = command.text

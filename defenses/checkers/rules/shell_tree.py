@@ -47,10 +47,12 @@ class Command:
         return [word for word in self.words if not word.startswith("-")]
 
     def has(self, *options: str) -> bool:
+        """Is one of these words among the arguments?"""
         return any(word in options for word in self.words)
 
     @property
     def text(self) -> str:
+        """The command as one line."""
         return " ".join([self.name, *self.words])
 
 

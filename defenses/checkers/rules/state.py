@@ -68,6 +68,7 @@ class Run:
         return "\n".join(reversed(found))
 
     def step(self) -> None:
+        """Count one step. Raises `OutOfSteps` when there were too many."""
         self.steps -= 1
         if self.steps < 0:
             raise OutOfSteps

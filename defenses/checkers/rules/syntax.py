@@ -49,27 +49,34 @@ class Piece:
     source: bytes
 
     def kind(self) -> str:
+        """The grammar's name for it."""
         return self.raw.type
 
     def is_named(self) -> bool:
+        """Is it more than punctuation?"""
         return self.raw.is_named
 
     def text(self) -> str:
+        """What stands in the code."""
         return self.source[self.raw.start_byte : self.raw.end_byte].decode("utf-8", "replace")
 
     def children(self) -> "list[Piece]":
+        """Everything right below."""
         source = self.source
         return [Piece(kid, source) for kid in self.raw.children]
 
     def named(self) -> "list[Piece]":
+        """What is right below and more than punctuation."""
         source = self.source
         return [Piece(kid, source) for kid in self.raw.named_children]
 
     def field(self, name: str) -> "Piece | None":
+        """The part that plays this role, if there is one."""
         found = self.raw.child_by_field_name(name)
         return None if found is None else Piece(found, self.source)
 
     def field_children(self, name: str) -> "list[Piece]":
+        """All parts that play this role."""
         return [Piece(kid, self.source) for kid in self.raw.children_by_field_name(name)]
 
     @property

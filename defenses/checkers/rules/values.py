@@ -72,6 +72,7 @@ class Value:
         return replace(self, clean=self.clean | given)
 
     def marked(self, *marks: str) -> "Value":
+        """The value with more said of it."""
         return replace(self, marks=self.marks | set(marks))
 
     @property
@@ -91,6 +92,7 @@ UNKNOWN = Value(Level.UNKNOWN)
 
 
 def literal(text: str) -> Value:
+    """A text that stands in the code."""
     return Value(text=text[:_LONGEST])
 
 
