@@ -42,6 +42,11 @@ _PASSED = (
     ("/embeddings", "POST"),
     ("/messages/count_tokens", "POST"),
     ("/models/{model}:countTokens", "POST"),
+    ("/api/tags", "GET"),
+    ("/api/version", "GET"),
+    ("/api/ps", "GET"),
+    ("/api/show", "POST"),
+    ("/api/embed", "POST"),
 )
 _PREFIXES = ("/v1", "/v1beta", "")
 

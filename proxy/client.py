@@ -8,6 +8,7 @@ from typing import Any
 from starlette.types import Send
 
 from bluecode.proxy import gate
+from bluecode.proxy.framing import framing_of
 from bluecode.proxy.wire.wire import Wire
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -19,6 +20,7 @@ class Client:
     def __init__(self, send: Send, request_id: str, wire: Wire) -> None:
         self._send = send
         self._wire = wire
+        self._framing = framing_of(wire)
         self._id = (b"x-bluecode-request-id", request_id.encode())
         self._opened = False
         self.served = False
@@ -39,7 +41,7 @@ class Client:
 
     async def events(self, events: Sequence[bytes]) -> None:
         if events:
-            await self.data(b"".join(events))
+            await self.data(self._framing.sent(events))
 
     async def close(self) -> None:
         self.served = True

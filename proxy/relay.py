@@ -14,8 +14,9 @@ from bluecode.proxy.client import Client, raw
 from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Engine
 from bluecode.proxy.exchange import Exchange
+from bluecode.proxy.framing import framing_of
 from bluecode.proxy.metrics import Metrics
-from bluecode.proxy.sse import BrokenStream, EventSplitter
+from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.upstream import Reply, UpstreamError
 from bluecode.proxy.wire.wire import AnswerStream, Judging, Request, Wire
 
@@ -35,6 +36,7 @@ class Relay:
         self._metrics = metrics
         self._notes = own
         self._wire = wire
+        self._framing = framing_of(wire)
 
     async def pass_on(
         self, client: Client, request: Request, reply: Reply, exchange: Exchange
@@ -51,7 +53,7 @@ class Relay:
             exchange.decision = "error"
             await client.whole(reply.status, headers, await self._failure(reply, kind))
             return []
-        if kind == b"text/event-stream":
+        if kind == self._framing.content_type.encode():
             return await self._stream(client, request, reply, exchange, headers)
         if kind.endswith(b"json") or not kind:
             return await self._whole(client, request, reply, exchange, headers)
@@ -62,7 +64,7 @@ class Relay:
     async def _failure(self, reply: Reply, kind: bytes) -> bytes:
         """The provider's error as it came; an answer under a status of failure is none."""
         body = await gate.read_reply(reply, self._config.body_limit)
-        if kind == b"text/event-stream" or any(sign in body for sign in _ANSWERS):
+        if kind == self._framing.content_type.encode() or any(sign in body for sign in _ANSWERS):
             raise UpstreamError(
                 502, "The model provider answered with a status of failure.", kind="broken"
             )
@@ -198,7 +200,7 @@ class Relay:
     ) -> None:
         """Events in, events out. A shadow adds nothing, be it for the form."""
         shadow = self._policy.shadow
-        splitter = EventSplitter(self._config.held_limit)
+        splitter = self._framing.splitter(self._config.held_limit)
         since: float | None = None
         while not held.done and not (held.over and not request.include_usage):
             data = await reply.chunk()
@@ -227,7 +229,7 @@ class Relay:
                     await anyio.sleep(interval / 10)
 
 
-_ANSWERS = (b'"choices"', b'"output"', b'"candidates"', b'"stop_reason"')
+_ANSWERS = (b'"choices"', b'"output"', b'"candidates"', b'"stop_reason"', b'"done_reason"')
 """Members that only an answer has, whatever its status says."""
 
 

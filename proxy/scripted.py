@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from bluecode.proxy import scripted_protocols
+from bluecode.proxy import scripted_ollama, scripted_protocols
 from bluecode.proxy.answers import ORDINARY, topic_of
 from bluecode.proxy.scripted_protocols import Said
 
@@ -50,6 +50,7 @@ def scripted_model(*, pace: float = 0.0) -> Starlette:
         routes=[
             Route("/v1/chat/completions", chat, methods=["POST"]),
             *scripted_protocols.routes(answer_to),
+            *scripted_ollama.routes(answer_to, MODEL),
             Route("/v1/models", _models),
             Route("/v1/models/{model:path}", _one_model),
             Route("/v1/embeddings", _embeddings, methods=["POST"]),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from bluecode.proxy.wire.anthropic_messages import MessagesWire
 from bluecode.proxy.wire.completions import CompletionsWire
 from bluecode.proxy.wire.gemini import GeminiWire
+from bluecode.proxy.wire.ollama import OllamaWire
 from bluecode.proxy.wire.openai_chat import ChatWire
 from bluecode.proxy.wire.openai_responses import ResponsesWire
 from bluecode.proxy.wire.wire import Wire
@@ -15,4 +16,5 @@ WIRES: Mapping[str, Wire] = {
     "anthropic_messages": MessagesWire(),
     "completions": CompletionsWire(),
     "gemini": GeminiWire(),
+    "ollama": OllamaWire(),
 }

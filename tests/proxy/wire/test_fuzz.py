@@ -25,7 +25,7 @@ from bluecode.proxy.wires import WIRES
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
 FENCED = "```python\ndanger()\n```\n"
-PATHS = {"gemini": "/models/m:streamGenerateContent"}
+PATHS = {"gemini": "/models/m:streamGenerateContent", "ollama": "/api/chat"}
 KEYS = {
     "openai_chat": "messages role content tool_calls function name arguments type text choices"
     " delta index finish_reason message refusal id custom input model stream n tools usage error",
@@ -36,6 +36,8 @@ KEYS = {
     "completions": "prompt suffix choices text index delta message content finish_reason model n",
     "gemini": "contents parts text role functionCall functionResponse args name response candidates"
     " content index finishReason thought systemInstruction tools error",
+    "ollama": "messages role content images tool_calls function name arguments message response"
+    " thinking done done_reason model prompt suffix raw system tools context error",
 }
 KINDS = {
     "openai_responses": "message function_call custom_tool_call reasoning response.created"
@@ -195,4 +197,7 @@ def told_by(name: str, payload: Any) -> str:
             for item in payload.get("candidates") or ():
                 parts = (item.get("content") or {}).get("parts") or ()
                 texts += [part.get("text") for part in parts if not part.get("thought")]
+        case "ollama":
+            said = payload.get("message")
+            texts += [payload.get("response"), said.get("content") if said else None]
     return "\n".join(text for text in texts if isinstance(text, str))
