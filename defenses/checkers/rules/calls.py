@@ -182,7 +182,8 @@ class Calls(Names):
         plain = self.run.returns.get(f"{function.name}@{function.line}")
         if plain is None:
             plain = self.function(function)
-        if worst > Level.PARAMETER:
+        built = any(arg.level is Level.PARAMETER and "built" in arg.marks for arg in site.args)
+        if worst > Level.PARAMETER or built:
             return self.function(function, list(site.args))
         if plain.level <= Level.UNKNOWN:
             return plain

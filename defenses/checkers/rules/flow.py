@@ -5,6 +5,7 @@ twice; functions of the snippet are followed once with unknown callers, and agai
 called with something more dangerous.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from bluecode.defenses.checkers.rules.branches import (
@@ -22,6 +23,8 @@ from bluecode.defenses.checkers.rules.state import Env, Run
 from bluecode.defenses.checkers.rules.tree import EMPTY, Node, path_of
 from bluecode.defenses.checkers.rules.values import NOTHING, UNKNOWN, Level, Value, either
 
+_RUNNER = re.compile(r"(?i)exec|run_?(?:cmd|command|shell)|command|shell|system|popen|spawn")
+"""Functions that are there to run the command that they are given."""
 _HOLDERS = frozenset({"class", "block", "try", "label"})
 
 
@@ -280,8 +283,11 @@ class Flow(Expressions):
     def weight(self, rule: str, value: Value) -> float:
         """A function that opens the file it is told to is no weakness; one that puts a name into
         a folder may be one, the more so where its comments speak of users."""
-        if rule != "path_traversal" or value.level > Level.PARAMETER:
+        if value.level > Level.PARAMETER or rule not in ("path_traversal", "command_injection"):
             return 1.0
+        if rule == "command_injection":
+            plain = not value.marks & {"built", "joined"} and not value.items
+            return 0.62 if plain and self.around and _RUNNER.search(self.around[-1].name) else 1.0
         if not value.marks & {"joined", "resolved", "built"}:
             return 0.7
         comment = self.run.comment(self.around[-1]) if self.around else ""
