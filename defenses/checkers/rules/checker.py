@@ -45,14 +45,15 @@ class RuleChecker:
 
 
 def find(snippet: Snippet) -> tuple[Finding, ...]:
-    """Everything that looks unsafe, surest first."""
-    if not snippet.code.strip():
+    """Everything that looks unsafe, surest first; nothing for a language that is not in
+    `languages`, which is for the caller to report."""
+    name = snippet.language or ""
+    if name not in LANGUAGES or not snippet.code.strip():
         return ()
     if len(snippet.code) > _LARGEST:
         raise DetectorError(
             f"{len(snippet.code)} characters of code are too many to be read", partial=True
         )
-    name = snippet.language or ""
     language = LANGUAGES[name]()
     parsed = parse(snippet.code, name)
     run = Run(matcher(language.rules), _STEPS, lines=snippet.code.split("\n"))
