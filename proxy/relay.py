@@ -20,6 +20,7 @@ from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.upstream import Reply, UpstreamError
 from bluecode.proxy.wire.wire import AnswerStream, Judging, Request, Wire
 
+_AT_ONCE, _PATIENCE = 3, 0.001
 _BUDGETS = 10
 """The checks of one answer may take so many times what those of one snippet may."""
 
@@ -208,6 +209,8 @@ class Relay:
                 break
             for event in splitter.feed(data):
                 ready.add(await held.push(event))
+                if ready.urgent:
+                    await ready.leave(last=held.done)
             await ready.leave(last=held.done)
             since = _time_held(held, since, exchange)
         if (rest := splitter.rest()).strip():
@@ -239,13 +242,24 @@ class _Ready:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._events: list[bytes] = []
+        self._handed = 0
+        self._last = time.perf_counter()
 
     def add(self, events: list[bytes]) -> None:
         self._events += events
 
+    @property
+    def urgent(self) -> bool:
+        """Is somebody waiting? The first words leave at once; later events that came together
+        leave together, but no later than a millisecond after the last ones."""
+        late = time.perf_counter() - self._last > _PATIENCE
+        return bool(self._events) and (self._handed < _AT_ONCE or late)
+
     async def leave(self, *, last: bool = False) -> None:
         """Hand them over; after the `last` ones a client may leave whenever it likes."""
         events, self._events = self._events, []
+        self._handed += bool(events)
+        self._last = time.perf_counter()
         self._client.served = self._client.served or last
         await self._client.events(events)
 
