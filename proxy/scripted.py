@@ -60,8 +60,9 @@ def scripted_model(*, pace: float = 0.0) -> Starlette:
 
 
 def answer_to(messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> Said:
-    """The answer to the last message."""
-    last = messages[-1] if messages else {}
+    """The answer to the last message that is no instruction: some clients put those at the end."""
+    said = [item for item in messages if item.get("role") not in ("system", "developer")]
+    last = said[-1] if said else {}
     request = _text(last)
     if last.get("role") == "tool":
         lines = len(request.splitlines())

@@ -104,7 +104,7 @@ async def ask(name: str, asked: str, home: Path) -> tuple[str, int]:
                 command, cwd=home, env=environment, check=False, stdin=None, input=b""
             )
         _, _, told = await get(f"{root}/metrics")
-    counts = re.findall(rb'bluecode_requests_total\{[^}]*route="/[^}]*\} ([\d.]+)', told)
+    counts = re.findall(rb"bluecode_requests_total\{.*route=\"/.*\} ([\d.]+)", told)
     return (done.stdout + done.stderr).decode(), int(sum(map(float, counts)))
 
 
