@@ -2,7 +2,8 @@
 
 A set is a JSON-lines file whose records have `task`, `label` (1 is unsafe), `text` and `kind`. Each
 text is screened as the message it would be: tool output as a tool's, all else as a person's. A set
-that is balanced flatters: read recall beside the false-positive rate.
+that is balanced flatters: read recall beside the false-positive rate. With `--leave-out`, what the
+shipped knowledge does for kinds of text that it does not hold.
 """
 
 import argparse
@@ -13,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
 from bluecode.defenses.conversation import Message, Role
 from bluecode.defenses.detectors import DETECTORS
 from bluecode.defenses.detectors.prompts import Prompts
+from bluecode.defenses.families import AXES, auc, report
 from bluecode.defenses.policy import Policy
 from bluecode.defenses.verdict import Category, Detector, DetectorError
 
@@ -89,17 +90,6 @@ def measure(unsafe: Sequence[bool], scores: Sequence[float], threshold: float) -
         false_negatives=int((truth & ~flagged).sum()),
         auc=auc(truth, score),
     )
-
-
-def auc(truth: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> float | None:
-    """Area under the ROC curve by ranks, ties counted half."""
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if not positives or not negatives:
-        return None
-    values, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    above = float(ranks[truth].sum()) - positives * (positives + 1) / 2
-    return above / (positives * negatives)
 
 
 def read(lines: Iterable[str]) -> list[Labelled]:
@@ -201,16 +191,26 @@ def table(rows: Sequence[Row]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bluecode.defenses.evaluation")
-    parser.add_argument("paths", nargs="+", type=Path, help="files, or folders of .jsonl files")
-    paths: list[Path] = parser.parse_args().paths
+    parser.add_argument("paths", nargs="*", type=Path, help="files, or folders of .jsonl files")
+    parser.add_argument(
+        "--leave-out",
+        choices=AXES,
+        help="fit without each family of the knowledge base in turn, and judge it",
+    )
+    given = parser.parse_args()
+    if given.leave_out:
+        Console().print(report(given.leave_out))
+    if given.paths:
+        Console().print(table(_rows(given.paths)))
+    elif not given.leave_out:
+        parser.error("name files or folders, or an axis after --leave-out")
+
+
+def _rows(paths: Sequence[Path]) -> list[Row]:
     folders = [sorted(path.glob("*.jsonl")) if path.is_dir() else [path] for path in paths]
-    files = [file for folder in folders for file in folder]
     policy = Policy.default()
-    rows = []
-    for file in files:
-        if records := read(file.read_text("utf-8").splitlines()):
-            rows.append(asyncio.run(evaluate(file.stem, records, policy)))
-    Console().print(table(rows))
+    sets = ((file, read(file.read_text("utf-8").splitlines())) for item in folders for file in item)
+    return [asyncio.run(evaluate(file.stem, records, policy)) for file, records in sets if records]
 
 
 if __name__ == "__main__":

@@ -15,16 +15,20 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+_SINGLE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+"""Chinese, Japanese and Korean: read by the character."""
+_MARKED = "\u0900-\u0963\u0966-\u097f"
+"""Devanagari: letters with the vowel signs that belong to them."""
 _WORD = re.compile(
-    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
-    r"|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+(?:['\u2019][a-z]{1,2}\b)?"
-    r"|[.!?;:](?=\s|$)|[|\n\u3002\uff01\uff1f]"
+    rf"[{_SINGLE}]|[{_MARKED}]+"
+    rf"|[^\W_{_SINGLE}{_MARKED}]+(?:['\u2019][a-z]{{1,2}}\b)?"
+    r"|[.!?;:](?=\s|$)|[|\n\u3002\uff01\uff1f\u061f\u0964]"
 )
 _PLAIN_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]{1,2}\b)?|[.!?;:](?=\s|$)|[|\n]")
 """The same for lower-case ASCII, in half the time."""
 _HUMP = re.compile(r"[A-Z](?<=[a-z][A-Z])(?=[a-z])")
 _ACCENTS = re.compile(r"[\u0300-\u036f]")
-BOUNDARY = frozenset(".!?;|\n。！？")
+BOUNDARY = frozenset(".!?;|\n。！？\u061f\u0964")
 _SAME: dict[str, str] = dict.fromkeys(
     ("don't dont doesn't didn't cannot can't won't mustn't shouldn't isn't aren't never").split(),
     "not",
@@ -108,7 +112,7 @@ def _plain(text: str) -> str:
     if split.isascii():
         return split.lower()
     bare = _ACCENTS.sub("", unicodedata.normalize("NFD", split))
-    return unicodedata.normalize("NFC", bare).lower()
+    return unicodedata.normalize("NFC", bare).lower().replace("\u0131", "i")
 
 
 class _Entries(dict[str, tuple[str, int]]):
@@ -140,9 +144,27 @@ def stem(word: str) -> str:
     if word in _SAME:
         return _SAME[word]
     word = word.partition("'")[0]
-    if len(word) < 4 or not word.isascii():
+    if len(word) < 4:
         return word
-    return _without_verb_ending(_without_plural(word))
+    if word.isascii():
+        return _without_verb_ending(_without_plural(word))
+    return _elsewhere(word)
+
+
+def _elsewhere(word: str) -> str:
+    """A word of another script without what is put to its ends: rough, and the same for all."""
+    first = word[0]
+    if "\u0400" <= first <= "\u04ff":  # Russian: the endings begin about there.
+        return word[:6] if len(word) > 6 else word.rstrip("аеёиоуыэюяйь")
+    if "\u0600" <= first <= "\u06ff":
+        return _ARABIC_END.sub("", _ARABIC_START.sub("", word))
+    if "\u0900" <= first <= "\u097f":
+        return word.rstrip("\u093e\u093f\u0940\u0941\u0942\u0947\u094b\u0902\u0901")
+    return word
+
+
+_ARABIC_START = re.compile("^(?:[وف]?(?:[بك]?ال|لل)|[ول](?=.{4}))(?=.{3})")
+_ARABIC_END = re.compile("(?<=.{3})(?:هما|ها|هم|ات|ون|ين|ان|ية|ته|تها|ه|ة|ي)$")
 
 
 def _without_plural(word: str) -> str:
@@ -184,3 +206,17 @@ def grams(terms: Terms) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
 
 _FIRST_OF_PAIR, _SECOND_OF_PAIR, _OPENING = np.uint64(31), np.uint64(7), np.uint64(131)
 _MIX_SHIFT, _MIX, _TOP = np.uint64(29), np.uint64(0x9E3779B97F4A7C15), np.uint64(50)
+
+
+def parts(stem: str) -> npt.NDArray[np.int64]:
+    """Buckets of the stretches of three to five letters of a stem, its ends included.
+
+    They tell of words never met before. Numbers, and words of three letters or less, have none."""
+    if len(stem) < 4 or not stem.isalpha():
+        return _NO_PARTS
+    bound = f"<{stem}>".encode()
+    cuts = {bound[at : at + size] for size in (3, 4, 5) for at in range(len(bound) - size + 1)}
+    return np.array(sorted(zlib.crc32(cut) % BUCKETS for cut in cuts), dtype=np.int64)
+
+
+_NO_PARTS: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The fitted judgement on a text: logistic models over concepts and words, tempered by retrieval.
+"""The fitted judgement on a text: logistic models over concepts, words and parts of words.
 
 `weights.npz` is written by `bluecode.defenses.detectors.training` from the knowledge base and the
 lexicon. A score is a calibrated probability for the windows of one message; the window that speaks
@@ -23,13 +23,17 @@ from bluecode.defenses.detectors.features import (
     stretches,
     survey,
 )
-from bluecode.defenses.detectors.lexicon import Lexicon
+from bluecode.defenses.detectors.lexicon import Floats, Lexicon
 from bluecode.defenses.detectors.stack import Stack, Weights
 from bluecode.defenses.knowledge import KnowledgeBase, Nearest, Task
 from bluecode.defenses.terms import Terms
 
+_OWN = 3
+"""Windows in which the loudest sentence stands: its own, and one with each neighbour."""
+_SILENCE = -4.0
+"""Log-odds of a background that says nothing."""
 _QUIET = -0.5
-"""Log-odds of no finding; where no margin could lift a text above, nothing is looked up."""
+"""Log-odds of no finding: below, nearest cases are not looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,29 @@ class Shape:
     cut: Callable[[Survey], Windows]
     crowd: float = 0.0
     """Caution for each e-fold of windows: of many, one is loud by chance."""
+    contrast: float = 0.0
+    """Share of the log-odds of the background that is taken off: a manual is full of orders, and
+    one order in a page without others stands out."""
+
+    def hear(self, logits: Floats) -> tuple[float, int]:
+        """The log-odds of a whole text, and its loudest window, from those of each window."""
+        loudest = int(logits.argmax())
+        said = float(logits[loudest]) - self.crowd * log(len(logits))
+        if self.contrast:
+            said -= self.contrast * self._background(logits)
+        return said, loudest
+
+    def _background(self, logits: Floats) -> float:
+        """What nine tenths of the windows stay below, but for those that the loudest makes."""
+        at = max(_OWN, len(logits) // 10)
+        if len(logits) <= at:
+            return _SILENCE
+        return max(float(np.partition(logits, -at - 1)[-at - 1]), _SILENCE)
 
 
-_LONG, _SHORT = partial(stretches, size=192), partial(stretches, size=64)
+_ONE_WINDOW = 64
+"""Terms; a text as short is one window to every model of what a person says."""
+_LONG, _SHORT = partial(stretches, size=192), partial(stretches, size=_ONE_WINDOW)
 
 SHAPES: Mapping[str, Shape] = {
     "malice": Shape("malice", _LONG, crowd=0.8),
@@ -50,7 +74,7 @@ SHAPES: Mapping[str, Shape] = {
     # What a person writes: an attack on the rules takes a few sentences.
     "injection_said": Shape("injection", _SHORT, crowd=0.8),
     # What a tool brings: one sentence in a long text may be an order.
-    "injection_brought": Shape("injection", partial(sentences, size=40)),
+    "injection_brought": Shape("injection", partial(sentences, size=40), contrast=0.5),
 }
 
 
@@ -71,14 +95,6 @@ class Judgement:
         return self.terms.line(first), self.terms.line(max(last - 1, first))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Heard:
-    """The windows of a text, and which of them is loudest to each model: its logit and number."""
-
-    windows: Windows
-    loudest: Mapping[str, tuple[float, int]]
-
-
 class Classifier:
     """All fitted models over one knowledge base and lexicon."""
 
@@ -89,31 +105,27 @@ class Classifier:
         self._base = base
         self._lexicon = words_of
         self._stack = Stack.build(weights, {name: SHAPES[name].task for name in weights}, words_of)
+        self._column = {model: at for at, model in enumerate(self._stack.models)}
         self._read = lru_cache(maxsize=8)(self._listen)
 
     def judge(self, text: str, model: str, *, caution: float = 0.0) -> Judgement:
         """Judge a text; the log-odds must overcome `caution`, for where false alarms are easy."""
         shape, weights = SHAPES[model], self._weights[model]
         found = survey(text, self._lexicon)
-        heard = self._read(
-            found, _SHORT if found.length <= 64 and shape.cut is _LONG else shape.cut
-        )
-        logit, loudest = heard.loudest[model]
-        bounds = heard.windows.bounds(loudest)
-        odds = weights.slope * logit + weights.shift - caution
-        odds -= shape.crowd * log(heard.windows.count)
+        short = found.length <= _ONE_WINDOW and shape.cut is _LONG
+        at, logits = self._read(found, _SHORT if short else shape.cut)
+        said, loudest = shape.hear(logits[:, self._column[model]])
+        bounds = at.bounds(loudest)
+        odds = weights.slope * said + weights.shift - caution
         nearest = _NOBODY
-        if odds + weights.pull > _QUIET:
+        if odds > _QUIET:
             nearest = self._base.nearest(found.terms.part(*bounds), shape.task)
-        score = 1 / (1 + exp(-(odds + weights.pull * nearest.margin)))
+        score = 1 / (1 + exp(-odds))
         return Judgement(score=score, terms=found.terms, bounds=bounds, nearest=nearest)
 
-    def _listen(self, found: Survey, cut: Callable[[Survey], Windows]) -> Heard:
+    def _listen(self, found: Survey, cut: Callable[[Survey], Windows]) -> tuple[Windows, Floats]:
         at = cut(found)
-        logits = self._stack.logits(found, at)
-        loudest = logits.argmax(axis=0).tolist()
-        each = zip(self._stack.models, logits.max(axis=0).tolist(), loudest, strict=True)
-        return Heard(at, {model: (logit, window) for model, logit, window in each})
+        return at, self._stack.logits(found, at)
 
 
 _NOBODY = Nearest((), ())
@@ -126,6 +138,7 @@ def parse(data: bytes) -> tuple[dict[str, Weights], str]:
             name: Weights(
                 dense=stored[f"{name}.dense"],
                 words=stored[f"{name}.words"].astype(np.float32),
+                letters=stored[f"{name}.letters"].astype(np.float32),
                 **dict(zip(_NUMBERS, stored[f"{name}.numbers"].tolist(), strict=True)),
             )
             for name in SHAPES
@@ -133,7 +146,7 @@ def parse(data: bytes) -> tuple[dict[str, Weights], str]:
         return models, str(stored["digest"])
 
 
-_NUMBERS = ("bias", "slope", "pull", "shift")
+_NUMBERS = ("bias", "slope", "shift")
 
 
 def render(models: Mapping[str, Weights], digest: str) -> bytes:
@@ -142,6 +155,7 @@ def render(models: Mapping[str, Weights], digest: str) -> bytes:
     for name, weights in models.items():
         columns[f"{name}.dense"] = weights.dense.astype(np.float32)
         columns[f"{name}.words"] = weights.words.astype(np.float16)
+        columns[f"{name}.letters"] = weights.letters.astype(np.float16)
         columns[f"{name}.numbers"] = np.array([getattr(weights, key) for key in _NUMBERS])
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **columns)  # type: ignore[arg-type]

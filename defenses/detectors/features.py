@@ -4,16 +4,19 @@ Everything is laid out over the whole text once and summed by window, so that a 
 little more for each window than the reading of it. The same code serves training and screening.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bluecode.defenses.detectors.lexicon import Array, Floats, Hits, Lexicon
-from bluecode.defenses.terms import BUCKETS, Terms, grams, read
+from bluecode.defenses.terms import Terms, grams, read
 
-PRODUCT_SCALE, _WORD_SCALE = 0.5, 2.0
-"""How readily the fit makes use of products and words beside concepts."""
+_WORD_SCALE, LETTER_SCALE = 2.0, 2.0
+"""How readily the fit makes use of words, and of parts of words."""
 _SHORTEST = 4
 """Terms; a shorter sentence goes with the one before."""
 
@@ -108,7 +111,7 @@ def dense(found: Survey, at: Windows, task: str, lexicon: Lexicon) -> Floats:
     rows = lexicon.products[task]
     product = present[:, rows[:, 0]] * present[:, rows[:, 1]] * present[:, rows[:, 2]]
     joined: Floats = np.concatenate(
-        (value * lexicon.strengths[task], product * PRODUCT_SCALE), axis=1
+        (value * lexicon.strengths[task], product * np.float32(lexicon.scales[task] / 2)), axis=1
     )
     return joined
 
@@ -132,39 +135,51 @@ _OFTEN = np.log2(np.array([1, 2, 3, 4], dtype=np.float32))
 """What a concept counts that stands once, twice, or more often."""
 
 
-def words(found: Survey, at: Windows, weights: Floats) -> Floats:
-    """For each window, the sums of its words' weights, by the root of their number.
+def words(found: Survey, at: Windows, weights: Floats, spelled: Floats) -> Floats:
+    """For each window, the sums of its words' weights, each by the root of their number.
 
-    `weights` has a row for each bucket, and a column for each model."""
-    scaled: Floats = _WORD_SCALE * _per_root(found, at, weights)
-    return scaled
-
-
-def _per_root(found: Survey, at: Windows, weights: Floats) -> Floats:
-    number = len(found.buckets)
+    `weights` has a row for each bucket, `spelled` one for each term; a column is a model."""
+    length = max(found.length, 1)
     each = weights[found.buckets]
     if at.count == 1:
-        whole: Floats = each.sum(axis=0, keepdims=True) / np.float32(max(number, 1) ** 0.5)
+        number = np.float32(max(len(found.buckets), 1) ** 0.5)
+        whole: Floats = each.sum(axis=0, keepdims=True) * (_WORD_SCALE / number)
+        whole += spelled.sum(axis=0, keepdims=True) / np.float32(length**0.5)
         return whole
-    length = found.length
     by_term, count = each[:length], np.full(length, 2)
     by_term[:-1] += each[length : 2 * length - 1]
     by_term[found.openings] += each[2 * length - 1 :]
     count[-1] = 1
     count[found.openings] += 1
-    total = np.concatenate([np.add.reduceat(by_term, layer) for layer in at.layers])
+    total = _mean(by_term, count, at) * np.float32(_WORD_SCALE)
+    total += _mean(spelled, np.ones(length), at)
+    return total
+
+
+def _mean(values: Floats, count: npt.NDArray[Any], at: Windows) -> Floats:
+    """Sums over each window, by the root of the number of what was summed."""
+    total = np.concatenate([np.add.reduceat(values, layer) for layer in at.layers])
     many = np.concatenate([np.add.reduceat(count, layer) for layer in at.layers])
     mean: Floats = total / np.sqrt(many, dtype=np.float32)[:, np.newaxis]
     return mean
 
 
-def bag(found: Survey, at: Windows) -> Floats:
-    """The same as rows of a matrix, one column a bucket; for training."""
-    window, place = _memberships(found.places, at)
-    rows = np.zeros((at.count, BUCKETS), dtype=np.float32)
-    np.add.at(rows, (window, found.buckets[place]), 1)
-    scaled: Floats = _WORD_SCALE * rows / np.sqrt(np.maximum(rows.sum(axis=1, keepdims=True), 1))
-    return scaled
+Entries = tuple[Array, Array, npt.NDArray[np.float64]]
+
+
+def bags(found: Survey, at: Windows, number: Callable[[str], int]) -> tuple[Entries, Entries]:
+    """The same for the fit, as entries of sparse matrices, a row for each window.
+
+    The first has a column for each bucket, the second one for each stem, by its number."""
+    stems = np.array([number(stem) for stem in found.terms.stems], dtype=np.int64)
+    words = _entries(found.places, found.buckets, at, _WORD_SCALE)
+    return words, _entries(np.arange(found.length), stems, at, 1.0)
+
+
+def _entries(places: Array, columns: Array, at: Windows, scale: float) -> Entries:
+    window, place = _memberships(places, at)
+    number = np.maximum(np.bincount(window, minlength=at.count), 1)
+    return window, columns[place], scale / np.sqrt(number)[window]
 
 
 def _memberships(places: Array, at: Windows) -> tuple[Array, Array]:

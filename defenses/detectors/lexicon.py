@@ -6,6 +6,7 @@ their pairs, so that "brute force" beside "detect" is one thing and beside "thei
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -79,7 +80,9 @@ class Lexicon:
     products: Mapping[str, Array]
     """For each task, rows of three concepts or groups weighed together; pairs repeat one."""
     strengths: Mapping[str, Floats]
-    """For each task, how much each concept and group counts alone: 0, a quarter, or 1."""
+    """For each task, how much each concept and group counts alone: 0, a quarter, or whole."""
+    scales: Mapping[str, float]
+    """For each task, what a whole concept counts; a product counts half of it."""
 
     @classmethod
     def parse(cls, text: str) -> "Lexicon":
@@ -95,7 +98,7 @@ class Lexicon:
         products = {task: _products(task, table, numbers) for task in table["combinations"]}
         strengths = {task: _strengths(task, table, numbers) for task in table["combinations"]}
         trees = _trees(concepts.values())
-        return cls(names, *trees, signs, members, bounds, products, strengths)
+        return cls(names, *trees, signs, members, bounds, products, strengths, table["scales"])
 
     def find(self, terms: Terms) -> Hits:
         """All concepts in a text."""
@@ -103,11 +106,12 @@ class Lexicon:
         found = {place << _SHIFT | number + sign for place, sign in self.signs.find(terms)}
         kept = [at for at, stem in enumerate(terms.stems) if stem not in _SMALL]
         read = [terms.stems[at] for at in kept]
-        self._walk(read, kept, terms, range(len(read)), found)
+        opens = _openings(kept, terms)
+        self._walk(read, kept, opens, range(len(read)), found)
         if not _BETWEEN.isdisjoint(read):
             spare = [at for at, stem in enumerate(read) if stem not in _BETWEEN]
             places = [kept[at] for at in spare]
-            self._walk([read[at] for at in spare], places, terms, _before_gaps(spare), found)
+            self._walk([read[at] for at in spare], places, opens, _before_gaps(spare), found)
         pairs = np.array(sorted(found), dtype=np.int64)
         return Hits(pairs >> _SHIFT, pairs & ((1 << _SHIFT) - 1))
 
@@ -115,7 +119,7 @@ class Lexicon:
         self,
         stems: list[str],
         places: list[int],
-        terms: Terms,
+        opens: frozenset[int],
         starts: Iterable[int],
         found: set[int],
     ) -> None:
@@ -126,8 +130,15 @@ class Lexicon:
                 _follow(node, stems, start, places[start] << _SHIFT, found)
         tree = self.opening.longer
         for start in starts:
-            if stems[start] in tree and terms.opens[places[start]]:
+            if stems[start] in tree and places[start] in opens:
                 _follow(tree[stems[start]], stems, start, places[start] << _SHIFT, found)
+
+
+def _openings(kept: list[int], terms: Terms) -> frozenset[int]:
+    """Which of the kept places open a sentence, but for small words before them."""
+    starts = terms.opens.nonzero()[0].tolist()
+    at = (bisect_left(kept, start) for start in starts)
+    return frozenset(kept[place] for place in at if place < len(kept))
 
 
 def _follow(node: Phrase, stems: list[str], at: int, place: int, found: set[int]) -> None:
@@ -172,7 +183,7 @@ def _strengths(task: str, table: Mapping[str, Any], numbers: Mapping[str, int]) 
     faint = frozenset(table["faint"][task])
     unused = tuple(table["unused"][task])
     values = [0.0 if name.startswith(unused) else 0.25 if name in faint else 1 for name in numbers]
-    return np.array(values, dtype=np.float32)
+    return np.array(values, dtype=np.float32) * np.float32(table["scales"][task])
 
 
 @cache

@@ -9,8 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bluecode.defenses.detectors.features import PRODUCT_SCALE, Survey, Windows, concepts, words
+from bluecode.defenses.detectors.features import (
+    LETTER_SCALE,
+    Survey,
+    Windows,
+    concepts,
+    words,
+)
 from bluecode.defenses.detectors.lexicon import Array, Floats, Lexicon
+from bluecode.defenses.terms import parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +26,11 @@ class Weights:
 
     dense: Floats
     words: Floats
+    letters: Floats
+    """For each bucket of parts of words."""
     bias: float
     slope: float
-    """Calibrated log-odds are `slope * logit + pull * margin + shift`."""
-    pull: float
-    """What the retrieval margin adds: nearer unsafe cases raise, nearer safe ones lower."""
+    """Calibrated log-odds are `slope * logit + shift`."""
     shift: float
 
 
@@ -44,6 +51,7 @@ class Stack:
     """For each triple."""
     words: Floats
     """For each bucket."""
+    spelling: "Spelling"
     bias: Floats
 
     @classmethod
@@ -57,7 +65,7 @@ class Stack:
         for at, (name, model) in enumerate(weights.items()):
             task = tasks[name]
             alone.append(model.dense[:width] * lexicon.strengths[task])
-            scaled = model.dense[width:] * np.float32(PRODUCT_SCALE)
+            scaled = model.dense[width:] * np.float32(lexicon.scales[task] / 2)
             for (a, b, c), weight in zip(lexicon.products[task].tolist(), scaled, strict=True):
                 if b == c:
                     pairs[a, at, b] += weight / 2
@@ -73,6 +81,7 @@ class Stack:
             triples=np.array(triples, dtype=np.int64).T,
             tripled=np.array(tripled, dtype=np.float32),
             words=np.stack([model.words for model in weights.values()], axis=1),
+            spelling=Spelling(np.stack([model.letters for model in weights.values()], axis=1)),
             bias=np.array([model.bias for model in weights.values()], dtype=np.float32),
         )
 
@@ -85,7 +94,36 @@ class Stack:
         a, b, c = self.triples
         triple = _product(present[:, a] * present[:, b] * present[:, c], self.tripled)
         total: Floats = _product(value, self.alone) + product + triple + self.bias
-        return total + words(found, at, self.words)
+        return total + words(found, at, self.words, self.spelling.weigh(found.terms.stems))
+
+
+class Spelling(dict[str, int]):
+    """What the parts of a word weigh in each model; summed once for each word met lately.
+
+    The values are row numbers in a table of sums."""
+
+    def __init__(self, letters: Floats) -> None:
+        super().__init__()
+        self._letters = letters
+        self._sums = np.zeros((_KEPT, letters.shape[1]), dtype=np.float32)
+
+    def weigh(self, stems: Sequence[str]) -> Floats:
+        """A row for each stem, a column for each model."""
+        if len(self) + len(stems) > _KEPT:
+            self.clear()
+        sums: Floats = self._sums[list(map(self.__getitem__, stems))]
+        return sums
+
+    def __missing__(self, stem: str) -> int:
+        row = self[stem] = len(self)
+        found = parts(stem)
+        scale = LETTER_SCALE / max(len(found), 1) ** 0.5
+        self._sums[row] = self._letters[found].sum(axis=0) * np.float32(scale)
+        return row
+
+
+_KEPT = 2**17
+"""More words than the longest text that is read has."""
 
 
 _SMALL = 2**18

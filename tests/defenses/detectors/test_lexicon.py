@@ -31,6 +31,8 @@ malice = []
 malice = []
 [faint]
 malice = []
+[scales]
+malice = 1.0
 """
 
 

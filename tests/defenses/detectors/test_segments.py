@@ -15,7 +15,7 @@ def test_what_an_assistant_wraps_is_told_from_what_a_person_says() -> None:
     text = "Fix the bug.\n<environment_details>\nopen: a.py\n</environment_details>\nThanks"
 
     assert _voices(Role.USER, text) == [
-        ("wrapped", "open: a.py", 2),
+        ("wrapped", "open: a.py", 3),
         ("said", "Fix the bug.\n\n\n\nThanks", 1),
     ]
 
