@@ -1,5 +1,5 @@
-"""The command line: `bluecode serve`, `demo`, `check`, `screen`, `sandbox run`, `setup`,
-`doctor`, `version`.
+"""The command line: `bluecode serve`, `demo`, `check`, `screen`, `sandbox run`, `eval`,
+`setup`, `doctor`, `version`.
 
 Exit status: 0 fine, 1 the policy blocks, or the demo or the doctor found something wrong, 2 a
 setting, a file or the command line cannot be used, 3 something could not be checked and the policy
@@ -83,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_screen(commands)
     _add_sandbox(commands)
+    _add_eval(commands)
     _add_setup(commands)
     _add_doctor(commands)
     version = commands.add_parser("version", help="print the version")
@@ -183,6 +184,37 @@ def _add_sandbox(commands: Any) -> None:
     run.set_defaults(command=_sandbox_run)
 
 
+def _add_eval(commands: Any) -> None:
+    measure = commands.add_parser(
+        "eval",
+        help="measure how often verdicts are right on labelled sets",
+        description="Check the code and screen the prompts of labelled sets, and print precision,"
+        " recall, F1, false-positive rate and paired accuracy with 95 % intervals. Exit status 3"
+        " where a checker or the sandbox failed at a record.",
+    )
+    measure.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="a JSONL file, or a folder of them"
+    )
+    measure.add_argument("--static", action="store_true", help="leave the sandbox out")
+    measure.add_argument(
+        "--limit", type=_natural, metavar="N", help="about N records of each source (default: all)"
+    )
+    measure.add_argument(
+        "--jobs", type=_natural, metavar="N", help="processes (default: one for each core)"
+    )
+    measure.add_argument("--errors", action="store_true", help="name the records of wrong verdicts")
+    measure.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    _add_config(measure)
+    _add_policy(measure)
+    measure.set_defaults(command=_eval)
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
 def _add_setup(commands: Any) -> None:
     setup = commands.add_parser(
         "setup",
@@ -254,6 +286,14 @@ def _sandbox_run(given: argparse.Namespace) -> int:
 
     config = Config.load(given.config, flags={})
     return sandbox_command.run(config, given.file, language=given.language, style=given.format)
+
+
+def _eval(given: argparse.Namespace) -> int:
+    from bluecode.proxy import eval_command
+    from bluecode.proxy.eval_command import Asked
+
+    asked = Asked(paths=given.paths, static=given.static, limit=given.limit, jobs=given.jobs)
+    return eval_command.run(_config(given), asked, style=given.format, errors=given.errors)
 
 
 def _setup(given: argparse.Namespace) -> int:
