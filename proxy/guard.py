@@ -104,6 +104,9 @@ class Guard:
     ) -> None:
         try:
             await self._answer(client, call, request, exchange)
+        except WireError as error:  # a wire whose messages cannot be replaced
+            exchange.decision = "block"
+            await client.error(error.status, str(error), code=error.code)
         except (UpstreamError, BrokenStream) as error:
             exchange.decision = "error"
             status, kind = failure_of(error)

@@ -102,3 +102,12 @@ async def test_the_sdk_reads_what_it_gets() -> None:
     ):
         got = await client.completions.create(model="m", prompt=BEFORE, suffix=AFTER)
     assert got.choices[0].text == ""
+
+
+async def test_a_prompt_that_was_refused_before_gets_a_clear_error_and_no_fault() -> None:
+    body = {"model": "m", "prompt": ["a badword", "hello"]}
+    async with guarded(ScriptedUpstream()) as root:
+        first, _, _ = await post(f"{root}/v1/completions", body)
+        again, _, told = await post(f"{root}/v1/completions", body)
+    assert (first, again) == (200, 400)
+    assert json.loads(told)["error"]["code"] == "bluecode_blocked"
