@@ -3,8 +3,8 @@
     python tests/benchmarks/ordinary_code.py click jinja2 ...
 
 Every function of the named installed packages is checked by itself, as an assistant would hand it
-over, under the default policy; each finding that warns or blocks is shown with its place. What could
-not be read is its own column, never a silent "nothing found".
+over, under the default policy; each finding that warns or blocks is shown with its place. What was
+not read whole is its own column, never a silent "nothing found".
 """
 
 import argparse
