@@ -20,6 +20,9 @@ from bluecode.defenses.detectors.segments import Segment, split
 from bluecode.defenses.verdict import Category, DetectorError, Finding
 
 _BROUGHT = "injection_brought"
+_SAID = -0.4
+"""What users say themselves comes near an order against the model so rarely that a probability of
+0.61 is treated like one of 0.7 elsewhere."""
 _SURE = 6.0
 """Log-odds beyond which neither reading outvotes the other."""
 _SHIFT = 2.3
@@ -99,7 +102,7 @@ def _bounded(odds: float) -> float:
 def injection() -> Injection:
     """The detector of prompt injections."""
     readers: Readers = {
-        "said": Reader("injection_said"),
+        "said": Reader("injection_said", caution=_SAID),
         "wrapped": Reader("injection_said", caution=2.0),
         "brought": Reader(_BROUGHT),
     }
