@@ -65,8 +65,11 @@ def leave_out(model: str, axis: str) -> list[Family]:
     unsafe, weight = training.truth(learned)
     groups = np.array([_group(model, sample, axis) for sample in learned])
     reserve = _reserve(learned, groups)
+    names = sorted(set(groups) - {""})
+    if len(names) < 2:  # Nothing would be left to learn from.
+        return []
     found = []
-    for name in sorted(set(groups) - {""}):
+    for name in names:
         held = groups == name
         if min(held.sum() - unsafe[held].sum(), unsafe[held].sum()) < _SMALLEST:
             held = held | reserve
