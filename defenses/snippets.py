@@ -317,7 +317,7 @@ class SnippetExtractor:
     def _in_fence(self, block: OpenBlock, blocks: list[Block], final: bool) -> bool:
         marker = block.opener.marker
         while self._pos < len(self._text):
-            if ">" not in block.opener.prefix:
+            if block.opener.own and ">" not in block.opener.prefix:
                 self._skip(marker)
             if (ends := self._line(final)) is None:
                 return False

@@ -90,6 +90,7 @@ async def guard() -> AsyncIterator[str]:
 
 async def ask(name: str, asked: str, home: Path) -> tuple[str, int]:
     """What the agent shows, and how many requests it made."""
+    program(name)
     async with guard() as root:
         command, extra = AGENTS[name](root, home, asked)
         environment = {

@@ -89,7 +89,7 @@ async def test_a_rolling_restart_under_load_loses_no_request(policy: str, tmp_pa
     assert all(answer.rstrip().endswith("data: [DONE]") for answer in answers)
 
 
-async def test_a_killed_replica_costs_only_the_answers_that_it_was_giving(
+async def test_a_killed_replica_costs_only_what_was_on_its_connections(
     policy: str, tmp_path: Path
 ) -> None:
     answers: list[str] = []
@@ -109,7 +109,8 @@ async def test_a_killed_replica_costs_only_the_answers_that_it_was_giving(
                 one.signal(signal.SIGKILL)
 
     assert len(answers) + len(cut) == 24
-    assert len(cut) <= 4
+    # Each client can lose the answer it is getting, and one sent over a connection kept from before.
+    assert len(cut) <= 8
     assert all(answer.rstrip().endswith("data: [DONE]") for answer in answers)
 
 
