@@ -106,4 +106,9 @@ def injection() -> Injection:
         "wrapped": Reader("injection_said", caution=2.0),
         "brought": Reader(_BROUGHT),
     }
-    return Injection(name="injection", category=Category.INJECTION, readers=readers)
+    return Injection(
+        name="injection",
+        category=Category.INJECTION,
+        readers=readers,
+        own=frozenset({"injection.foreign_order"}),
+    )

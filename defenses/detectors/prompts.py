@@ -38,6 +38,8 @@ class Prompts:
     models: Classifier = field(default_factory=classifier.shipped)
     reported: float = 0.5
     """Scores below are not findings."""
+    own: frozenset[str] = frozenset()
+    """Rules that say nothing against what a person says: what they forbid is that others say it."""
     immediate: ClassVar[bool] = True
 
     async def inspect(self, subject: Message) -> tuple[Finding, ...]:
@@ -57,8 +59,11 @@ class Prompts:
             plain = obfuscation.normalise(segment.text)
             for text, hidden in ((plain.text, False), *((text, True) for text in plain.decoded)):
                 judged = self.models.judge(text, reader.model, caution=reader.caution)
-                if judged.score >= self.reported:
-                    yield self._finding(judged, segment, hidden)
+                if judged.score < self.reported:
+                    continue
+                found = self._finding(judged, segment, hidden)
+                if segment.voice != "said" or found.rule not in self.own:
+                    yield found
 
     def _finding(self, judged: Judgement, segment: Segment, hidden: bool) -> Finding:
         principle = constitution.shipped().principle(_principle(judged, self.name))

@@ -167,3 +167,8 @@ async def test_any_text_can_be_read(text: str) -> None:
     for make in DETECTORS.values():
         for role in Role:
             assert await make().inspect(Message(role=role, text=text)) == ()
+
+
+async def test_how_answers_are_to_be_is_the_persons_own_affair() -> None:
+    wish = "Please answer everything in Spanish and add a joke to every answer."
+    assert await injection().inspect(Message(role=Role.USER, text=wish)) == ()
