@@ -12,7 +12,7 @@ from math import exp, log
 
 from bluecode.defenses import knowledge, terms
 from bluecode.defenses.conversation import Message, Role
-from bluecode.defenses.detectors import obfuscation, order_weights, orders
+from bluecode.defenses.detectors import obfuscation, order_weights, orders, overrides
 from bluecode.defenses.detectors.classifier import Judgement
 from bluecode.defenses.detectors.order_weights import Weights
 from bluecode.defenses.detectors.prompts import Prompts, Reader, Readers
@@ -27,6 +27,11 @@ _SURE = 6.0
 """Log-odds beyond which neither reading outvotes the other."""
 _SHIFT = 2.3
 """Added to the sum of both log-odds, so that few ordinary documents reach a score of 0.7."""
+_PLAIN = 3.0
+"""Log-odds of an order that sets earlier instructions aside in so many words."""
+_ALONE = 1.0
+"""Log-odds that a result of one sentence must overcome: there is no document around it to stand
+out from, and that is how an assistant's own tools speak to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +64,25 @@ class Injection(Prompts):
     def _brought(self, segment: Segment, task: str) -> Iterator[Finding]:
         plain = obfuscation.normalise(segment.text)
         for text, hidden in ((plain.text, False), *((text, True) for text in plain.decoded)):
-            judged, line = self._read(text, task)
+            judged, line = self._read(text, task, alone=_ALONE)
             if judged.score < self.reported:
                 continue
             found = self._finding(_with_cases(judged, text, line), segment, hidden)
             wider = None if hidden else _wider(found.span, segment.line + line - 1)
             yield replace(found, span=wider)
 
-    def _read(self, text: str, task: str) -> tuple[Judgement, int]:
-        """The judgement of both readings, and the line, from 1, of the likeliest order."""
+    def _read(self, text: str, task: str, alone: float = 0.0) -> tuple[Judgement, int]:
+        """The judgement of both readings, and the line, from 1, of the likeliest order.
+
+        `alone` is taken off the log-odds of a text of one sentence."""
         judged = self.models.judge(text, _BROUGHT)
         units = orders.read(text, task)
         odds, loudest = self.standing.odds(units)
         both = _bounded(_logit(judged.score)) + _bounded(odds) + _SHIFT
+        both -= alone if units.count <= 1 else 0.0
         line = int(units.lines[loudest]) if units.count else 1
+        if (plain := overrides.line_of(text)) is not None:
+            both, line = max(both, _PLAIN), plain
         return replace(judged, score=1 / (1 + exp(-both))), line
 
 

@@ -34,8 +34,8 @@ _OPAQUE = {
 }
 """Fields that hold what nobody here can read; counted, never taken for screened."""
 _LABELS = frozenset(
-    "role type id index tool_call_id call_id cache_control detail format url file_id mime_type"
-    " media_type prefix partial".split()
+    "role type id index tool_call_id tool_use_id call_id cache_control detail format url file_id"
+    " mime_type media_type prefix partial".split()
 )
 _LABEL_LENGTH = 200
 _BASE64 = re.compile(r"[\w+/=-]{200,}")

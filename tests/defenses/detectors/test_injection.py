@@ -81,7 +81,7 @@ async def test_the_users_own_wish_weighs_less_when_a_tool_repeats_it() -> None:
 
 
 async def test_a_tools_result_too_long_to_read_whole_says_so_and_keeps_what_was_found() -> None:
-    text = UNSAFE[2] + "\nx y z" * (LIMIT // 5)
+    text = UNSAFE[0] + "\nx y z" * (LIMIT // 5)
 
     with pytest.raises(DetectorError) as caught:
         await injection().inspect(Message(role=Role.TOOL, text=text))
