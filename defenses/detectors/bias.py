@@ -9,5 +9,9 @@ from bluecode.defenses.verdict import Category
 
 def bias() -> Prompts:
     """The detector of biased requests."""
-    readers: Readers = {"said": Reader("bias"), "wrapped": Reader("bias", caution=2.0)}
+    readers: Readers = {
+        "said": Reader("bias"),
+        "wrapped": Reader("bias", caution=2.0),
+        "set": Reader("bias", caution=1.0),
+    }
     return Prompts(name="bias", category=Category.BIAS, readers=readers)

@@ -9,5 +9,9 @@ from bluecode.defenses.verdict import Category
 
 def malice() -> Prompts:
     """The detector of malicious requests."""
-    readers: Readers = {"said": Reader("malice"), "wrapped": Reader("malice", caution=2.0)}
+    readers: Readers = {
+        "said": Reader("malice"),
+        "wrapped": Reader("malice", caution=2.0),
+        "set": Reader("malice", caution=1.0),
+    }
     return Prompts(name="malice", category=Category.MALICE, readers=readers)

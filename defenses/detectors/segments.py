@@ -13,12 +13,16 @@ from typing import Literal
 
 from bluecode.defenses.conversation import Message, Role
 
-Voice = Literal["said", "wrapped", "brought"]
-"""`said` by the person; `wrapped` by the assistant's program; `brought` by a tool."""
+Voice = Literal["said", "wrapped", "brought", "set"]
+"""`said` by the person; `wrapped` by the assistant's program; `brought` by a tool; `set` as the
+system's instruction, where that is so short that a person or a script may well have written it."""
 
 LIMIT = 120_000
 """Characters of one message that are read: the first two thirds and the last third of them."""
 
+_SET = 1_500
+"""Characters of a system's instruction up to which it is read: an assistant's own is longer, and
+speaks of so much that it would be taken for anything."""
 _OPENER = re.compile(r"<([a-zA-Z][\w-]{3,40})(?:\s[^<>\n]{0,200})?>")
 _MOST_BLOCKS = 200
 _REQUEST = frozenset("task user_query user_request query request prompt question message".split())
@@ -46,7 +50,7 @@ class Reading:
 
 @lru_cache(maxsize=8)
 def split(message: Message) -> Reading:
-    """The parts of a message that are screened. The client's own instructions are not.
+    """The parts of a message that are screened. Long instructions of the client's own are not.
 
     The last few are kept, since every detector of prompts asks for the same message."""
     text = message.text
@@ -55,7 +59,7 @@ def split(message: Message) -> Reading:
         text = text[: LIMIT * 2 // 3] + "\n" + text[-LIMIT // 3 :]
     match message.role:
         case Role.SYSTEM:
-            return Reading((), True)
+            return Reading(_some(text, "set", 1) if len(text) <= _SET else (), True)
         case Role.TOOL:
             return Reading(_some(text, "brought", 1), whole)
         case Role.ASSISTANT:

@@ -31,9 +31,10 @@ def test_a_tag_that_never_closes_wraps_nothing() -> None:
     assert _voices(Role.USER, "<context>a") == [("said", "<context>a", 1)]
 
 
-def test_a_tools_message_is_brought_and_the_clients_instructions_are_not_read() -> None:
+def test_a_tools_message_is_brought_and_short_instructions_of_the_client_are_read() -> None:
     assert _voices(Role.TOOL, "x") == [("brought", "x", 1)]
-    assert _voices(Role.SYSTEM, "x") == []
+    assert _voices(Role.SYSTEM, "x") == [("set", "x", 1)]
+    assert _voices(Role.SYSTEM, "x" * 2000) == []
 
 
 def test_a_message_longer_than_the_limit_says_that_it_is_not_whole() -> None:
