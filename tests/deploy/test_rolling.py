@@ -109,7 +109,7 @@ async def test_a_killed_replica_costs_only_what_was_on_its_connections(
                 one.signal(signal.SIGKILL)
 
     assert len(answers) + len(cut) == 24
-    # Each client can lose the answer it is getting, and one sent over a connection kept from before.
+    # Each client can lose the answer it is getting, and one sent over a connection that was kept.
     assert len(cut) <= 8
     assert all(answer.rstrip().endswith("data: [DONE]") for answer in answers)
 
