@@ -238,12 +238,14 @@ class Sandbox:
             self._workers.add(worker)
             self._turns.give(worker)
             self._warm.set()
-            await worker.wait()
-            self._turns.withdraw(worker)
-            if not self._closed:
-                self._workers.discard(worker)
-                self.counters.replaced += not worker.retired
-            await worker.stop()
+            try:
+                await worker.wait()
+                self._turns.withdraw(worker)
+                if not self._closed:
+                    self._workers.discard(worker)
+                    self.counters.replaced += not worker.retired
+            finally:  # one that came while the sandbox was closing is known here alone
+                await worker.stop()
 
     async def _started(self) -> WorkerProcess:
         """A new worker, however often it takes."""

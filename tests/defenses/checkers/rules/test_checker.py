@@ -137,7 +137,9 @@ def test_work_grows_no_faster_than_the_code() -> None:
         return time.process_time() - begin
 
     cost(20)
-    assert cost(800) < 16 * max(cost(100), 0.005)
+    # Eight times the code; work that grows with its square would take 64 times as long. The best
+    # of three leaves other processes' moments out.
+    assert min(cost(800) for _ in range(3)) < 40 * max(min(cost(100) for _ in range(3)), 0.005)
 
 
 def test_every_claim_has_a_weakness_with_a_number_and_a_way_out() -> None:
