@@ -296,7 +296,8 @@ from bluecode.sandbox.limits import Limits
 from bluecode.sandbox.workers import Sandbox
 
 async def main():
-    async with Sandbox.open(cache=Path(sys.argv[1]), harness=Path(sys.argv[2]), workers=1) as sandbox:
+    cache, harness = map(Path, sys.argv[1:3])
+    async with Sandbox.open(cache=cache, harness=harness, workers=1) as sandbox:
         await sandbox.warm()
         print(*(worker.pid for worker in sandbox._workers), flush=True)
         await sandbox.run(program("while True: pass"), Limits(fuel=10**13, seconds=60))
