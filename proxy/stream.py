@@ -280,12 +280,12 @@ class HeldStream:
         kept = cut_off(self._shape, self._queue, index, at)
         kept += self._note(index, ("\n\n" if at else "") + self._notes.withheld(verdict), kept)
         for payload in self._shape.ending(index, _payloads(kept)):
-            kept.append(Event(self._shape.event(payload), payload, finishes={index}))
+            kept.append(Event(self._raw(payload), payload, finishes={index}))
         self._requeue(kept)
 
     def _note(self, index: int, text: str, before: Sequence[Event]) -> list[Event]:
         payloads = self._shape.note(index, text, _payloads(before))
-        return [Event(self._shape.event(payload), payload) for payload in payloads]
+        return [Event(self._raw(payload), payload) for payload in payloads]
 
     def _warn(self, index: int, verdict: Verdict, end: int) -> None:
         """Put a note right behind the code that ends at this offset, wherever events were cut."""
@@ -324,8 +324,17 @@ class HeldStream:
 
     def _leaving(self, event: Event) -> Event:
         if event.payload is not None:
-            event.payload, event.raw = self._shape.leaving(event.payload, event.raw)
+            try:
+                event.payload, event.raw = self._shape.leaving(event.payload, event.raw)
+            except ValueError as error:
+                raise BrokenStream("an event holds a number that JSON cannot hold") from error
         return event
+
+    def _raw(self, payload: Payload) -> bytes:
+        try:
+            return self._shape.event(payload)
+        except ValueError as error:
+            raise BrokenStream("an event holds a number that JSON cannot hold") from error
 
     def _closes(self, event: Event) -> bool:
         """Ends and usage wait for the very end, where the verdict is added to the last of them."""
@@ -361,7 +370,7 @@ class HeldStream:
             if tail[at].payload is not None:
                 raws[at] = with_member(tail[at].raw, "bluecode", told)
                 return raws
-        return [*raws, self._shape.event({**self._shape.nothing(), "bluecode": told})]
+        return [*raws, self._raw({**self._shape.nothing(), "bluecode": told})]
 
 
 def _payloads(events: Sequence[Event]) -> list[Payload]:
