@@ -310,3 +310,11 @@ async def test_a_bad_body_gets_a_clear_error(body: Any) -> None:
         status, _, told = await post(f"{root}/v1/responses", {"model": "m", **body})
     assert status == 400
     assert json.loads(told)["error"]["message"]
+
+
+async def test_a_number_that_json_cannot_hold_breaks_the_stream_in_good_order() -> None:
+    machine = held()
+    event = b'data: {"type": "odd", "response": {"x": 1E400}}\n\n'
+    with pytest.raises(BrokenStream):
+        await machine.push(event)
+        await machine.finish(b"")
