@@ -1,13 +1,17 @@
 """What is too risky: thresholds, what happens when a check fails, shadow mode. The only decider.
 
 A policy is one TOML file; `deploy/policy.toml` is the commented default. An unknown key is an
-error, so that a typo never switches a guard off in silence.
+error, so that a typo never switches a guard off in silence. `policies` holds what is decided
+otherwise for some keys, teams, models or routes; which of them a request falls under is said by
+`rollout.py`.
 """
 
 import hashlib
+import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +19,49 @@ from typing import Any, Literal
 from bluecode.defenses.verdict import Action, Category, Finding, Severity, Verdict
 
 RefusalStyle = Literal["message", "error"]
+EnforceBy = Literal["conversation", "key"]
 
 
 class PolicyError(Exception):
     """A policy file that cannot be used; the message says what, and what would do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who asks for what."""
+
+    key: str | None
+    """The name of the proxy key; None where there are none."""
+    model: str
+    route: str
+    """The path below the API root, for example `/chat/completions`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Some requests: all that is given here must fit, each by one of its patterns."""
+
+    keys: frozenset[str] = frozenset()
+    teams: frozenset[str] = frozenset()
+    """Names of `teams`; their members stand in `members`."""
+    members: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+    routes: frozenset[str] = frozenset()
+
+    def fits(self, asker: Asker) -> bool:
+        return (
+            _fits(self.keys, asker.key)
+            and (not self.teams or (bool(self.members) and _fits(self.members, asker.key)))
+            and _fits(self.models, asker.model)
+            and _fits(self.routes, asker.route)
+        )
+
+
+def _fits(patterns: frozenset[str], name: str | None) -> bool:
+    """No pattern fits all; a name that is not there fits no pattern."""
+    if not patterns:
+        return True
+    return name is not None and any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +90,14 @@ class Policy:
     """The strictest action of single rules, by name; `allow` switches a rule off."""
     disabled: frozenset[str] = frozenset()
     """Detectors and checkers that are not run at all, by name."""
+    enforce: float = 100.0
+    """Percent of conversations for which verdicts are enforced; the rest are in shadow mode."""
+    enforce_by: EnforceBy = "conversation"
+    """What falls on one side as a whole: a conversation, or all that one key asks."""
+    teams: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Names of proxy keys, or patterns of them, by team."""
+    policies: tuple["Variant", ...] = ()
+    """What is decided otherwise; the first that fits a request counts."""
 
     @classmethod
     def default(cls) -> "Policy":
@@ -70,14 +121,10 @@ class Policy:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise PolicyError(f"The policy is not valid TOML: {error}.") from error
-        known = {item.name for item in fields(cls)}
-        for key in table:
-            if key not in known:
-                raise PolicyError(
-                    f"`{key}` is no policy key; known are {', '.join(sorted(known))}."
-                )
-        read: dict[str, Any] = {key: _READERS[key](key, value) for key, value in table.items()}
-        return cls(**read)
+        rest = {key: value for key, value in table.items() if key != "policies"}
+        base = cls(**_read(rest))
+        variants = _variants(rest, base, table.get("policies", []))
+        return replace(base, policies=tuple(variants))
 
     @property
     def version(self) -> str:
@@ -104,6 +151,10 @@ class Policy:
             shadow=self.shadow,
         )
 
+    def again(self, verdict: Verdict) -> Verdict:
+        """What this policy makes of what another one's verdict rests on."""
+        return self.decide(verdict.findings, failed=verdict.failed, unchecked=verdict.unchecked)
+
     def action_for(self, finding: Finding) -> Action:
         """What one finding leads to by itself."""
         threshold = self.thresholds.get(finding.category, Threshold())
@@ -117,10 +168,127 @@ class Policy:
         return min(action, cap, self.rules.get(finding.rule, Action.BLOCK))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """What is decided otherwise for some requests."""
+
+    name: str
+    match: Match
+    policy: Policy
+    """The whole of it: the file's own settings, less what this entry puts in their place."""
+
+
 def _plain(value: Any) -> str:
+    """The same text for the same settings, in every process."""
     if isinstance(value, Mapping):
-        return repr(sorted((str(key), str(item)) for key, item in value.items()))
-    return repr(sorted(value)) if isinstance(value, frozenset) else repr(value)
+        return repr(sorted((str(key), _plain(item)) for key, item in value.items()))
+    if isinstance(value, frozenset):
+        return repr(sorted(value))
+    if isinstance(value, tuple):
+        return repr([_plain(item) for item in value])
+    if is_dataclass(value):
+        return repr([(item.name, _plain(getattr(value, item.name))) for item in fields(value)])
+    return repr(value)
+
+
+def _read(table: Mapping[str, Any]) -> dict[str, Any]:
+    for key in table:
+        if key not in _READERS:
+            known = ", ".join(sorted([*_READERS, "policies"]))
+            raise PolicyError(f"`{key}` is no policy key; known are {known}.")
+    return {key: _READERS[key](key, value) for key, value in table.items()}
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_BY_ITSELF = ("disabled", "budget", "teams", "policies")
+"""What holds for all requests, since each text is looked at once, whoever asks."""
+_MOST_VARIANTS = 100
+
+
+def _variants(base: Mapping[str, Any], read: Policy, value: Any) -> Iterator[Variant]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise PolicyError("`policies` must be tables, each begun with `[[policies]]`.")
+    if len(value) > _MOST_VARIANTS:
+        raise PolicyError(f"`policies` has {len(value)} entries; at most {_MOST_VARIANTS} will do.")
+    names: set[str] = set()
+    for item in value:
+        variant = _variant(base, read, item)
+        if variant.name in names:
+            raise PolicyError(f"`policies` has two entries named {variant.name!r}.")
+        names.add(variant.name)
+        yield variant
+
+
+def _variant(base: Mapping[str, Any], read: Policy, item: Mapping[str, Any]) -> Variant:
+    name = item.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name == "base":
+        raise PolicyError(
+            f"An entry of `policies` is named {name!r}; give 1-40 of a-z, 0-9, _ and -, not `base`."
+        )
+    for key in _BY_ITSELF:
+        if key in item:
+            raise PolicyError(f"`policies.{name}.{key}` cannot be; `{key}` holds for all requests.")
+    own = {key: given for key, given in item.items() if key not in ("name", "match")}
+    match = _match(f"policies.{name}.match", item.get("match"), read.teams)
+    try:
+        policy = Policy(**_read(_over(base, own)))
+    except PolicyError as error:
+        raise PolicyError(f"In the entry {name!r} of `policies`: {error}") from error
+    return Variant(name=name, match=match, policy=policy)
+
+
+def _over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Both tables, key by key, down to single thresholds."""
+    merged = dict(base)
+    for key, value in own.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            value = _over(below, value)
+        merged[key] = value
+    return merged
+
+
+def _match(key: str, value: Any, teams: Mapping[str, frozenset[str]]) -> Match:
+    table = _table(key, value)
+    known = ("keys", "teams", "models", "routes")
+    for name in table:
+        if name not in known:
+            raise PolicyError(f"`{key}.{name}` is no matcher; known are {', '.join(known)}.")
+    read = {name: _patterns(f"{key}.{name}", item) for name, item in table.items()}
+    if not read:
+        raise PolicyError(f"`{key}` names nothing; give one of {', '.join(known)}.")
+    for name in read.get("teams", ()):
+        if name not in teams:
+            raise PolicyError(f"`{key}.teams` names {name!r}, which is not in `teams`.")
+    members = frozenset().union(*(teams[name] for name in read.get("teams", ())))
+    return Match(**read, members=members)
+
+
+def _patterns(key: str, value: Any) -> frozenset[str]:
+    if not isinstance(value, list) or not value or not all(_is_word(item) for item in value):
+        raise PolicyError(f"`{key}` must be a list of one name or more; `*` stands for anything.")
+    return frozenset(value)
+
+
+def _is_word(item: Any) -> bool:
+    return isinstance(item, str) and bool(item)
+
+
+def _teams(key: str, value: Any) -> Mapping[str, frozenset[str]]:
+    return {name: _patterns(f"{key}.{name}", item) for name, item in _table(key, value).items()}
+
+
+def _percent(key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        raise PolicyError(f"`{key}` is {value!r}; it must be percent, from 0 to 100.")
+    return float(value)
+
+
+def _by(key: str, value: Any) -> EnforceBy:
+    if value not in ("conversation", "key"):
+        raise PolicyError(f'`{key}` is {value!r}; it must be "conversation" or "key".')
+    by: EnforceBy = value
+    return by
 
 
 def _bool(key: str, value: Any) -> bool:
@@ -209,4 +377,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "severity": _severities,
     "rules": _actions,
     "disabled": _names,
+    "enforce": _percent,
+    "enforce_by": _by,
+    "teams": _teams,
 }

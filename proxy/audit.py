@@ -26,6 +26,10 @@ class Entry:
     key_name: str | None
     model: str
     """The model's name, or `other` where it is no plain name."""
+    conversation: str
+    """What the turns of a conversation have in common: the beginning of a digest."""
+    scope: str
+    """The entry of the policy's `policies` that decided, or `base`."""
     streamed: bool
     decision: str
     """`allow`, `warn`, `block`, `error` or `disconnect`."""
@@ -76,10 +80,12 @@ def _line(entry: Entry) -> dict[str, Any]:
         "client": entry.client,
         "key": entry.key_name,
         "model": entry.model,
+        "conversation": entry.conversation,
         "streamed": entry.streamed,
         "decision": entry.decision,
         "shadow": entry.prompt.shadow or entry.code.shadow,
         "policy": entry.policy,
+        "scope": entry.scope,
         "messages": entry.messages,
         "screened": entry.screened,
         "replaced": entry.replaced,
@@ -99,10 +105,12 @@ def _finding(phase: str, finding: Finding) -> dict[str, Any]:
     evidence = finding.evidence
     return {
         "phase": phase,
+        "detector": finding.detector,
         "rule": finding.rule,
         "category": finding.category.value,
         "cwe": finding.cwe,
-        "score": round(finding.score, 3),
+        "score": round(finding.score, 6),
+        "severity": finding.severity.name.lower(),
         "span": finding.span,
         "cases": list(evidence.cases) if evidence else [],
         "principle": evidence.principle if evidence else None,

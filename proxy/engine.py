@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 from bluecode.defenses.checking import Checker, Prover, check
 from bluecode.defenses.conversation import Message, Role, Snippet
 from bluecode.defenses.policy import Policy, PolicyError
+from bluecode.defenses.rollout import Rollout
 from bluecode.defenses.screening import screen
 from bluecode.defenses.verdict import Detector, Verdict
 from bluecode.proxy.config import Config
@@ -88,6 +89,8 @@ class Engine:
         guests_waiting: Callable[[], int] = lambda: 0,
     ) -> None:
         self.policy = policy
+        self.rollout = Rollout(policy)
+        """Which policy decides on which request; verdicts are made under `policy`."""
         self.guest_runs = guest_runs
         """Sandbox runs so far, by how they ended."""
         self.guests_waiting = guests_waiting
@@ -149,6 +152,7 @@ class Engine:
         if policy.disabled != self.policy.disabled:
             raise PolicyError("`disabled` says what is loaded; start anew to change it.")
         self.policy = policy
+        self.rollout = Rollout(policy)
         self.policy_version = policy.version
         self._version = f"{metadata.version('bluecode')}:{policy.version}:"
 
@@ -219,6 +223,12 @@ class Engine:
             return Decided(kept, True)
         verdict = await check(snippet, self._checkers, self._prover, self.policy, timer=self.timer)
         return self._keep(key, verdict)
+
+    def under(self, policy: Policy, decided: Decided) -> Decided:
+        """The same under the policy that one request falls under: what was found stays."""
+        if policy is self.policy:
+            return decided
+        return Decided(policy.again(decided.verdict), decided.cached)
 
     def _keep(self, key: str, verdict: Verdict) -> Decided:
         if not verdict.failed:

@@ -6,7 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bluecode.defenses.conversation import Snippet
+from bluecode.defenses.conversation import Conversation, Role, Snippet
+from bluecode.defenses.policy import Asker, Policy
+from bluecode.defenses.rollout import BASE, Chosen, Rollout
 from bluecode.defenses.verdict import Action, Verdict, merge
 from bluecode.proxy.audit import Audit, Entry
 from bluecode.proxy.metrics import Metrics
@@ -54,10 +56,14 @@ class Exchange:
     request_id: str
     route: str
     client: str
+    chosen: Chosen
+    """What decides on it."""
     explain: bool = False
     """The client asks for the `bluecode` object even where all is well."""
     key_name: str | None = None
     model: str = ""
+    conversation: str = ""
+    """What its turns have in common: the beginning of a digest of the user's first message."""
     streamed: bool = False
     decision: str = "error"
     prompt: Verdict = field(default_factory=lambda: merge([]))
@@ -71,6 +77,24 @@ class Exchange:
 
     chain: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     """Over the digests of all messages so far."""
+
+    @property
+    def policy(self) -> Policy:
+        return self.chosen.policy
+
+    def asks(self, conversation: Conversation, rollout: Rollout) -> None:
+        """Learn what it is about, and with it what decides."""
+        self.model = conversation.model
+        first = next((item for item in conversation.messages if item.role is Role.USER), None)
+        self.conversation = "" if first is None else first.digest[:16]
+        if rollout.varied:
+            asker = Asker(key=self.key_name, model=self.named_model, route=self.route)
+            self.chosen = rollout.choose(asker, self.conversation)
+
+    @property
+    def named_model(self) -> str:
+        """The model's name, or `other` where it is no plain name."""
+        return self.model if _MODEL.fullmatch(self.model) else "other"
 
     @property
     def so_far(self) -> str:
@@ -93,6 +117,9 @@ class Exchange:
         metrics.requests.labels(self.route, self.client, self.decision).inc()
         for stage, seconds in self.seconds.items():
             metrics.seconds.labels(stage).observe(seconds)
+        if self.chosen.scope is not BASE:
+            mode = "shadow" if self.policy.shadow else "enforced"
+            metrics.scopes.labels(self.chosen.scope, self.decision, mode).inc()
         audit.write(self._entry(policy))
 
     def _entry(self, policy: str) -> Entry:
@@ -101,7 +128,9 @@ class Exchange:
             route=self.route,
             client=self.client,
             key_name=self.key_name,
-            model=self.model if _MODEL.fullmatch(self.model) else "other",
+            model=self.named_model,
+            conversation=self.conversation,
+            scope=self.chosen.scope,
             streamed=self.streamed,
             decision=self.decision,
             policy=policy,

@@ -63,6 +63,7 @@ class Guard:
             request_id=f"bc-{secrets.token_hex(8)}",
             route=self._route,
             client=family_of(headers),
+            chosen=self._s.engine.rollout.base,
             explain="x-bluecode-explain" in headers,
         )
         turns.REQUEST.set(exchange.request_id)  # the sandbox is fair between requests
@@ -86,7 +87,8 @@ class Guard:
         exchange.key_name = gate.admit(headers, self._s.config)
         body = await gate.read_body(receive, headers, self._s.config.body_limit)
         request = self._wire.parse(body, self._path)
-        exchange.model, exchange.streamed = request.conversation.model, request.stream
+        exchange.streamed = request.stream
+        exchange.asks(request.conversation, self._s.engine.rollout)
         call = Call(
             method="POST",
             path=self._path,
@@ -125,9 +127,9 @@ class Guard:
             call = replace(call, body=json.dumps(request.payload).encode())
         if exchange.prompt.blocks:
             exchange.settle([exchange.prompt])
-            await self._refuse(client, request, exchange.prompt)
+            await self._refuse(client, request, exchange)
             return
-        relay = Relay(self._s.config, self._s.engine, self._s.metrics, self._s.notes, self._wire)
+        relay = self._relay(exchange)
         async with self._s.upstream.send(call) as reply:
             self._s.metrics.upstream_replies.labels(f"{reply.status // 100}xx").inc()
             self._remember(await relay.pass_on(client, request, reply, exchange), exchange)
@@ -166,6 +168,7 @@ class Guard:
     async def _decide(self, message: Message, exchange: Exchange) -> Decided:
         decided = self._s.engine.trusted(exchange.so_far, message)
         decided = decided or await self._s.engine.decide_message(message)
+        decided = self._s.engine.under(exchange.policy, decided)
         exchange.messages += 1
         exchange.screened += not decided.cached
         if decided.cached:
@@ -186,11 +189,16 @@ class Guard:
         text = self._s.notes.without(message.text)
         return message if text == message.text else replace(message, text=text)
 
-    async def _refuse(self, client: Client, request: Request, verdict: Verdict) -> None:
+    def _relay(self, exchange: Exchange) -> Relay:
+        s = self._s
+        return Relay(s.config, s.engine, s.metrics, s.notes, self._wire, exchange.policy)
+
+    async def _refuse(self, client: Client, request: Request, exchange: Exchange) -> None:
+        verdict = exchange.prompt
         told = notes.as_json(verdict)
         headers = raw(notes.as_headers(verdict))
-        text = self._s.notes.refusal(verdict)
-        if self._s.engine.policy.refusal_style == "error":
+        text = self._s.notes.under(exchange.policy).refusal(verdict)
+        if exchange.policy.refusal_style == "error":
             await client.blocked(text, told, headers)
         elif request.stream:
             told_as = framing_of(self._wire).content_type

@@ -23,7 +23,6 @@ from bluecode.proxy.client import Client, raw
 from bluecode.proxy.engine import Cache
 from bluecode.proxy.exchange import Exchange, family_of
 from bluecode.proxy.guard import Guard, Services
-from bluecode.proxy.relay import Relay
 from bluecode.proxy.upstream import Call
 from bluecode.proxy.wire import content, openai_chat, reading
 from bluecode.proxy.wire.openai_whole import WholeChat
@@ -95,9 +94,9 @@ class Guardrail(Guard):
         verdict = exchange.settle([exchange.prompt])
         if isinstance(name := request.payload.get("litellm_call_id"), str):
             self._asked.put(name, exchange.so_far)
-        shadow = self._s.engine.policy.shadow
+        shadow = exchange.policy.shadow
         if verdict.blocks:
-            return _blocked(self._s.notes.refusal(verdict)), verdict
+            return _blocked(self._s.notes.under(exchange.policy).refusal(verdict)), verdict
         if not replaced or shadow:
             return {"action": "NONE"}, verdict
         if "history" not in self._replace:
@@ -114,7 +113,7 @@ class Guardrail(Guard):
     ) -> tuple[dict[str, Any], Verdict]:
         """What the model answered."""
         texts, calls = _texts(request.payload), request.payload.get("tool_calls") or []
-        relay = Relay(self._s.config, self._s.engine, self._s.metrics, self._s.notes, self._wire)
+        relay = self._relay(exchange)
         answer = WholeChat(_as_answer(texts, calls), relay.judging(request, exchange))
         exchange.code = await answer.judge()
         self._s.metrics.count_unseen(answer.unseen)
@@ -125,7 +124,7 @@ class Guardrail(Guard):
         self._remember_answer(request, exchange, texts)
         call_blocked = bool(calls) and bool(judged[-1])
         if verdict.blocks and (call_blocked or not may_replace):
-            return _blocked(self._s.notes.withheld(verdict)), verdict
+            return _blocked(self._s.notes.under(exchange.policy).withheld(verdict)), verdict
         if not may_replace or judged[: len(texts)] == texts:
             return {"action": "NONE", **held}, verdict
         told = [_replaced(text, new) for text, new in zip(texts, judged, strict=False)]

@@ -28,6 +28,11 @@ class Metrics:
         self.requests = self._counter(
             "requests", "Requests by route, client family and decision", "route client decision"
         )
+        self.scopes = self._counter(
+            "scoped_requests",
+            "Requests that an entry of `policies` decided on, by entry, decision and mode",
+            "scope decision mode",
+        )
         self.verdicts = self._counter(
             "verdicts", "Verdicts by phase, category, action and mode", "phase category action mode"
         )

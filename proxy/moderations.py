@@ -16,7 +16,6 @@ from bluecode.proxy import notes
 from bluecode.proxy.client import Client, raw
 from bluecode.proxy.exchange import Exchange
 from bluecode.proxy.guard import Guard, Services
-from bluecode.proxy.relay import Relay
 from bluecode.proxy.upstream import Call
 from bluecode.proxy.wire import content, openai_chat, reading
 from bluecode.proxy.wire.reading import WireError
@@ -68,7 +67,7 @@ class Moderations(Guard):
         results, verdicts = [], []
         for message in request.conversation.messages:
             verdict = await self._moderate(request, message, exchange)
-            results.append(_result(verdict, self._s.engine.policy))
+            results.append(_result(verdict, exchange.policy))
             verdicts.append(verdict)
         verdict = exchange.settle(verdicts)
         told = {
@@ -80,7 +79,7 @@ class Moderations(Guard):
 
     async def _moderate(self, request: Request, message: Message, exchange: Exchange) -> Verdict:
         prompt = (await self._decide(message, exchange)).verdict
-        relay = Relay(self._s.config, self._s.engine, self._s.metrics, self._s.notes, self._wire)
+        relay = self._relay(exchange)
         snippets: list[Snippet] = []
         for block in await reading.blocks_of(message.text):
             snippets += await reading.unwrapped(block)

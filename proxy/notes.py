@@ -46,6 +46,10 @@ class Notes:
         """Tell by another policy what is worth telling; the seal stays."""
         self._policy = policy
 
+    def under(self, policy: Policy) -> "Notes":
+        """The same seal, for a request that another policy decides on."""
+        return self if policy is self._policy else Notes(policy, self._key)
+
     def refusal(self, verdict: Verdict) -> str:
         """In place of an answer: the prompt was not passed on."""
         return self._note(

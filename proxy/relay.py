@@ -8,6 +8,7 @@ import anyio
 
 from bluecode.defenses import provenance
 from bluecode.defenses.conversation import Role, Snippet
+from bluecode.defenses.policy import Policy
 from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy import gate, notes
 from bluecode.proxy.client import Client, raw
@@ -29,13 +30,19 @@ class Relay:
     """Passes one answer on."""
 
     def __init__(
-        self, config: Config, engine: Engine, metrics: Metrics, own: notes.Notes, wire: Wire
+        self,
+        config: Config,
+        engine: Engine,
+        metrics: Metrics,
+        own: notes.Notes,
+        wire: Wire,
+        policy: Policy,
     ) -> None:
         self._config = config
         self._engine = engine
-        self._policy = engine.policy
+        self._policy = policy
         self._metrics = metrics
-        self._notes = own
+        self._notes = own.under(policy)
         self._wire = wire
         self._framing = framing_of(wire)
 
@@ -135,6 +142,7 @@ class Relay:
                 verdict = self._policy.decide((), failed=("budget",))
             else:
                 decided = await self._engine.decide_snippet(snippet)
+                decided = self._engine.under(self._policy, decided)
                 verdict = decided.verdict
                 if decided.cached:
                     self._metrics.cached.labels("code").inc()

@@ -87,7 +87,7 @@ def test_every_setting_is_in_the_readme_of_the_proxy(key: str) -> None:
 @pytest.mark.parametrize("key", [item.name for item in fields(Policy)])
 def test_every_policy_key_is_in_the_docs_and_in_the_commented_default(key: str) -> None:
     assert re.search(rf"`\[?{key}[\].`]", text("deploy", "README.md"))
-    assert re.search(rf"^\[?{key}\b", text("deploy", "policy.toml"), re.MULTILINE)
+    assert re.search(rf"^(?:# )?\[*{key}\b", text("deploy", "policy.toml"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", sorted(metrics()))

@@ -1,5 +1,9 @@
 """The policy decides, and a policy that cannot be meant is refused."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from scripted import finding
 
@@ -80,3 +84,73 @@ def test_the_version_changes_with_every_setting() -> None:
 
 def test_the_shipped_default_is_valid() -> None:
     assert Policy.default().on_failure is Action.BLOCK
+
+
+SCOPED = """
+[thresholds.malice]
+warn = 0.4
+block = 0.8
+[teams]
+payments = ["alice", "ci-*"]
+[[policies]]
+name = "payments"
+match = { teams = ["payments"], routes = ["/chat/*"] }
+shadow = true
+thresholds.malice.block = 0.6
+[[policies]]
+name = "gpt"
+match = { models = ["gpt-*"] }
+rules = { "test.a" = "allow" }
+"""
+
+
+def test_an_entry_puts_its_own_in_place_of_single_settings_and_keeps_the_rest() -> None:
+    payments, gpt = Policy.parse(SCOPED).policies
+
+    assert payments.policy.thresholds[Category.MALICE].warn == 0.4
+    assert payments.policy.thresholds[Category.MALICE].block == 0.6
+    assert (payments.policy.shadow, gpt.policy.shadow) == (True, False)
+    assert gpt.policy.rules == {"test.a": Action.ALLOW}
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("policies = 3", r"\[\[policies\]\]"),
+        ("[[policies]]\nmatch = { keys = ['a'] }", "None"),
+        ("[[policies]]\nname = 'base'\nmatch = { keys = ['a'] }", "base"),
+        ("[[policies]]\nname = 'a'", "policies.a.match"),
+        ("[[policies]]\nname = 'a'\nmatch = {}", "names nothing"),
+        ("[[policies]]\nname = 'a'\nmatch = { keyes = ['a'] }", "keyes"),
+        ("[[policies]]\nname = 'a'\nmatch = { keys = [] }", "at least|one name"),
+        ("[[policies]]\nname = 'a'\nmatch = { teams = ['ops'] }", "'ops'"),
+        ("[[policies]]\nname = 'a'\nmatch = { keys = ['a'] }\ndisabled = []", "all requests"),
+        ("[[policies]]\nname = 'a'\nmatch = { keys = ['a'] }\nenforce = 101", "'a'.*percent"),
+        ("[[policies]]\nname = 'a'\nmatch = { keys = ['a'] }\nshadw = true", "'a'.*shadw"),
+        (2 * "[[policies]]\nname = 'a'\nmatch = { keys = ['a'] }\n", "two entries"),
+        ("enforce_by = 'day'", "enforce_by"),
+        ("[teams]\nops = 'a'", "teams.ops"),
+    ],
+)
+def test_an_entry_that_cannot_be_meant_is_refused_by_name(text: str, word: str) -> None:
+    with pytest.raises(PolicyError, match=word):
+        Policy.parse(text)
+
+
+def test_the_version_changes_with_an_entry_and_is_the_same_in_every_process() -> None:
+    texts = (SCOPED, SCOPED.replace("gpt-*", "gpt-5*"), SCOPED.replace('"alice", ', ""))
+    code = "import sys; from bluecode.defenses.policy import Policy as P;"
+    code += "print(*(P.parse(text).version for text in sys.argv[1:]))"
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code, *texts],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    (versions,) = told
+
+    assert len(set(versions.split())) == 3
