@@ -1,5 +1,5 @@
 """The command line: `bluecode serve`, `demo`, `check`, `screen`, `sandbox run`, `eval`,
-`setup`, `doctor`, `version`.
+`replay`, `setup`, `doctor`, `version`.
 
 Exit status: 0 fine, 1 the policy blocks, or the demo or the doctor found something wrong, 2 a
 setting, a file or the command line cannot be used, 3 something could not be checked and the policy
@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     _add_screen(commands)
     _add_sandbox(commands)
     _add_eval(commands)
+    _add_replay(commands)
     _add_setup(commands)
     _add_doctor(commands)
     version = commands.add_parser("version", help="print the version")
@@ -209,6 +210,23 @@ def _add_eval(commands: Any) -> None:
     measure.set_defaults(command=_eval)
 
 
+def _add_replay(commands: Any) -> None:
+    replay = commands.add_parser(
+        "replay",
+        help="see what another policy would have made of an audit",
+        description="Decide again on the requests of an audit, by another policy, and tell what"
+        " would have changed. Exit status 1 where requests would be blocked that were not, 3 where"
+        " lines could not be read.",
+    )
+    replay.add_argument(
+        "files", nargs="+", type=Path, metavar="AUDIT", help="a file of an audit, as it was written"
+    )
+    replay.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    _add_config(replay)
+    _add_policy(replay)
+    replay.set_defaults(command=_replay)
+
+
 def _natural(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
@@ -294,6 +312,12 @@ def _eval(given: argparse.Namespace) -> int:
 
     asked = Asked(paths=given.paths, static=given.static, limit=given.limit, jobs=given.jobs)
     return eval_command.run(_config(given), asked, style=given.format, errors=given.errors)
+
+
+def _replay(given: argparse.Namespace) -> int:
+    from bluecode.proxy import commands
+
+    return commands.replay(_config(given), given.files, style=given.format)
 
 
 def _setup(given: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
@@ -48,6 +49,13 @@ def screen(config: Config, files: Sequence[str], *, role: str, style: str) -> in
     """Screen texts and print what was found."""
     sources = [Source.read(name) for name in files]
     return _inspect(config, lambda engine: inspection.screen(engine, sources, Role(role)), style)
+
+
+def replay(config: Config, files: Sequence[Path], *, style: str) -> int:
+    """Show what the policy would have made of requests in an audit."""
+    from bluecode.proxy import replay_command
+
+    return replay_command.run(_policy(config), files, style=style)
 
 
 def _inspect(config: Config, look: Look, style: str) -> int:

@@ -1,0 +1,115 @@
+"""The audit read back: what stands in one line, as findings that a policy can decide on.
+
+A line that is no audit line is an error, never an empty one. What older versions did not write down
+is taken at its strictest, and said.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from bluecode.defenses.policy import Asker
+from bluecode.defenses.verdict import Action, Category, Finding, Severity
+
+_LONGEST: Final = 4 * 1024**2
+"""Bytes of a line; what is longer was not written by BlueCode."""
+_SEVERITIES: Final = {severity.name.lower(): severity for severity in Severity}
+_ACTIONS: Final = {action.name.lower(): action for action in Action}
+
+
+class NoAuditLine(ValueError):
+    """A line that BlueCode did not write, or not whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLine:
+    """One request of the past."""
+
+    request_id: str
+    time: str
+    asker: Asker
+    client: str
+    conversation: str
+    decision: Action | None
+    """What was enforced; None where it ended in an error, or the client left."""
+    findings: tuple[Finding, ...]
+    failed: tuple[str, ...]
+    unchecked: tuple[str, ...]
+    whole: bool
+    """Does it say how severe each finding is, and whose it is? Older versions did not."""
+
+
+def read(path: Path) -> Iterator[AuditLine | NoAuditLine]:
+    """Each line of a file, or what is wrong with it. Raises `OSError`."""
+    with path.open("rb") as file:
+        for raw in _lines(file):
+            try:
+                yield parse(raw)
+            except NoAuditLine as error:
+                yield error
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    while raw := file.readline(_LONGEST):
+        if raw.strip():
+            yield raw
+        while not raw.endswith(b"\n") and (raw := file.readline(_LONGEST)):
+            pass  # the rest of a line that is too long; its beginning is no JSON
+
+
+def parse(raw: bytes) -> AuditLine:
+    """Raises `NoAuditLine`."""
+    try:
+        line = json.loads(raw)
+        findings = [_finding(item) for item in line["findings"]]
+        return AuditLine(
+            request_id=str(line["request_id"]),
+            time=str(line["time"]),
+            asker=Asker(
+                key=_text_or_none(line["key"]),
+                model=_text(line["model"]),
+                route=_text(line["route"]),
+            ),
+            client=_text(line["client"]),
+            conversation=_text(line.get("conversation", "")),
+            decision=_ACTIONS.get(_text(line["decision"])),
+            findings=tuple(findings),
+            failed=_texts(line["failed"]),
+            unchecked=_texts(line["unchecked"]),
+            whole=all("severity" in item and "detector" in item for item in line["findings"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise NoAuditLine(f"no line of an audit ({type(error).__name__})") from error
+
+
+def _finding(item: Mapping[str, Any]) -> Finding:
+    score = item["score"]
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise ValueError("a score that is none")
+    return Finding(
+        detector=_text(item.get("detector", "")),
+        rule=_text(item["rule"]),
+        category=Category(item["category"]),
+        score=float(score),
+        reason="",
+        severity=_SEVERITIES[item.get("severity", "high")],
+        cwe=item["cwe"],
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _texts(value: Sequence[Any]) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(_text(item) for item in value)
