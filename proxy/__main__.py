@@ -27,6 +27,7 @@ FLAGS: Final[Mapping[str, tuple[str, str]]] = {
     "audit": ("TARGET", "where decisions are written: stdout, none, or a file"),
     "audit_max_bytes": ("N", "size at which a new audit file is begun"),
     "audit_backups": ("N", "audit files put aside that are kept"),
+    "audit_days": ("DAYS", "after which an audit file put aside is removed; 0 for never"),
     "cache_dir": ("FOLDER", "where the compiled guest is kept between starts"),
     "cache_entries": ("N", "verdicts that are remembered"),
     "workers": ("N", "processes that run untrusted code"),

@@ -126,6 +126,8 @@ class _House:
                 self._config.audit,
                 max_bytes=self._config.audit_max_bytes,
                 backups=self._config.audit_backups,
+                days=self._config.audit_days,
+                lost=self._metrics.audit_lost.inc,
             )
             stack.callback(audit.close)
             self._services = Services(

@@ -1,17 +1,20 @@
 """One JSON line a decision: digests, lengths and names in place of text.
 
 The line goes to standard output, to a rotating file, or nowhere. Nothing a user wrote, and no key,
-is ever in it.
+is ever in it. A line that cannot be written ends no request: it is counted, and told in the log.
 """
 
 import json
 import logging
-import logging.handlers
+import os
+import stat
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from bluecode.defenses.verdict import Finding, Verdict
 
@@ -46,30 +49,154 @@ class Entry:
     milliseconds: dict[str, float] = field(default_factory=dict)
 
 
-class Audit:
-    """Writes entries; `target` is `stdout`, `none` or a file's path."""
+log = logging.getLogger("bluecode.audit")
+_DAY: Final = 86_400
+_TELL: Final = 60.0
+"""Seconds between two words in the log about lines that are lost."""
 
-    def __init__(self, target: str, *, max_bytes: int = 50 * 1024**2, backups: int = 5) -> None:
-        self._logger = logging.Logger(
-            "bluecode.audit"
-        )  # not shared: no handler of the root gets it
-        if target == "none":
-            self._handler: logging.Handler = logging.NullHandler()
-        elif target == "stdout":
-            self._handler = logging.StreamHandler(sys.stdout)
-        else:
-            self._handler = logging.handlers.RotatingFileHandler(
-                target, maxBytes=max_bytes, backupCount=backups, encoding="utf-8"
-            )
-        self._silent = target == "none"
-        self._logger.addHandler(self._handler)
+
+def _uncounted() -> None:
+    """No one counts what is lost."""
+
+
+class Audit:
+    """Writes entries; `target` is `stdout`, `none` or a file's path.
+
+    With `days` a file is put aside each day, and one that was last written to before so many days
+    is removed: at the start, and whenever one is put aside.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        max_bytes: int = 50 * 1024**2,
+        backups: int = 5,
+        days: int = 0,
+        lost: Callable[[], None] = _uncounted,
+    ) -> None:
+        self._lost = lost
+        self._told = -_TELL
+        self._target: _Stream | _File | None = None
+        if target == "stdout":
+            self._target = _Stream()
+        elif target != "none":
+            self._target = _File(Path(target), max_bytes, backups, days)
 
     def write(self, entry: Entry) -> None:
-        if not self._silent:
-            self._logger.info(json.dumps(_line(entry), separators=(",", ":")))
+        """Never raises for what cannot be written."""
+        if self._target is None:
+            return
+        try:
+            self._target.write(json.dumps(_line(entry), separators=(",", ":")) + "\n")
+        except (OSError, ValueError) as error:  # ValueError: standard output was closed
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> None:
+        self._lost()
+        if time.monotonic() - self._told >= _TELL:
+            self._told = time.monotonic()
+            why = getattr(error, "strerror", None) or type(error).__name__
+            log.error("Lines of the audit cannot be written (%s) and are lost.", why)
 
     def close(self) -> None:
-        self._handler.close()
+        if self._target is not None:
+            self._target.close()
+
+
+class _Stream:
+    """Standard output."""
+
+    def write(self, line: str) -> None:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """It is not ours to close."""
+
+
+class _File:
+    """A file that only its owner reads; begun anew by size, by day, and when another moved it."""
+
+    def __init__(self, path: Path, most: int, backups: int, days: int) -> None:
+        self._path = path
+        self._most = most
+        self._backups = backups
+        self._days = days
+        self._day = _last_written(path)
+        self._file = -1
+        self._torn = False
+        """Does the file end in a part of a line?"""
+        self._open()
+        self._expire()
+
+    def write(self, line: str) -> None:
+        """Raises `OSError`; the next line then begins a line of its own."""
+        raw = line.encode()
+        self._follow()
+        if self._is_due(len(raw)):
+            self._put_aside()
+        whole = b"\n" + raw if self._torn else raw
+        self._torn = True
+        while whole:
+            whole = whole[os.write(self._file, whole) :]
+        self._torn = False
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _open(self) -> None:
+        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._torn = False
+
+    def _follow(self) -> None:
+        """Follow those who move the file themselves, as logrotate does."""
+        try:
+            there = os.stat(self._path)
+        except FileNotFoundError:
+            there = None
+        here = os.fstat(self._file) if self._file >= 0 else None
+        if here is None or there is None or not os.path.samestat(here, there):
+            self.close()
+            self._open()
+
+    def _is_due(self, more: int) -> bool:
+        today = int(time.time() // _DAY)
+        yesterdays = bool(self._days) and self._day is not None and self._day < today
+        self._day = today
+        told = os.fstat(self._file)
+        regular = stat.S_ISREG(told.st_mode)
+        return regular and told.st_size > 0 and (yesterdays or told.st_size + more > self._most)
+
+    def _put_aside(self) -> None:
+        self.close()
+        for number in range(self._backups - 1, -1, -1):
+            if (kept := self._kept(number)).exists():
+                kept.replace(self._kept(number + 1))
+        self._open()
+        self._expire()
+
+    def _kept(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}") if number else self._path
+
+    def _expire(self) -> None:
+        if not self._days:
+            return
+        for number in range(1, self._backups + 1):
+            last = _last_written(self._kept(number))
+            if last is not None and last < time.time() // _DAY - self._days:
+                self._kept(number).unlink(missing_ok=True)
+
+
+def _last_written(path: Path) -> int | None:
+    """The day; None where there is no file with anything in it."""
+    try:
+        told = path.stat()
+    except FileNotFoundError:
+        return None
+    return int(told.st_mtime // _DAY) if told.st_size else None
 
 
 def _line(entry: Entry) -> dict[str, Any]:

@@ -73,6 +73,8 @@ class Config:
     """Size at which the audit file is put aside and a new one begun."""
     audit_backups: int = 5
     """Files put aside that are kept."""
+    audit_days: int = 0
+    """Days after which a file put aside is removed, and one is put aside each day; 0 for never."""
     cache_dir: Path = field(default_factory=lambda: _default_cache_dir())
     """Where the compiled guest is kept between starts."""
     cache_entries: int = 20_000
@@ -359,6 +361,7 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "audit": _audit,
     "audit_max_bytes": _whole(1024, 1024 * _GIB),
     "audit_backups": _whole(1, 1000),
+    "audit_days": _whole(0, 36_500),
     "cache_dir": _path,
     "cache_entries": _whole(1, 10_000_000),
     "workers": _whole(1, 256),

@@ -51,6 +51,11 @@ class Metrics:
         self.disconnects = self._counter(
             "client_disconnects", "Clients that left before the end", "route"
         )
+        self.audit_lost = Counter(
+            "bluecode_audit_lost",
+            "Lines of the audit that could not be written",
+            registry=self.registry,
+        )
         self.policy = Gauge(
             "bluecode_policy_info", "1 for the policy in force", ["policy"], registry=self.registry
         )

@@ -139,6 +139,11 @@ def _look_ahead(config: Config) -> None:
             f"`upstream` is {config.upstream!r}, which litellm serves, and litellm is not"
             " installed; install BlueCode with its `litellm` extra."
         )
+    if config.audit_days > config.audit_backups:
+        raise ConfigError(
+            f"`audit_days` is {config.audit_days} and `audit_backups` {config.audit_backups}: with"
+            " a file a day, fewer files than days would lose the older ones; raise the second."
+        )
     if config.audit not in ("stdout", "none"):
         try:
             Path(config.audit).open("a").close()

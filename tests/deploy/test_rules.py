@@ -25,6 +25,7 @@ EXITED = 'bluecode_guest_runs_total{job="bluecode", outcome="exited"}'
 ENDLESS = 'bluecode_guest_runs_total{job="bluecode", outcome="out_of_fuel"}'
 BROKEN = 'bluecode_upstream_errors_total{job="bluecode", kind="connect"}'
 REFUSED = 'bluecode_policy_reloads_total{job="bluecode", result="refused"}'
+LOST = 'bluecode_audit_lost_total{job="bluecode"}'
 ONE = 'bluecode_policy_info{job="bluecode", instance="a", policy="1"}'
 OTHER = 'bluecode_policy_info{job="bluecode", instance="b", policy="2"}'
 
@@ -54,6 +55,7 @@ CASES = {
     "BlueCodeGuestsEndEarly": Case({EXITED: "0+5x100", ENDLESS: "0+5x40 200x60"}, 35, 70),
     "BlueCodeUpstreamFails": Case({ALLOWED: "0+10x60", BROKEN: "0+10x30 300x30"}, 20, 50),
     "BlueCodePolicyRefused": Case({REFUSED: "0x10 1x60"}, 12, 40),
+    "BlueCodeAuditLost": Case({LOST: "0x10 3x60"}, 12, 40),
     "BlueCodePoliciesDiffer": Case({ONE: "1x60", OTHER: "1x30 stale"}, 25, 45),
 }
 
