@@ -5,6 +5,7 @@ request as in the paper: what a decision cites can be read beforehand, and it do
 between two equal requests.
 """
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,7 +64,17 @@ class Constitution:
 
 
 @cache
+def text() -> str:
+    """The constitution that comes with BlueCode, as it is written."""
+    return resources.files("bluecode.defenses").joinpath("constitution.toml").read_text("utf-8")
+
+
+@cache
 def shipped() -> Constitution:
     """The constitution that comes with BlueCode."""
-    text = resources.files("bluecode.defenses").joinpath("constitution.toml").read_text("utf-8")
-    return Constitution.parse(text)
+    return Constitution.parse(text())
+
+
+def digest() -> str:
+    """Hex SHA-256 of the shipped constitution."""
+    return hashlib.sha256(text().encode()).hexdigest()

@@ -48,6 +48,8 @@ class Evidence:
     """What the sandbox said; None where no run was tried."""
     observed: str | None = None
     """What the sandbox saw, one line. May quote the code: for the caller's eyes, never a log."""
+    judge: str | None = None
+    """What the judge model decided, and how sure it was, `safe, high`; None where not asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

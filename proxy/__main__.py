@@ -46,7 +46,8 @@ FLAGS: Final[Mapping[str, tuple[str, str]]] = {
 _SOURCES = f"""\
 Every flag is also a key of the file (`held_limit = 4000000`) and a variable of the environment
 ({PREFIX}HELD_LIMIT). Flags win over the environment, which wins over the file. Only there:
-`upstream_key`, and `proxy_keys`, a table from name to key ("name:key,name:key" in the environment).
+`upstream_key`, `proxy_keys`, a table from name to key ("name:key,name:key" in the environment), and
+`judge`, a table that names a model.
 """
 
 

@@ -117,6 +117,7 @@ class _House:
                 opened = Engine.open(self._config, self._policy, on_progress=self._on_progress)
                 engine = await stack.enter_async_context(opened)
             engine.timer = self._metrics.time_detector
+            engine.watch_judge(self._metrics.count_judge)
             self._metrics.watch_guests(engine.guest_runs, engine.guests_waiting)
             self._metrics.show_policy(engine.policy_version)
             given = self._given or upstream_for(self._config)

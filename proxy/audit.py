@@ -242,4 +242,5 @@ def _finding(phase: str, finding: Finding) -> dict[str, Any]:
         "cases": list(evidence.cases) if evidence else [],
         "principle": evidence.principle if evidence else None,
         "outcome": evidence.outcome if evidence else None,
+        "judge": evidence.judge if evidence else None,
     }

@@ -13,9 +13,10 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+JudgeMode = Literal["fast", "faithful"]
 PREFIX: Final = "BLUECODE_"
 _ASIDE = re.compile(r"BLUECODE_(?:CONFIG=.*|SERVICE_\w+=.*|PORT=\w+://.*|PORT_\w+=.*)", re.DOTALL)
 """Read elsewhere, or set by Kubernetes for a Service that is named `bluecode`."""
@@ -47,6 +48,28 @@ class Secret:
         return isinstance(other, Secret) and self.matches(other._value)
 
     __hash__ = None  # type: ignore[assignment]  # a key has no place in a set or a mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeConfig:
+    """The table `[judge]`: a chat model that is asked where the detectors are unsure."""
+
+    model: str
+    """The model's name; litellm's name for it where there is no `base_url`."""
+    base_url: str = ""
+    """An OpenAI-compatible API root; with none, litellm knows the way."""
+    api_key: Secret | None = None
+    """From the file that `api_key_file` names."""
+    api_key_env: str = ""
+    """The variable of the environment that holds the key."""
+    mode: JudgeMode = "fast"
+    """`fast`: stored principles, one call; `faithful`: a constitution from the nearest cases."""
+    timeout: float = 10.0
+    """Seconds for one opinion."""
+    per_minute: int = 60
+    """Calls of the model in any 60 seconds."""
+    uncertain: tuple[float, float] = (0.3, 0.9)
+    """Scores of the detectors between which the judge is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +118,8 @@ class Config:
     """A second address for `/healthz`, `/readyz` and `/metrics` alone; none where empty."""
     keep_alive: float = 10.0
     """Seconds after which a client that waits for held code gets a sign of life."""
+    judge: JudgeConfig | None = None
+    """A model that is asked where the detectors of prompts are unsure; none by default."""
     log_level: str = "info"
     """`debug`, `info`, `warning` or `error`."""
     log_format: str = "text"
@@ -347,6 +372,43 @@ def _one_of(*choices: str) -> Callable[[str, Any, Path], str]:
     return read
 
 
+def _judge(name: str, value: Any, base: Path) -> JudgeConfig:
+    """A table in the file; the inside of an inline table in the environment."""
+    if isinstance(value, str):
+        inside = value.strip().removeprefix("{").removesuffix("}")
+        try:
+            value = tomllib.loads(f"judge = {{{inside}}}")["judge"]
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(
+                f'{name} must hold settings as in `model = "…", base_url = "…"`: {error}.'
+            ) from error
+    if not isinstance(value, dict) or "model" not in value:
+        raise ConfigError(f'{name} must be a table that names a model, as in `judge.model = "…"`.')
+    for key in value:
+        if key not in _JUDGE_READERS:
+            raise ConfigError(f"{name} has no setting `{key}`{_near(key, _JUDGE_READERS)}.")
+    read = {
+        key.removesuffix("_file"): _JUDGE_READERS[key](f"`judge.{key}`", item, base)
+        for key, item in value.items()
+    }
+    if "api_key" in read and "api_key_env" in read:
+        raise ConfigError("`judge.api_key_file` and `judge.api_key_env` are both set; keep one.")
+    return JudgeConfig(**read)
+
+
+def _judge_root(name: str, value: Any, base: Path) -> str:
+    return _root(name, _text(name, value, base))
+
+
+def _band(name: str, value: Any, _: Path) -> tuple[float, float]:
+    numbers = isinstance(value, list) and len(value) == 2
+    if numbers and all(isinstance(it, int | float) and not isinstance(it, bool) for it in value):
+        low, high = float(value[0]), float(value[1])
+        if 0 <= low <= high <= 1:
+            return low, high
+    raise ConfigError(f"{name} must be two scores between 0 and 1, the lower first: [0.3, 0.9].")
+
+
 _GIB = 1024**3
 _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "listen": _listen,
@@ -372,8 +434,19 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "drain_timeout": _seconds,
     "health_listen": _listen,
     "keep_alive": _seconds,
+    "judge": _judge,
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),
+}
+_JUDGE_READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
+    "model": _text,
+    "base_url": _judge_root,
+    "api_key_file": _secret_file,
+    "api_key_env": _text,
+    "mode": _one_of("fast", "faithful"),
+    "timeout": _seconds,
+    "per_minute": _whole(1, 1_000_000),
+    "uncertain": _band,
 }
 SETTINGS: Final = tuple(_READERS)
 """Every key that a config file may hold."""

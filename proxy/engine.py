@@ -9,15 +9,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
 from bluecode.defenses.checking import Checker, Prover, check
 from bluecode.defenses.conversation import Message, Role, Snippet
 from bluecode.defenses.policy import Policy, PolicyError
 from bluecode.defenses.rollout import Rollout
-from bluecode.defenses.screening import screen
 from bluecode.defenses.verdict import Detector, Verdict
 from bluecode.proxy.config import Config
+
+if TYPE_CHECKING:
+    from bluecode.defenses.judge import Judge
 
 _TASK = 2_000
 """Characters of the user's latest words that a tool's result is seen beside."""
@@ -87,7 +89,11 @@ class Engine:
         timer: Timer = _silent,
         guest_runs: Callable[[], Mapping[str, int]] = _no_runs,
         guests_waiting: Callable[[], int] = lambda: 0,
+        judge: "Judge | None" = None,
     ) -> None:
+        # numpy comes with it; it is loaded where an engine is made.
+        from bluecode.defenses.prompt_screen import PromptScreen
+
         self.policy = policy
         self.rollout = Rollout(policy)
         """Which policy decides on which request; verdicts are made under `policy`."""
@@ -97,10 +103,11 @@ class Engine:
         """Sandbox runs that have no worker yet."""
         self.timer = timer
         self._detectors = detectors
+        self._prompts = PromptScreen(detectors, judge=judge)
         self._checkers = checkers
         self._prover = prover
         self.policy_version = policy.version
-        self._version = f"{metadata.version('bluecode')}:{policy.version}:"
+        self._version = self._version_of(policy)
         self._verdicts: Cache[Verdict] = Cache(entries)
 
     @classmethod
@@ -134,11 +141,18 @@ class Engine:
                 )
                 await sandbox.warm()
                 prover = DynamicProver(sandbox)
+            judge = None
+            if config.judge is not None:
+                from bluecode.proxy.judge_model import open_judge
+
+                judge = open_judge(config.judge)
+                stack.push_async_callback(judge.close)
             yield cls(
                 policy,
                 [make() for make in wanted],
                 [make() for make in checkers],
                 prover,
+                judge=judge,
                 entries=config.cache_entries,
                 guest_runs=_no_runs if sandbox is None else lambda: sandbox.counters.outcomes,
                 guests_waiting=lambda: 0 if sandbox is None else sandbox.waiting,
@@ -154,7 +168,21 @@ class Engine:
         self.policy = policy
         self.rollout = Rollout(policy)
         self.policy_version = policy.version
-        self._version = f"{metadata.version('bluecode')}:{policy.version}:"
+        self._version = self._version_of(policy)
+
+    def _version_of(self, policy: Policy) -> str:
+        """What begins the key of every verdict."""
+        return f"{metadata.version('bluecode')}:{policy.version}:{self._prompts.version}:"
+
+    @property
+    def verdicts_key(self) -> str:
+        """What verdicts depend on beside their subject."""
+        return self._version
+
+    def watch_judge(self, observer: Callable[[str, float], None]) -> None:
+        """Tell how each consultation of the judge ends, and how many seconds it took."""
+        if (judge := self._prompts.judge) is not None:
+            judge.observer = observer
 
     @property
     def ready(self) -> dict[str, bool]:
@@ -212,9 +240,7 @@ class Engine:
         key = self._message_key(message)
         if kept := self._verdicts.get(key):
             return Decided(kept, True)
-        verdict = await screen(
-            message, self._detectors, self.policy, unchecked=message.unread, timer=self.timer
-        )
+        verdict = await self._prompts.screen(message, self.policy, timer=self.timer)
         return self._keep(key, verdict)
 
     async def decide_snippet(self, snippet: Snippet) -> Decided:
@@ -231,6 +257,6 @@ class Engine:
         return Decided(policy.again(decided.verdict), decided.cached)
 
     def _keep(self, key: str, verdict: Verdict) -> Decided:
-        if not verdict.failed:
+        if not verdict.failed and "judge" not in verdict.unchecked:
             self._verdicts.put(key, verdict)
         return Decided(verdict, False)

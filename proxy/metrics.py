@@ -78,6 +78,17 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.judge_calls = self._counter(
+            "judge_calls",
+            "Texts that the judge was to decide about, by how that ended",
+            "outcome",
+        )
+        self.judge_seconds = Histogram(
+            "bluecode_judge_seconds",
+            "Seconds until the judge decided or failed",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "bluecode_in_flight", "Requests being served", registry=self.registry
         )
@@ -87,6 +98,12 @@ class Metrics:
 
     def time_detector(self, name: str, seconds: float) -> None:
         self.detector_seconds.labels(name).observe(seconds)
+
+    def count_judge(self, outcome: str, seconds: float) -> None:
+        """Count one text that the judge was to decide about."""
+        self.judge_calls.labels(outcome).inc()
+        if outcome not in ("open", "spent"):  # nobody was asked
+            self.judge_seconds.observe(seconds)
 
     def show_policy(self, version: str) -> None:
         """Name the policy in force."""

@@ -29,6 +29,7 @@ _UNSEEN = {
     "syntax": "the code does not parse",
     "oversized": "the code was too long to be held and checked",
     "history": "the provider keeps the conversation, so it was not sent",
+    "judge": "the judge's calls of this minute are used up",
     "arguments": "the tool call's arguments could not be read",
 }
 _NOTE = re.compile(r"\*\*BlueCode [^\n]*\n(?:[^\n]*\n){1,12}?— BlueCode `(?P<seal>[0-9a-f]{16})`")
@@ -163,5 +164,6 @@ def _finding(finding: Finding) -> dict[str, Any]:
             "principle": evidence.principle,
             "outcome": evidence.outcome,
             "observed": evidence.observed,
+            "judge": evidence.judge,
         },
     }

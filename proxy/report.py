@@ -54,6 +54,8 @@ def _evidence_lines(evidence: Evidence) -> Iterator[Text]:
         word, style = _OUTCOMES[evidence.outcome]
         told = f": {evidence.observed}" if evidence.observed else ""
         yield Text.assemble("    sandbox: ", (word, style), told)
+    if evidence.judge is not None:
+        yield Text(f"    judge: {evidence.judge}")
     if evidence.principle is not None:
         cases = f", nearest case {evidence.cases[0]}" if evidence.cases else ""
         yield Text(f"    principle {evidence.principle}{cases}", style="dim")

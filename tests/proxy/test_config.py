@@ -170,3 +170,39 @@ def test_keys_never_show_in_a_repr_or_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         load(write(tmp_path, 'upstream_key = "hidden\\u0001"'))
     assert "hidden" not in str(raised.value)
+
+
+JUDGE = 'model = "m", base_url = "https://judge.example/v1/", uncertain = [0.2, 0.8]'
+
+
+def test_a_judge_is_a_table_in_the_file_or_its_inside_in_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "judge.key").write_text("sk-judge\n", encoding="utf-8")
+    lines = "[judge]\n" + JUDGE.replace(", b", "\nb").replace(", u", "\nu")
+    config = load(write(tmp_path, f'{lines}\napi_key_file = "judge.key"\nmode = "faithful"'))
+
+    assert config.judge is not None
+    assert (config.judge.base_url, config.judge.mode) == ("https://judge.example/v1", "faithful")
+    assert config.judge.api_key == Secret("sk-judge") and "sk-judge" not in repr(config)
+    for given in (JUDGE, f"{{{JUDGE}}}"):
+        judge = load(BLUECODE_JUDGE=given).judge
+        assert judge is not None and judge.uncertain == (0.2, 0.8)
+    assert load().judge is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ('base_url = "https://judge.example"', "names a model"),
+        ('model = "m", modell = 1', "the nearest is `model`"),
+        ('model = "m", uncertain = [0.9, 0.1]', "the lower first"),
+        ('model = "m", uncertain = [0.1, true]', "the lower first"),
+        ('model = "m", uncertain = 0.5', "the lower first"),
+        ('model = "m", mode = "quick"', "fast, faithful"),
+        ('model = "m", per_minute = 0', "whole number"),
+        ('model = "m", base_url = "judge.example"', "http://"),
+        ("model", "must hold settings"),
+    ],
+)
+def test_a_judge_that_cannot_be_used_is_told(given: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load(BLUECODE_JUDGE=given)

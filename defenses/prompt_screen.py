@@ -1,0 +1,140 @@
+"""The screening of one message: detectors, then the judge where they are unsure, then the policy.
+
+Without a judge it is `screen` and no more. With one, the detectors also report what is too faint
+to be a finding; where the highest score of a category lies in the judge's uncertain middle, its
+opinion replaces the scores of that category. What is certain, or blocked anyway, is not asked.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import anyio
+
+from bluecode.defenses.conversation import Message
+from bluecode.defenses.detectors.prompts import Prompts
+from bluecode.defenses.judge import Judge, NotAsked, Opinion
+from bluecode.defenses.knowledge import TASKS, Task
+from bluecode.defenses.model import ModelError
+from bluecode.defenses.policy import Policy
+from bluecode.defenses.screening import Timer, screen
+from bluecode.defenses.verdict import Action, Category, Detector, Evidence, Finding, Verdict
+
+JUDGE = "judge"
+"""Its name among what failed, and the reason where the allowance left a text to the detectors."""
+
+
+class PromptScreen:
+    """Detectors of prompts, and who is asked where they are unsure."""
+
+    def __init__(
+        self, detectors: Sequence[Detector[Message]], *, judge: Judge | None = None
+    ) -> None:
+        self.detectors = detectors
+        self.judge = judge
+        self._looking = detectors
+        self._reported: dict[str, float] = {}
+        if judge is not None:
+            self._looking = [_attentive(item, judge.uncertain[0]) for item in detectors]
+            self._reported = {it.name: it.reported for it in detectors if isinstance(it, Prompts)}
+
+    @property
+    def version(self) -> str:
+        """Digest of what verdicts depend on beside the policy; part of their keys."""
+        return "" if self.judge is None else self.judge.version
+
+    async def screen(
+        self, message: Message, policy: Policy, *, timer: Timer | None = None
+    ) -> Verdict:
+        """The verdict on one message; see `screening.screen` for deadlines and failures."""
+        verdict = await screen(
+            message, self._looking, policy, unchecked=message.unread, timer=timer
+        )
+        if self.judge is None:
+            return verdict
+        return self._without_faint(await self._judged(self.judge, message, verdict, policy), policy)
+
+    async def _judged(
+        self, judge: Judge, message: Message, verdict: Verdict, policy: Policy
+    ) -> Verdict:
+        """The verdict with the judge's opinions on each category that is unsure."""
+        asked = self._unsure(judge, verdict, policy)
+        if not asked:
+            return verdict
+        heard = _Heard()
+        async with anyio.create_task_group() as tasks:
+            for task, found in asked.items():
+                tasks.start_soon(_ask, judge, message, task, found, heard)
+        return policy.decide(
+            [_weighed(finding, heard.opinions) for finding in verdict.findings],
+            failed=[*verdict.failed, *[JUDGE] * heard.failed],
+            unchecked=[*verdict.unchecked, *[JUDGE] * heard.left],
+        )
+
+    def _unsure(self, judge: Judge, verdict: Verdict, policy: Policy) -> dict[Task, list[Finding]]:
+        """Findings of each category whose highest score the judge is to decide about."""
+        low, high = judge.uncertain
+        own = [item for item in verdict.findings if item.detector in self._reported]
+        others = [item for item in verdict.findings if item not in own or item.score > high]
+        if any(policy.action_for(item) is Action.BLOCK for item in others):
+            return {}
+        found = {task: [it for it in own if it.category == Category(task)] for task in TASKS}
+        return {
+            task: items
+            for task, items in found.items()
+            if items and low <= max(item.score for item in items) <= high
+        }
+
+    def _without_faint(self, verdict: Verdict, policy: Policy) -> Verdict:
+        """Without what no detector would have reported, and about which nobody was asked."""
+        kept = [item for item in verdict.findings if not self._is_faint(item)]
+        if len(kept) == len(verdict.findings):
+            return verdict
+        return policy.decide(kept, failed=verdict.failed, unchecked=verdict.unchecked)
+
+    def _is_faint(self, finding: Finding) -> bool:
+        judged = finding.evidence is not None and finding.evidence.judge is not None
+        return not judged and finding.score < self._reported.get(finding.detector, 0.0)
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What came of asking."""
+
+    opinions: dict[Category, Opinion] = field(default_factory=dict)
+    failed: bool = False
+    left: bool = False
+
+
+async def _ask(
+    judge: Judge, message: Message, task: Task, found: Sequence[Finding], heard: _Heard
+) -> None:
+    loudest = sorted(found, key=lambda item: -item.score)
+    spans = [item.span for item in loudest if item.span is not None]
+    try:
+        heard.opinions[Category(task)] = await judge.ask(message, task, spans=spans)
+    except ModelError:
+        heard.failed = True
+    except NotAsked:
+        heard.left = True
+
+
+def _weighed(finding: Finding, opinions: Mapping[Category, Opinion]) -> Finding:
+    """A finding with the judge's score in place of its own, and its opinion as evidence."""
+    opinion = opinions.get(finding.category)
+    if opinion is None or finding.detector not in TASKS:
+        return finding
+    evidence = finding.evidence or Evidence()
+    told = replace(
+        evidence,
+        judge=f"{opinion.decision}, {opinion.confidence}",
+        principle=opinion.principle or evidence.principle,
+    )
+    return replace(finding, score=opinion.score, evidence=told)
+
+
+def _attentive(detector: Detector[Message], low: float) -> Detector[Message]:
+    """A detector that reports as much as the judge is asked about."""
+    if not isinstance(detector, Prompts):
+        return detector
+    return cast(Detector[Message], replace(detector, reported=min(detector.reported, low)))
