@@ -51,14 +51,7 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
             f"{len(snippet.code)} characters of code are too many to be read", partial=True
         )
     parsed = parse(snippet.code)
-    cuts = shallow(parsed.tree)
-    run = Run(steps=_STEPS, walker=Walk())
-    unread = ""
-    try:
-        if not walk_module(run, parsed.tree) or cuts:
-            unread = "the code is nested too deeply to be walked to its end"
-    except OutOfSteps:
-        unread = "the code is too large to be walked to its end"
+    run, unread = _walked(parsed.tree)
     if parsed.dropped:
         unread = f"{parsed.dropped} lines could not be read as Python"
     _hidden_text(run, snippet.code)
@@ -66,6 +59,25 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
     if unread:
         raise DetectorError(unread, findings=findings, partial=True)
     return findings
+
+
+def _walked(tree: ast.Module) -> tuple[Run, str]:
+    """One walk over the tree, and why it did not see all of it where it did not.
+
+    Hardly any code is too deep to be walked as it stands; such a tree is made shallow and walked
+    anew.
+    """
+    run = Run(steps=_STEPS, walker=Walk())
+    try:
+        if walk_module(run, tree):
+            return run, ""
+        cuts = shallow(tree)
+        run = Run(steps=_STEPS, walker=Walk())
+        if walk_module(run, tree) and not cuts:
+            return run, ""
+    except OutOfSteps:
+        return run, "the code is too large to be walked to its end"
+    return run, "the code is nested too deeply to be walked to its end"
 
 
 def _hidden_text(run: Run, code: str) -> None:

@@ -5,8 +5,10 @@ in the size of the snippet.
 """
 
 import ast
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from bluecode.defenses.checkers import python_calls, python_guards, python_sinks, python_sources
 from bluecode.defenses.checkers.python_checks import NO_CHECKS, both
@@ -73,20 +75,49 @@ def walk_module(run: Run, tree: ast.Module) -> bool:
     return whole
 
 
+_NO_PARTS = frozenset(
+    "ctx op ops id attr name names arg asname module level type_comment type_ignores kind simple n "
+    "s conversion rest kwd_attrs is_async lineno tag".split()
+)
+
+
+def _fields_of(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a kind of node in which other nodes may stand."""
+    if issubclass(kind, (ast.Constant, ast.MatchSingleton)):
+        return ()
+    return tuple(name for name in kind._fields if name not in _NO_PARTS)
+
+
+_PARTS: Mapping[type, tuple[str, ...]] = {
+    kind: _fields_of(kind)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+
+
 def _register(run: Run, tree: ast.Module) -> None:
     """Note what the snippet defines, calls and imports, in one pass."""
     called: set[str] = set()
     imported: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
+    left: deque[Any] = deque([tree])
+    while left:
+        node = left.popleft()
+        kind = type(node)
+        if kind is ast.Call:
             called.add(_called_name(node.func))
-        elif isinstance(node, ast.ClassDef):
+        elif kind is ast.ClassDef:
             run.classes[node.name] = node
             run.methods[node.name] = {item.name: item for item in node.body if is_function(item)}
-        elif isinstance(node, ast.Import):
+        elif kind is ast.Import:
             imported.update(alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        elif kind is ast.ImportFrom:
             imported.add((node.module or "").split(".")[0])
+        for name in _PARTS.get(kind, ()):
+            held = getattr(node, name, None)
+            if type(held) is list:
+                left.extend(held)
+            elif held is not None:
+                left.append(held)
     run.functions.update({item.name: item for item in tree.body if is_function(item)})
     run.called, run.imports = frozenset(called), frozenset(imported)
 

@@ -5,6 +5,7 @@ called one to be known as one.
 """
 
 import re
+from functools import lru_cache
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 
@@ -62,6 +63,7 @@ _SENSITIVE_HASH = _SECRET | frozenset(
 )
 
 
+@lru_cache(maxsize=4096)
 def words(name: str) -> frozenset[str]:
     """The lower-case words of a name in any usual spelling."""
     return frozenset(word.lower() for word in _WORD.findall(name))
