@@ -23,7 +23,6 @@ from bluecode.defenses.checkers.python_values import (
     all_tags,
     blend,
     cleaned,
-    keep_kinds,
     union,
     weakened,
 )
@@ -200,7 +199,8 @@ def _number(state: State, call: Call) -> Value:
     if short in ("int", "float", "UUID", "Decimal", "ip_address", "ObjectId", "IPv4Address"):
         for value in call.args[:1]:
             state.clear(value)
-    kinds = keep_kinds(blend((call.receiver, *call.values)).tags)
+    given = blend((call.receiver, *call.values)).tags
+    kinds = frozenset(tag for tag in given if tag.kind not in ("input", "number"))
     name = f"{call.name}()"
     if short in ("len", "hash", "isinstance", "any", "all", "startswith", "endswith"):
         return NUMBER

@@ -26,6 +26,7 @@ from bluecode.defenses.checkers.python_values import (
     all_tags,
     blend,
     constant,
+    is_constant,
     keep_kinds,
     merge,
     sequence,
@@ -93,14 +94,21 @@ def _attribute(run: Run, state: State, node: ast.Attribute) -> Value:
 def _subscript(run: Run, state: State, node: ast.Subscript) -> Value:
     base = evaluate(run, state, node.value)
     if isinstance(node.slice, ast.Slice):
-        for bound in (node.slice.lower, node.slice.upper, node.slice.step):
-            evaluate(run, state, bound)
-        return sliced(base)
+        bounds = (node.slice.lower, node.slice.upper, node.slice.step)
+        return sliced(base, ":".join(_bound(run, state, bound) for bound in bounds))
     index = evaluate(run, state, node.slice)
     if "request" in base.marks:
         key = index.const if isinstance(index.const, str) else "item"
         return source(f"request>{key}", Level.REQUEST, name="request[]")
     return element(base, index)
+
+
+def _bound(run: Run, state: State, node: ast.expr | None) -> str:
+    """An end of a slice, in words that are the same for the same end."""
+    if node is None:
+        return ""
+    value = evaluate(run, state, node)
+    return str(value.const) if is_constant(value) else dotted(node) or f"at {node.lineno}"
 
 
 def _binary(run: Run, state: State, node: ast.BinOp) -> Value:
@@ -123,7 +131,7 @@ def _binary(run: Run, state: State, node: ast.BinOp) -> Value:
 def _modulo(left: Value, right: Value) -> Value:
     if any(isinstance(part, str) for part in left.parts):
         return percent(left, right)
-    if isinstance(left.const, bytes) or left.tags:
+    if isinstance(left.const, bytes) or (left.tags and "number" not in left.marks):
         return blend((left, right))
     return Value(tags=keep_kinds(all_tags(left) | all_tags(right)), marks=NUMBER.marks)
 

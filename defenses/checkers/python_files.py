@@ -6,10 +6,21 @@ from collections.abc import Callable, Mapping
 
 from bluecode.defenses.checkers import python_scores as scores
 from bluecode.defenses.checkers.python_injection import live
+from bluecode.defenses.checkers.python_names import words
 from bluecode.defenses.checkers.python_state import Call, Run
-from bluecode.defenses.checkers.python_values import Level, Value, all_tags, is_constant
+from bluecode.defenses.checkers.python_values import (
+    Level,
+    Part,
+    Value,
+    all_tags,
+    is_constant,
+)
 
 _TEMPORARY = re.compile(r"^(?:/tmp|/var/tmp|/dev/shm|[cC]:\\[tT]emp)[/\\]")
+_CONFINING = frozenset(
+    "base root safe allowed trusted upload uploads static public sandbox jail chroot media basedir "
+    "rootdir webroot docroot".split()
+)
 _EVERYONE_WRITES = 0o002
 _EVERYONE_READS = 0o004
 _LOOSE_NAMES = ("S_IRWXO", "S_IWOTH", "S_IXOTH")
@@ -42,8 +53,20 @@ def _inside_base(call: Call, path: Value) -> bool:
         if isinstance(part, str):
             before += part
         elif call.state.live(part, "path"):
-            return index > 0 and bool(re.search(r"[/\\]", before))
+            inside = index > 0 and bool(re.search(r"[/\\]", before))
+            return inside and not (part is path.parts[-1] and _callers(path.parts[0]))
     return False
+
+
+def _callers(base: Part) -> bool:
+    """Whether the base, too, is a parameter: who chooses it may name any file as it is.
+
+    Not so where it is called something that confines: `safe_root`, `upload_dir`.
+    """
+    if isinstance(base, str):
+        return False
+    roots = [tag.root for tag in base if tag.root.startswith("param ")]
+    return bool(roots) and not any(words(root) & _CONFINING for root in roots)
 
 
 def _access(run: Run, call: Call) -> None:
@@ -203,8 +226,8 @@ CALLS: Mapping[str, Look] = {
     **dict.fromkeys(
         "open io.open codecs.open aiofiles.open file os.remove os.unlink os.rmdir os.listdir "
         "os.scandir os.mkdir os.truncate shutil.rmtree os.walk os.removedirs gzip.open "
-        "bz2.open lzma.open zipfile.ZipFile tarfile.open linecache.getlines PIL.Image.open "
-        "sqlite3.connect os.utime".split(),
+        "bz2.open lzma.open glob.glob glob.iglob os.stat zipfile.ZipFile tarfile.open "
+        "linecache.getlines PIL.Image.open sqlite3.connect os.utime".split(),
         _first,
     ),
     **dict.fromkeys(

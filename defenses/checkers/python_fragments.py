@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from bluecode.defenses.checkers import python_depth
 from bluecode.defenses.checkers.python_layout import Layout, layout, scaffold
+from bluecode.defenses.checkers.python_salvage import salvaged
 from bluecode.defenses.verdict import DetectorError
 
 _PROMPT = re.compile(r"^\s*(?:>>>|\.\.\.|In \[\d+\]:)(?: |$)")
@@ -161,6 +162,16 @@ def _mended(text: str) -> Parsed:
             break
         lines[where] = _emptied(lines[where])
         dropped += 1
+    return _salvaged(text)
+
+
+def _salvaged(text: str) -> Parsed:
+    """What can be read when neither end can be completed. Raises `DetectorError` if nothing can."""
+    tries = [found for found in (salvaged(text), salvaged(_closed(text))) if found is not None]
+    for readable, missing in sorted(tries, key=lambda found: found[1]):
+        tree = _tree(readable)
+        if tree is not None and _is_code(tree) and missing <= _most_missing(text):
+            return Parsed(tree, dropped=missing)
     raise DetectorError("the code cannot be read as Python, not even in part", unchecked="syntax")
 
 
@@ -176,13 +187,20 @@ def _completed(text: str) -> list[tuple[str, int]]:
         added = f"{indent}{opened}\n{text}"
         framed, shift = _framed(added, layout(added))
         candidates.append((framed, shift + 1))
-    if found.open_quote:
-        inside = f"{found.open_quote}\n{text}"
+    quote = found.open_quote or _first_quote(text)
+    if quote:
+        # It may begin inside a string, and end inside another.
+        inside = f"{quote}\n{text}"
         later = layout(inside)
         indent = " " * (later.lines[1].indent if len(later.lines) > 1 else 0)
         framed, shift = _framed(indent + inside, layout(indent + inside))
         candidates.append((framed, shift + 1))
     return candidates
+
+
+def _first_quote(text: str) -> str:
+    marks = [mark for mark in ('"""', "'''") if mark in text]
+    return min(marks, key=text.index) if marks else ""
 
 
 _OPENERS = {")": "(", "]": "["}
@@ -193,10 +211,18 @@ def _framed(text: str, found: Layout) -> tuple[str, int]:
     return _closed("\n".join([*above, text])), len(above)
 
 
+def _most_missing(text: str) -> int:
+    """Lines that may be left out of a piece that still counts as read in part: two of three."""
+    return sum(1 for line in text.split("\n") if line.strip()) * 2 // 3
+
+
 def _says_something(tree: ast.Module) -> bool:
-    return any(not isinstance(node, (ast.Pass, ast.If)) for node in tree.body) or any(
-        isinstance(node, (ast.Call, ast.Assign, ast.FunctionDef)) for node in ast.walk(tree)
-    )
+    return any(not isinstance(node, (ast.Pass, ast.If)) for node in tree.body) or _is_code(tree)
+
+
+def _is_code(tree: ast.Module) -> bool:
+    """Words of prose parse, too, as names."""
+    return any(isinstance(node, (ast.Call, ast.Assign, ast.FunctionDef)) for node in ast.walk(tree))
 
 
 def _error_line(text: str, count: int) -> int | None:
@@ -235,10 +261,24 @@ def _closed(text: str) -> str:
     last = found.lines[-1] if found.lines else None
     if last is not None and _opens_block(ended.split("\n")[last.number :]):
         head = ended if ended.rstrip().endswith(":") else f"{ended}:"
-        return f"{head}\n{' ' * (last.indent + 4)}pass\n"
-    if last is not None and last.text.startswith(("try:",)):
-        return f"{ended}\n"
-    return ended + "\n"
+        ended = f"{head}\n{' ' * (last.indent + 4)}pass"
+    ends = "".join(f"{' ' * indent}finally: pass\n" for indent in reversed(_open_tries(found)))
+    return f"{ended}\n{ends}"
+
+
+def _open_tries(found: Layout) -> list[int]:
+    """Indentation of each `try` whose handlers were cut off, outermost first."""
+    open_blocks: list[tuple[int, bool]] = []
+    for line in found.lines:
+        while open_blocks and line.indent < open_blocks[-1][0]:
+            open_blocks.pop()
+        if open_blocks and line.indent == open_blocks[-1][0]:
+            open_blocks.pop()
+            if line.text.startswith(("except", "finally", "else:")):
+                open_blocks.append((line.indent, True))
+        if line.text.startswith("try:"):
+            open_blocks.append((line.indent, False))
+    return [indent for indent, handled in open_blocks if not handled]
 
 
 _BLOCK = re.compile(r"^\s*(?:if|elif|else|for|while|with|try|except|finally|def|class|async)\b")

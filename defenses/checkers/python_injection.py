@@ -20,6 +20,14 @@ _HARMLESS = frozenset(
     "print format join info debug warning error exception log append write write_line "
     "warn critical add_argument echo Command match search replace startswith endswith split".split()
 )
+_NO_COMMAND = re.compile(
+    r"\s*(?:select\s|insert\s+into|delete\s+from|update\s+\S+\s+set|pragma\s|describe\s|merge\s+into|"
+    r"(?:drop|create|alter|truncate|show|comment)\s+(?:or\s+replace\s+)?(?:table|database|user|view|"
+    r"schema|role|login|index|materialized|sequence|session|function|trigger|type|create|variables)|"
+    r"(?:purge|grant|revoke|use|begin|set)\s|def\s|class\s|import\s|from\s|lambda\b)",
+    re.I,
+)
+"""Text that SQL or Python runs, not a shell."""
 _KNOWN_COMMANDS = frozenset(
     "ls cat rm cp mv mkdir chmod chown ping curl wget git tar zip unzip ffmpeg convert grep find "
     "echo kill ps docker kubectl ssh scp rsync nslookup dig host whois nmap systemctl service "
@@ -128,6 +136,8 @@ def _is_command(call: Call, command: Value, found: frozenset[str]) -> bool:
     if not isinstance(lead, str) or not _COMMAND.match(lead):
         return named and any(isinstance(part, str) and " " in part for part in command.parts)
     program = lead.split()[0].rpartition("/")[2]
+    if "sql" in found or _NO_COMMAND.match(lead):
+        return False
     return bool(found & _STRONG) or named or program in _KNOWN_COMMANDS
 
 

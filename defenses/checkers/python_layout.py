@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 _OPENING, _CLOSING = "([{", ")]}"
 _PAIR = {")": "(", "]": "[", "}": "{"}
+_DEFINES = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s+\w+\s*[(:]|return\b|import\s|@\w)")
 _HEADERS = (
     (re.compile(r"^(?:except|finally)\b"), "try:"),
     (re.compile(r"^(?:else|elif)\b"), "if True:"),
@@ -36,16 +37,21 @@ class Layout:
     """Line and kind of the first closing bracket that nothing opened."""
 
 
-def layout(text: str) -> Layout:
-    """Scan the text once."""
+def layout(text: str, *, resume: bool = False) -> Layout:
+    """Scan the text once; to `resume` is to give up an open bracket where a definition begins."""
     stack: list[str] = []
     starts: list[Line] = []
     loose: tuple[int, str] | None = None
     quote = ""
+    continued = False
     for number, line in enumerate(text.split("\n")):
-        if not stack and not quote and line.strip() and not line.lstrip().startswith("#"):
+        if resume and stack and not quote and _DEFINES.match(line):
+            stack.clear()
+        plain = not stack and not quote and not continued
+        if plain and line.strip() and not line.lstrip().startswith("#"):
             starts.append(Line(number, len(line) - len(line.lstrip()), line.strip()))
         brackets, quote = _outside_strings(line, quote)
+        continued = line.endswith("\\") and not quote
         for character in brackets:
             if character in _OPENING:
                 stack.append(character)

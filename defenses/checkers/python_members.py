@@ -115,13 +115,16 @@ def _of_class(run: Run, state: State, base: Value, name: str) -> Value:
     return piece(base, name)._replace(name=f"{base.name}.{name}")
 
 
-def sliced(base: Value) -> Value:
+def sliced(base: Value, bounds: str) -> Value:
+    """What `base[bounds]` holds: a check of one slice says nothing of another."""
     if base.items is not None:
         return Value(tags=base.tags, items=None, name=base.name)
     if is_constant(base):
         return Value()
     marks = base.marks & {"weak"}
-    return piece(base, "slice")._replace(marks=marks, name=f"{base.name}[:]" if base.name else "")
+    return piece(base, f"[{bounds}]")._replace(
+        marks=marks, name=f"{base.name}[:]" if base.name else ""
+    )
 
 
 def element(base: Value, index: Value) -> Value:

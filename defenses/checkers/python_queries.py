@@ -86,6 +86,17 @@ def _statement(run: Run, call: Call, value: Value) -> None:
         best *= 0.8
     if best >= scores.WORTH_SAYING:
         run.claim("sql_injection", call.node, best, level)
+    elif likely and not best:
+        _numbers_only(run, call, value)
+
+
+def _numbers_only(run: Run, call: Call, value: Value) -> None:
+    """A statement into which numbers of others are formatted: the format alone protects it."""
+    for before, hole in _holes(value.parts):
+        for tag in hole:
+            known = tag.kind == "number" and tag.level >= Level.PRIVATE
+            if known and not _is_name(before) and not call.state.cleared.covers(tag.root, "sql"):
+                run.claim("sql_formatting", call.node, 0.5, tag.level)
 
 
 def _holes(parts: Sequence[Part]) -> list[tuple[str, frozenset[Tag]]]:

@@ -48,6 +48,13 @@ _INJECTION = {
         "Text from {source} becomes part of an SQL statement.",
         "bind values as query parameters; allow-list names of tables and columns",
     ),
+    "sql_formatting": Rule(
+        "SQL put together as text, with numbers only",
+        89,
+        LOW,
+        "Numbers from {source} are formatted into SQL; nothing but their type protects it.",
+        "pass them as parameters, too",
+    ),
     "nosql_injection": Rule(
         "Database query object taken from untrusted data",
         943,

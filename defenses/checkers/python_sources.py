@@ -257,8 +257,10 @@ def _parameter(
         return request_object()
     if name == "req" and (kind or "res" in siblings or "resp" in siblings):
         return request_object()
-    if typed.get(name) in ("int", "float", "uuid") or annotation in _SAFE_TYPES:
+    if typed.get(name) in ("int", "float", "uuid"):
         return NUMBER
+    if annotation in _SAFE_TYPES:
+        return NUMBER if kind else _hinted(name, level)
     if name in _OBJECT_NAMES or last in _OBJECT_TYPES or annotation in _OBJECT_TYPES:
         return Value(name=name)
     tag = Tag(f"param {name}", _risen(level, kind), line=argument.lineno)
@@ -267,6 +269,11 @@ def _parameter(
     if kind == "" and names_config(name):
         return Value(name=name)
     return Value(tags=frozenset({tag}), name="")
+
+
+def _hinted(name: str, level: Level) -> Value:
+    """A number by its annotation, which only frameworks enforce."""
+    return Value(tags=frozenset({Tag(f"param {name}", level, kind="number")}), marks=NUMBER.marks)
 
 
 def _annotation(node: ast.expr) -> str:

@@ -9,7 +9,7 @@ from bluecode.defenses.checkers.python_values import (
     Part,
     Value,
     all_tags,
-    keep_kinds,
+    numbered,
     parts_of,
     text,
     union,
@@ -21,7 +21,7 @@ _NUMBERS = frozenset("diouxXeEfFgGc")
 
 def number_hole(value: Value) -> Part:
     """What is left of a value that is printed as a number."""
-    return keep_kinds(value.tags)
+    return numbered(value.tags)
 
 
 def percent(template: Value, arguments: Value) -> Value:

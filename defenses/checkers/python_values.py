@@ -45,7 +45,8 @@ class Tag(NamedTuple):
     level: Level
     cleared: frozenset[str] = frozenset()
     kind: str = "input"
-    """`input`, or a property that travels the same way: `random`, `secret`, `error`."""
+    """`input`, or a property that travels the same way: `random`, `secret`, `error`, and `number`
+    for input that can only be one."""
     line: int = 0
 
 
@@ -130,6 +131,13 @@ def parts_of(value: Value) -> tuple[Part, ...]:
         content = value.const
         return (content.decode("latin-1") if isinstance(content, bytes) else str(content),)
     return (value.tags,)
+
+
+def numbered(tags: Tags) -> Tags:
+    """Tags of a value that is only ever written as a number: it came from outside all the same."""
+    if not tags:
+        return tags
+    return frozenset(tag._replace(kind="number") if tag.kind == "input" else tag for tag in tags)
 
 
 def keep_kinds(tags: Tags) -> Tags:

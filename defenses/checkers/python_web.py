@@ -44,6 +44,8 @@ def delivered(run: Run, state: State, node: ast.Return | ast.Yield, value: Value
         found_score = scores.score(scores.MARKUP, tags)
         if found_score >= scores.WORTH_SAYING:
             run.claim("xss", node, found_score, tags[0].level)
+    elif body.composed and _is_markup(body):
+        _trace_shown(run, node, body)
 
 
 def _opaque(value: Value) -> bool:
@@ -111,7 +113,7 @@ def _marked_safe(run: Run, call: Call) -> None:
     """Text declared to be safe markup."""
     content = call.argument(0)
     tags = live(call, content, "html")
-    profile = {**scores.MARKUP, Level.PARAMETER: 0.72, Level.PRIVATE: 0.6, Level.UNKNOWN: 0.52}
+    profile = {**scores.MARKUP, Level.PARAMETER: 0.72, Level.PRIVATE: 0.6, Level.UNKNOWN: 0.45}
     profile[Level.FIELD] = 0.52
     report(run, call, "xss", profile, tags)
 

@@ -339,3 +339,91 @@ def test_work_grows_with_length_not_faster() -> None:
         return 1_000_000 - run.steps
 
     assert steps(800) < 9 * steps(100)
+
+
+TYPED = """
+    def read(db, user_id: int):
+        return db.execute(f"select name from users where id = {user_id}")
+"""
+ENFORCED = {
+    "percent d": """
+        def read(cursor, number):
+            cursor.execute("select name from users where id = %d" % number)
+    """,
+    "annotation that nobody enforces": TYPED,
+    "format specification": """
+        def read(cursor, number):
+            cursor.execute(f"delete from users where id = {number:d}")
+    """,
+}
+CONVERTED = {
+    "converted": """
+        def read(cursor, number):
+            cursor.execute("select name from users where id = %d" % int(number))
+    """,
+    "enforced by the framework": """
+        from fastapi import FastAPI
+        app = FastAPI()
+        @app.get("/users/{user_id}")
+        def read(user_id: int):
+            return db.execute(f"select name from users where id = {user_id}")
+    """,
+    "checked": """
+        def read(cursor, number: int):
+            if not isinstance(number, int):
+                raise TypeError
+            cursor.execute(f"select name from users where id = {number}")
+    """,
+    "counted here": """
+        def read(cursor, names):
+            cursor.execute("select name from users limit %d" % len(names))
+    """,
+    "a parameter of the query": """
+        def read(cursor, number: int):
+            cursor.execute("select name from users where id = %s", (number,))
+    """,
+}
+
+
+@pytest.mark.parametrize("code", ENFORCED.values(), ids=ENFORCED)
+def test_numbers_formatted_into_sql_are_a_warning_and_no_more(code: str) -> None:
+    assert [(f.rule, f.score) for f in claims(code)] == [("python.sql_formatting", 0.5)]
+
+
+@pytest.mark.parametrize("code", CONVERTED.values(), ids=CONVERTED)
+def test_numbers_that_are_sure_to_be_numbers_are_no_warning(code: str) -> None:
+    assert rules(code) == set()
+
+
+def test_statements_of_sql_are_no_commands_however_they_are_run() -> None:
+    code = """
+        def drop(connection, name):
+            connection.exec_driver_sql(f"drop table {name}")
+            connection.run(f"create database {name}")
+    """
+
+    assert "command_injection" not in rules(code)
+
+
+def test_a_check_of_one_slice_says_nothing_of_another() -> None:
+    code = """
+        import os
+        def run(text):
+            if text[:2] not in ("ls", "df"):
+                raise ValueError
+            os.system("echo " + text[2:])
+    """
+
+    assert "command_injection" in rules(code)
+
+
+def test_a_file_in_a_folder_is_the_callers_choice_where_both_are_parameters() -> None:
+    code = """
+        import os
+        def save({}, filename, content):
+            with open(os.path.join({}, filename), "w") as file:
+                file.write(content)
+    """
+
+    assert rules(code.format("directory", "directory")) == set()
+    assert rules(code.format("upload_root", "upload_root")) == {"path_traversal"}

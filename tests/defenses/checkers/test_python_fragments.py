@@ -21,6 +21,21 @@ FRAGMENTS = {
     "starts inside a docstring": (f'    and more.\n    """\n    {SINK}\n', 3),
     "ends inside a call": (f"def f(name):\n    {SINK}\n    g(1,\n      2,", 2),
     "ends inside a docstring": (f'def f(name):\n    {SINK}\n\ndef g():\n    """Some', 2),
+    "ends inside a try": (f"def f(name):\n    try:\n        {SINK}\n", 3),
+    "ends inside two tries": (
+        "def f(name):\n    try:\n        try:\n            g()\n        except E:\n"
+        "            pass\n"
+        f"        try:\n            {SINK}\n",
+        8,
+    ),
+    "begins in one docstring and ends in another": (
+        f'    of the name.\n    """\n    {SINK}\n\ndef g():\n    """Then\n    more\n',
+        3,
+    ),
+    "continued lines": (
+        f"    try:\n        x = a + \\\n                b\n        {SINK}\n",
+        4,
+    ),
     "ends with a header": (f"def f(name):\n    {SINK}\n    if name:", 2),
     "ends with a signature": (f"def f(name):\n    {SINK}\n\ndef g(a, b", 2),
     "windows lines": (f"def f(name):\r\n    {SINK}\r\n", 2),
@@ -61,3 +76,37 @@ def test_a_whole_program_is_taken_as_it_is() -> None:
     parsed = parse("x = 1\n")
 
     assert (parsed.shift, parsed.dropped) == (0, 0)
+
+
+BODY = f"def f(name):\n    {SINK}\n    return 1\n"
+SALVAGED = {
+    "loose brackets before": f'        "a": 1\n    }}, {{\n        "b": 2}}]\n}}\n{BODY}',
+    "a broken neighbour": f"def g(:\n    x ===\n    y = (]\n\n{BODY}",
+    "broken lines inside": f"def f(name):\n    x = = 3\n    y 5 6\n    {SINK}\n"
+    + "    a b c\n" * 14
+    + "    k()\n" * 14,
+}
+
+
+@pytest.mark.parametrize("code", SALVAGED.values(), ids=SALVAGED)
+def test_what_can_be_read_is_read_and_the_rest_is_said(code: str) -> None:
+    with pytest.raises(DetectorError) as caught:
+        find(Snippet(code=code, language="python", origin="fence"))
+
+    line = code.split("\n").index(next(one for one in code.split("\n") if SINK in one)) + 1
+    assert caught.value.unchecked == "partial"
+    assert [f.span for f in caught.value.findings] == [(line, line)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Some words\nand more of them, which (in brackets) say\nnothing to Python\n" * 5,
+        "word\n" * 3 + "several words here\n" * 9,
+    ],
+)
+def test_prose_is_no_code_however_its_words_parse(text: str) -> None:
+    with pytest.raises(DetectorError) as caught:
+        parse(text)
+
+    assert caught.value.unchecked == "syntax"
