@@ -6,7 +6,9 @@ from bluecode.defenses.checkers.rules.guards import other_letters
 from bluecode.defenses.checkers.rules.matching import Callee
 from bluecode.defenses.checkers.rules.memory import Reader
 from bluecode.defenses.checkers.rules.memory_bounds import bounds
+from bluecode.defenses.checkers.rules.memory_containers import containers
 from bluecode.defenses.checkers.rules.memory_pointers import pointers
+from bluecode.defenses.checkers.rules.memory_prints import prints
 from bluecode.defenses.checkers.rules.memory_reads import reads
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.state import Run
@@ -69,3 +71,5 @@ def memory(run: Run, function: Node) -> None:
     pointers(run, body)
     bounds(run, body)
     reads(run, body)
+    containers(run, body)
+    prints(run, body)

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from bluecode.defenses.checkers.python_regex import explodes
 from bluecode.defenses.checkers.rules.matching import Callee
-from bluecode.defenses.checkers.rules.names import Names
+from bluecode.defenses.checkers.rules.names import CONSTANT, Names
 from bluecode.defenses.checkers.rules.rule import ANY, BASE, Sink, Writer
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.texts import (
     CLEAN_SUFFIX,
     READS,
     formatted,
+    interpolated,
     mutates,
     replaced,
     resolved_path,
@@ -161,6 +162,8 @@ class Calls(Names):
         return Value(path="re:" + text)
 
     def _format(self, site: Site) -> Value:
+        if site.name.endswith("!") and site.args and site.args[0].text is not None:
+            return interpolated(site.args[0], site.args[1:], self.lookup)
         first = 0
         if site.args and site.args[0].text is None and len(site.args) > 1:
             first = 1 if site.args[1].text is not None else 0
@@ -196,7 +199,7 @@ class Calls(Names):
     def _foreign(self, callee: Callee, site: Site) -> Value:
         """A function elsewhere: what it is given may come back, whatever it is."""
         base, args = site.base, site.args
-        if CLEAN_SUFFIX.search(callee.name):
+        if CLEAN_SUFFIX.search(callee.name) or _looked_up(site):
             return Value(path=_made(callee))
         changed = replaced(callee.name, site)
         if changed is not None:
@@ -266,8 +269,18 @@ _KEEPS_TEXT = frozenset({"toString", "getBytes", "toCharArray", "c_str", "String
                          "as_str", "to_string", "ToString",
                          "to_s", "clone", "into", "as_bytes", "strip", "to_owned", "unwrap",
                          "data", "str", "as_ref", "freeze", "Trim", "expect"})  # fmt: skip
+_LOOKS_UP = frozenset({"get", "getOrDefault", "fetch", "GetValueOrDefault"})
+_TABLES = frozenset({"Map.of()", "Map.ofEntries()", "Map", "Dictionary"})
 _REGEX_MAKERS = frozenset({"compile", "MustCompile", "Compile", "Regex", "RegExp", "regex", "new",
                            "basic_regex"})  # fmt: skip
+
+
+def _looked_up(site: Site) -> bool:
+    """An entry of a table that the code itself fills, whatever the key."""
+    if site.name not in _LOOKS_UP or site.base.level is not Level.NONE:
+        return False
+    written = path_of(site.node.base)
+    return bool(site.base.fields or CONSTANT.match(written) or site.base.path in _TABLES)
 
 
 def _made(callee: Callee) -> str:

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 from bluecode.defenses.checkers.python_regex import explodes
 from bluecode.defenses.checkers.rules.calls import Calls
+from bluecode.defenses.checkers.rules.matching import Callee
 from bluecode.defenses.checkers.rules.names import NUMERIC
+from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.texts import formatted
 from bluecode.defenses.checkers.rules.tree import EMPTY, Node, path_of
 from bluecode.defenses.checkers.rules.values import (
@@ -144,8 +146,23 @@ class Expressions(Calls):
                 self._set(part.name, value, part, node.name)
                 if part.name:
                     fields[part.name] = value
-        whole = together(values)
-        return replace(whole, path=node.name, fields=fields, text=None)
+        whole = replace(together(values), path=node.name, fields=fields, text=None)
+        if node.name:
+            self._written_out(node, whole)
+        return whole
+
+    def _written_out(self, node: Node, value: Value) -> None:
+        """`http.Cookie{Name: n}` makes an object as `new` does elsewhere."""
+        head, _, last = node.name.rpartition(".")
+        callee = Callee(last, (head,) if head else (), new=True)
+        rules = self.run.matcher.properties.of(callee)
+        if not rules:
+            return
+        site = Site(last, NOTHING, (value,), node, self.run.purpose, self.run.lines)
+        for rule in rules:
+            score = rule.when(site)
+            if score:
+                self.run.claim(rule.rule, node, score)
 
     def _pair(self, node: Node) -> Value:
         if node.base is not None:
@@ -189,7 +206,7 @@ class Expressions(Calls):
             return NOTHING
         target = node.base
         if not node.args:
-            value = Value(path=node.type) if node.type else NOTHING
+            value = Value(path=_plain_type(node.type))
         else:
             value = self._named(target, node.args[0])
             value = self._typed(value, node.type)
@@ -213,7 +230,7 @@ class Expressions(Calls):
         if NUMERIC.match(plain) and value.level > Level.NONE:
             return NOTHING
         if not value.path or value.path.endswith(("()", "[]")) or value.path[0] == "<":
-            return replace(value, path=plain.partition("<")[0].strip(" *&"))
+            return replace(value, path=_plain_type(plain))
         return value
 
     def _assign(self, node: Node) -> Value:
@@ -231,6 +248,11 @@ class Expressions(Calls):
         self._store(target, value, node)
         self.assigned(target, node.args[0])
         return value
+
+
+def _plain_type(declared: str) -> str:
+    """A type as paths are written, without what it is made of."""
+    return declared.partition("<")[0].strip(" *&()").replace("::", ".")
 
 
 _NO_VALUE = frozenset({"return", "jump", "loop", "declare", "assign", "function", "class", "try"})

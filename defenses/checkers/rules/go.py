@@ -13,7 +13,7 @@ from bluecode.defenses.checkers.rules.rule import (
     Source,
     Writer,
 )
-from bluecode.defenses.checkers.rules.secrets import is_secret
+from bluecode.defenses.checkers.rules.secrets import is_secret, names_login
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
@@ -39,11 +39,6 @@ def _mode(site: Site) -> float:
     return 0.62 if bits & 0o077 and is_secret(site.purpose) else 0.0
 
 
-def _ecb(site: Site) -> float:
-    """A block cipher used block by block, or a broken one."""
-    return 0.82
-
-
 def _fixed_vector(site: Site) -> float:
     vector = site.arg(1)
     made_here = vector.path.startswith("make") or bool(vector.items) or bool(vector.known)
@@ -59,10 +54,6 @@ def _fixed_salt(site: Site) -> float:
     return 0.75 if fixed and "random" not in salt.marks else 0.0
 
 
-def _unverified(site: Site) -> float:
-    return 0.8
-
-
 _HOST = re.compile(r"^(?:host|origin)$|netloc|hostname|(?:^|_|target|url)(?:host|domain)$")
 
 
@@ -75,11 +66,17 @@ def _host_part(site: Site) -> float:
         name = written.name.lower()
     if not (re.search(r"\.(?:host|hostname\(\)|hostname)$", looked) or _HOST.search(name)):
         return 0.0
-    return 0.6
+    known = site.arg(1).known
+    return 0.6 if known is None or re.search(r"\w", known) else 0.0
 
 
 def _cookie(site: Site) -> float:
-    return 0.0
+    """A cookie for a login that is given neither flag."""
+    if site.mentions(r"\b(?:HttpOnly|Secure)\b"):
+        return 0.0
+    name = site.option("Name")
+    words = (name.known or "").lower() if name is not None else ""
+    return 0.6 if names_login(words) else 0.45
 
 
 def _temporary(site: Site) -> float:
@@ -257,13 +254,14 @@ RULES = Language(
         ),
     ),
     properties=(
+        Property("insecure_cookie", "new.http.Cookie", _cookie),
         Property("weak_hash", "md5.New md5.Sum sha1.New sha1.Sum md4.New", broken_hash),
         Property(
             "weak_cipher",
-            "des.NewCipher des.NewTripleDESCipher rc4.NewCipher blowfish.NewCipher",
-            _ecb,
+            "des.NewCipher des.NewTripleDESCipher rc4.NewCipher blowfish.NewCipher "
+            "cipher.NewECBEncrypter ecb.NewECBEncrypter",
+            lambda s: 0.82,
         ),
-        Property("weak_cipher", "cipher.NewECBEncrypter ecb.NewECBEncrypter", _ecb),
         Property("weak_key", "rsa.GenerateKey", few_bits(2048, 1)),
         Property(
             "weak_key",
@@ -286,7 +284,7 @@ RULES = Language(
             _fixed_vector,
         ),
         Property("fixed_salt", "pbkdf2.Key scrypt.Key argon2.Key argon2.IDKey", _fixed_salt),
-        Property("unverified_token", "*.ParseUnverified jwt.ParseUnverified", _unverified),
+        Property("unverified_token", "*.ParseUnverified", lambda s: 0.8),
         Property("weak_host_check", "strings.Contains strings.HasPrefix strings.Index", _host_part),
         Property(
             "file_permissions",
@@ -348,8 +346,9 @@ RULES = Language(
         Writer("*.WriteString", BASE, (0,), keeps=True),
     ),
     formats="fmt.Sprintf fmt.Sprint fmt.Errorf fmt.Sprintln",
-    joins="path.Join filepath.Join strings.Join",
-    resolves="filepath.Clean filepath.Abs filepath.EvalSymlinks path.Clean filepath.Rel",
+    joins="strings.Join",
+    resolves="filepath.Join path.Join filepath.Clean filepath.Abs filepath.EvalSymlinks path.Clean "
+    "filepath.Rel",
     harmless=r"^\*?(?:u?int\d*|float\d+|bool|byte|rune|error|time\.\w+|context\.Context|func\b.*|"
     r"chan .*|\[\]int\d*|sync\.\w+|uuid\.UUID)$",
     trusted=r"^(?:w|rw|ctx|db|tx|conn|client|logger|log|err|wg|mu|next|t|b|s|srv|server|cfg|opts)$|"

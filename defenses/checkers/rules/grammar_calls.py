@@ -27,6 +27,7 @@ def _name(made: Node, callee: Node) -> None:
             made.base = Node("name", head, callee.line, callee.last)
     elif callee.role == "member":
         made.name, made.base = callee.name, callee.base
+        made.tags = (callee.type,) if callee.type else ()
     elif callee.role == "index" and callee.args and callee.args[0].role == "text":
         made.name, made.base = callee.args[0].name, callee.base
     else:

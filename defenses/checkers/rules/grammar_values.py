@@ -283,7 +283,7 @@ VALUES: dict[str, Handler] = {
         "scoped_identifier qualified_identifier qualified_name scope_resolution namespace_name "
         "relative_scope primitive_type metavariable shorthand_property_identifier_pattern crate "
         "scoped_type_identifier implicit_parameter this_expression base_expression discard "
-        "undefined dependent_name generic_name template_type qualified_type",
+        "undefined dependent_name generic_name template_type qualified_type statement_identifier",
     ),
     **_many(
         number,

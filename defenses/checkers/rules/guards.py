@@ -73,6 +73,8 @@ def facts(flow: "Flow", node: Node) -> tuple[Facts, Facts]:
         return _position(flow, node)
     if node.role == "call":
         return _asked(flow, node)
+    if node.role == "index":
+        return _entry(flow, node), {}
     if node.role in ("assign", "declare") and node.args:
         return facts(flow, node.args[0])
     if node.role in ("name", "member"):
@@ -305,6 +307,13 @@ def _equals(flow: "Flow", call: Node) -> tuple[Facts, Facts]:
     return {}, {}
 
 
+def _entry(flow: "Flow", node: Node) -> Facts:
+    """`allowed[x]`: an entry of a table that the code itself fills says that the key is known."""
+    if node.role != "index" or not node.args or node.base is None:
+        return {}
+    return _fact(node.args[0], _ALL) if flow.eval(node.base).level == 0 else {}
+
+
 _TRAVERSAL = re.compile(r"^(?:\.\.[/\\]*|[/\\]?\.\.|%2e%2e)$")
 
 
@@ -318,7 +327,7 @@ def _membership(flow: "Flow", call: Node) -> tuple[Facts, Facts]:
         return {}, _fact(call.base, _without(first.name))
     holder = call.base if call.base is not None else (args[1] if len(args) > 1 else None)
     if holder is None:
-        return (_fact(first, _ALL), {}) if call.name == "isset" else ({}, {})
+        return (_entry(flow, first), {}) if call.name == "isset" else ({}, {})
     if len(args) > 1 and args[1].role == "text" and call.base is None:
         return {}, _fact(first, _without(args[1].name))
     held = flow.eval(holder)
@@ -336,7 +345,7 @@ def _without(text: str) -> frozenset[str]:
 
 def _begins(flow: "Flow", call: Node) -> tuple[Facts, Facts]:
     """A path that begins with its folder, an address that begins with its host."""
-    target = call.base if call.base is not None and not _module(call.base) else None
+    target = call.base if call.base is not None and not _module(flow, call.base) else None
     prefix = call.args[0] if call.args else None
     if prefix is not None and prefix.role == "number":  # C++'s `a.compare(0, n, b)`
         prefix = call.args[-1]
@@ -363,8 +372,12 @@ def _begins(flow: "Flow", call: Node) -> tuple[Facts, Facts]:
     return _fact(target, frozenset(labels)), {}
 
 
-def _module(node: Node) -> bool:
-    return node.role == "name" and node.name in ("strings", "filepath", "str", "std", "path")
+def _module(flow: "Flow", node: Node) -> bool:
+    """A module of text functions, not a value that goes by such a name."""
+    if node.role != "name" or node.name not in ("strings", "filepath", "str", "std", "path"):
+        return False
+    held = flow.env.get(node.name)
+    return held is None or (held.level == 0 and held.text is None and not held.marks)
 
 
 def _matched(flow: "Flow", call: Node) -> tuple[Facts, Facts]:

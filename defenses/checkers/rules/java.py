@@ -53,7 +53,8 @@ RULES = Language(
         Source(
             Level.INPUT,
             parameters=r"^args$",
-            calls="System.getenv System.getProperty *.nextLine Scanner.next *.readLine "
+            calls="*.getNextEntry *.getNextZipEntry *.getNextTarEntry *.getNextJarEntry "
+            "ZipFile.entries System.getenv System.getProperty *.nextLine Scanner.next *.readLine "
             "System.console().readLine",
         ),
     ),

@@ -2,6 +2,7 @@
 
 import re
 
+from bluecode.defenses.checkers.rules.secrets import names_login
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
 
@@ -55,7 +56,7 @@ def cookie(site: Site) -> float:
     name = site.text(0)
     if site.mentions(r"setHttpOnly\(true") and site.mentions(r"setSecure\(true"):
         return 0.0
-    return 0.6 if re.search(r"sess|token|auth|jwt|remember|sid", name) else 0.0
+    return 0.6 if names_login(name) else 0.0
 
 
 def command_text(site: Site) -> bool:

@@ -20,6 +20,18 @@ from bluecode.defenses.checkers.rules.words import (
     speaks_sql,
 )
 
+FILES = (
+    "new.File new.FileInputStream new.FileOutputStream new.FileReader new.FileWriter "
+    "new.RandomAccessFile Files.readAllBytes Files.readString Files.newInputStream "
+    "Files.newBufferedReader Files.write Files.delete Files.copy Files.lines new.PrintWriter "
+    "new.ZipFile Files.newOutputStream Files.writeString Files.deleteIfExists *.transferTo "
+    "Files.createFile"
+)
+CONTAINED = r"getCanonicalPath|toRealPath|normalize\(\).*startsWith"
+"""The code compares a path in its one true form, somewhere."""
+MEMBERS = r"(?:Zip|Jar|Tar|Archive)\w*Entry|getNextEntry"
+"""Members of an archive, whose names its maker chooses."""
+
 SINKS = (
     Sink(
         "command_injection",
@@ -73,21 +85,15 @@ SINKS = (
         least=Level.UNKNOWN,
         factor=1.4,
     ),
+    Sink("path_traversal", FILES, (0, 1), "path", when=lambda s: not s.mentions(CONTAINED)),
     Sink(
         "path_traversal",
-        "new.File new.FileInputStream new.FileOutputStream new.FileReader "
-        "new.FileWriter new.RandomAccessFile Files.readAllBytes Files.readString "
-        "Files.newInputStream Files.newBufferedReader Files.write Files.delete Files.copy "
-        "Files.lines new.PrintWriter new.ZipFile Files.newOutputStream Files.writeString "
-        "Files.deleteIfExists *.transferTo Files.createFile",
+        FILES,
         (0, 1),
         "path",
-        when=lambda s: (
-            not s.mentions(
-                r"getCanonicalPath|normalize\(\)[\s\S]*startsWith|"
-                r"toRealPath"
-            )
-        ),
+        least=Level.INPUT,
+        factor=1.6,
+        when=lambda s: s.mentions(MEMBERS) and not s.mentions(CONTAINED),
     ),
     Sink(
         "xss",

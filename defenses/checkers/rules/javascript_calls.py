@@ -2,7 +2,11 @@
 
 import re
 
-from bluecode.defenses.checkers.rules.secrets import is_secret, keeps_secret
+from bluecode.defenses.checkers.rules.secrets import (
+    is_secret,
+    keeps_secret,
+    names_login,
+)
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level, Value
 
@@ -155,7 +159,7 @@ def cookie(site: Site) -> float:
         return 0.0
     if len(site.args) > 2 and not site.arg(2).fields:
         return 0.0
-    return 0.65 if re.search(r"sess|sid|token|auth|jwt|remember", name) else 0.45
+    return 0.65 if names_login(name) else 0.45
 
 
 def cors_any(site: Site) -> float:

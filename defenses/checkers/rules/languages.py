@@ -61,9 +61,9 @@ def _go() -> Dialect:
 
 
 def _java() -> Dialect:
-    from bluecode.defenses.checkers.rules import java
+    from bluecode.defenses.checkers.rules import java, java_flow
 
-    return Dialect(java.RULES, general, _RESULTS | _BACKTRACKS)
+    return Dialect(java.RULES, java_flow.follow, _RESULTS | _BACKTRACKS)
 
 
 def _php() -> Dialect:

@@ -90,6 +90,7 @@ class Reader:
         return ended
 
     def _label(self, node: Node) -> bool:
+        self.body.labels[node.name] = self._order
         return self._block(node)
 
     def _if(self, node: Node) -> bool:
@@ -163,7 +164,8 @@ class Reader:
         for arg in node.args:
             self.visit(arg)
         if node.role == "return" or node.name in ("goto", "throw"):
-            self.body.leaves.append((self._order, self._branch))
+            label = path_of(node.args[0]) if node.name == "goto" and node.args else ""
+            self.body.leaves.append((self._order, self._branch, label))
         return True
 
     def condition(self, node: Node) -> None:
@@ -257,7 +259,7 @@ class Reader:
     def _name(self, node: Node) -> bool:
         self.note("use", node.name, node)
         if _LEAVING_MACRO.match(node.name):
-            self.body.leaves.append((self._order, self._branch))
+            self.body.leaves.append((self._order, self._branch, ""))
             return True
         return False
 
@@ -301,7 +303,7 @@ class Reader:
             self.note("call", node.name, node)
             return False
         if node.base is not None:
-            self.visit(node.base)
+            self._receiver(node)
         if node.name == "sizeof":
             return False
         frees = FREES.match(node.name) is not None and node.base is None
@@ -322,6 +324,15 @@ class Reader:
                 self.visit(arg)
         self.note("call", node.name or "?", node)
         return node.name in _EXITS
+
+    def _receiver(self, call: Node) -> None:
+        """`p->f()` follows `p`, where it is a plain pointer."""
+        path = path_of(call.base)
+        local = self.body.locals.get(path)
+        if "->" in call.tags and local is not None and local.type.endswith("*"):
+            self.note("deref", path, call)
+        elif call.base is not None:
+            self.visit(call.base)
 
     def _function(self, node: Node) -> bool:
         return False

@@ -47,8 +47,10 @@ class Body:
     by_key: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     ended: set[tuple[int, int]] = field(default_factory=set)
     """Branches that leave before they reach what stands behind them."""
-    leaves: list[tuple[int, Branch]] = field(default_factory=list)
-    """Where the function is left for good, or a label is jumped to."""
+    leaves: list[tuple[int, Branch, str]] = field(default_factory=list)
+    """Where the function is left for good, or the label that is jumped to."""
+    labels: dict[str, int] = field(default_factory=dict)
+    """Where each label stands."""
     calls: list[Event] = field(default_factory=list)
     loops: list[tuple[Node, Branch]] = field(default_factory=list)
     lower_checked: set[int] = field(default_factory=set)
@@ -85,5 +87,14 @@ class Body:
                 return False
         return not any(
             first.order <= order < second.order and first.branch[: len(branch)] == branch
-            for order, branch in self.leaves
+            for order, branch, _ in self.leaves
         )
+
+    def resumes(self, first: Event) -> int:
+        """Where the way that this event is on goes on: the label that it jumps forward to, the
+        event itself where it does not jump, and nowhere, -1, where it leaves."""
+        for order, branch, label in self.leaves:
+            if order >= first.order and first.branch[: len(branch)] == branch:
+                place = self.labels.get(label, -1)
+                return place if place > first.order else -1
+        return first.order

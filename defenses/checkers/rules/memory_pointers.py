@@ -86,6 +86,8 @@ def _after_free(run: Run, body: Body, freed: Event) -> None:
     name = freed.node.name
     sure = name in ("free", "kfree", "delete", "vfree", "kvfree", "g_free", "xfree", "av_free")
     closes = name in ("fclose", "closedir", "pclose")
+    if sure:
+        _freed_at_label(run, body, freed)
     for event in body.by_key[freed.key]:
         if event.order <= freed.order:
             continue
@@ -103,6 +105,20 @@ def _after_free(run: Run, body: Body, freed: Event) -> None:
             run.claim("use_after_free", event.node, 0.75 if sure else 0.55)
             return
     _parts_after(run, body, freed, sure)
+
+
+def _freed_at_label(run: Run, body: Body, freed: Event) -> None:
+    """Freed, and then a jump to the place where everything is freed."""
+    start = body.resumes(freed)
+    if start <= freed.order:
+        return
+    for event in body.by_key[freed.key]:
+        if event.kind in ("store", "address") and freed.order < event.order:
+            if event.order > start or event.branch == freed.branch:
+                return
+        elif event.kind == "free" and event.order > start:
+            run.claim("double_free", event.node, 0.72)
+            return
 
 
 def _parts_after(run: Run, body: Body, freed: Event, sure: bool) -> None:

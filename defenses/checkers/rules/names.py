@@ -25,7 +25,8 @@ _FRAME = re.compile(
 )
 """Names of parameters that are the frame for others, not data from outside: a folder, a domain."""
 _FRAMED = frozenset({"path", "url", "redirect"})
-_CONSTANT = re.compile(r"^(?:[\w]+\.)*[A-Z][A-Z0-9_]+$")
+CONSTANT = re.compile(r"^(?:\w+\.)*[A-Z][A-Z0-9_]+$")
+"""Names that the code gives to what never changes."""
 
 
 class Names:
@@ -114,7 +115,7 @@ class Names:
 
     def _free(self, path: str) -> Value:
         """A name that the snippet does not define."""
-        if _CONSTANT.match(path) or self.run.matcher.globals.match(path):
+        if CONSTANT.match(path) or self.run.matcher.globals.match(path):
             return Value(path=path)
         if path in self.run.functions:
             return Value(path=path)
@@ -127,7 +128,7 @@ class Names:
             known = self._source(f"{whole.path}.{name}")
             if known is not None:
                 return known
-        if _CONSTANT.match(name):
+        if CONSTANT.match(name):
             return Value(path=path)
         if name in ("length", "size", "Length", "Count"):
             return NOTHING

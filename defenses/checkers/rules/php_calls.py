@@ -3,7 +3,7 @@
 import re
 
 from bluecode.defenses.checkers.python_regex import explodes
-from bluecode.defenses.checkers.rules.secrets import is_password
+from bluecode.defenses.checkers.rules.secrets import is_password, names_login
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
@@ -75,8 +75,7 @@ def cookie(site: Site) -> float:
         return 0.0
     if len(site.args) >= 7 and site.arg(6).known == "true":
         return 0.0
-    secret = re.search(r"sess|token|auth|jwt|remember|sid|login|user", site.text(0))
-    return 0.6 if secret else 0.45
+    return 0.6 if names_login(site.text(0)) else 0.45
 
 
 def curl(site: Site) -> float:

@@ -55,6 +55,9 @@ def _token_unverified(site: Site) -> float:
     return 0.85 if given == "false" or site.arg(1).known == "nil" and given is not None else 0.0
 
 
+_MODEL = re.compile(r"\b(?:find(?:_by!?)?|new|build|create!?|first|last)\(\)$")
+"""Calls that give back an object of the application, whose address the framework makes."""
+
 RULES = Language(
     name="ruby",
     sources=(
@@ -206,7 +209,7 @@ RULES = Language(
             (0,),
             "redirect",
             least=Level.INPUT,
-            when=lambda s: leads_away(s) and _not_only_path(s),
+            when=lambda s: leads_away(s) and _not_only_path(s) and not _MODEL.search(s.arg(0).path),
         ),
         Sink(
             "ssrf",

@@ -21,6 +21,14 @@ def keeps_secret(words: str) -> bool:
     return _KEPT.search(words) is not None
 
 
+_LOGIN = re.compile(r"sess|sid|token|auth|jwt|remember|login|user")
+
+
+def names_login(name: str) -> bool:
+    """Does a cookie's name say that it stands for a login? Lower-case words."""
+    return _LOGIN.search(name) is not None
+
+
 def is_password(words: str) -> bool:
     """Do the names around speak of a person's password?"""
     return re.search(r"passw|passwd|pwd|passphrase|pin_?code", words) is not None

@@ -1,7 +1,7 @@
 """What calls of general kinds do to text: formatting, replacing, resolving, growing."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bluecode.defenses.checkers.rules.site import Site
@@ -59,6 +59,32 @@ def formatted(form: Value, parts: Sequence[Value]) -> Value:
         return form
     made = concatenated(pieces)
     return replace(made, level=max(made.level, form.level)) if form.level else made
+
+
+_BRACES = re.compile(r"\{\{|\}\}|\{(\w*)(?::[^{}]*)?\}")
+
+
+def interpolated(form: Value, parts: Sequence[Value], lookup: Callable[[str], Value]) -> Value:
+    """Rust's `"{} {name}"`: what is not among the parts is a name of the code around."""
+    text = form.shape
+    given = {name: value for part in parts for name, value in part.fields.items()}
+    pieces: list[Value] = []
+    at = used = 0
+    for hole in _BRACES.finditer(text):
+        name = hole.group(1)
+        if name is None:  # a doubled brace stands for itself
+            continue
+        pieces.append(literal(text[at : hole.start()]))
+        at = hole.end()
+        if name.isdigit() or not name:
+            index = int(name) if name else used
+            used += not name
+            part = parts[index] if index < len(parts) else Value(text=HOLE)
+        else:
+            part = given.get(name) or lookup(name)
+        pieces.append(replace(part, text=part.shape))
+    pieces.append(literal(text[at:]))
+    return concatenated(pieces) if len(pieces) > 1 else form
 
 
 def replaced(name: str, site: Site) -> Value | None:
