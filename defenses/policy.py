@@ -11,57 +11,17 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from bluecode.defenses.limit import Limit, read_limits
+from bluecode.defenses.matching import Match, read_match, read_table, read_teams
+from bluecode.defenses.matching import PolicyError as PolicyError
 from bluecode.defenses.verdict import Action, Category, Finding, Severity, Verdict
 
 RefusalStyle = Literal["message", "error"]
 EnforceBy = Literal["conversation", "key"]
-
-
-class PolicyError(Exception):
-    """A policy file that cannot be used; the message says what, and what would do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
-    """Who asks for what."""
-
-    key: str | None
-    """The name of the proxy key; None where there are none."""
-    model: str
-    route: str
-    """The path below the API root, for example `/chat/completions`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """Some requests: all that is given here must fit, each by one of its patterns."""
-
-    keys: frozenset[str] = frozenset()
-    teams: frozenset[str] = frozenset()
-    """Names of `teams`; their members stand in `members`."""
-    members: frozenset[str] = frozenset()
-    models: frozenset[str] = frozenset()
-    routes: frozenset[str] = frozenset()
-
-    def fits(self, asker: Asker) -> bool:
-        return (
-            _fits(self.keys, asker.key)
-            and (not self.teams or (bool(self.members) and _fits(self.members, asker.key)))
-            and _fits(self.models, asker.model)
-            and _fits(self.routes, asker.route)
-        )
-
-
-def _fits(patterns: frozenset[str], name: str | None) -> bool:
-    """No pattern fits all; a name that is not there fits no pattern."""
-    if not patterns:
-        return True
-    return name is not None and any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +56,8 @@ class Policy:
     """What falls on one side as a whole: a conversation, or all that one key asks."""
     teams: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Names of proxy keys, or patterns of them, by team."""
+    limits: tuple[Limit, ...] = ()
+    """How much may be asked, and used; all that fit a request hold."""
     policies: tuple["Variant", ...] = ()
     """What is decided otherwise; the first that fits a request counts."""
 
@@ -121,10 +83,11 @@ class Policy:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise PolicyError(f"The policy is not valid TOML: {error}.") from error
-        rest = {key: value for key, value in table.items() if key != "policies"}
+        rest = {key: value for key, value in table.items() if key not in _WITH_MATCHES}
         base = cls(**_read(rest))
         variants = _variants(rest, base, table.get("policies", []))
-        return replace(base, policies=tuple(variants))
+        limits = read_limits(table.get("limits", []), base.teams)
+        return replace(base, policies=tuple(variants), limits=tuple(limits))
 
     @property
     def version(self) -> str:
@@ -194,13 +157,15 @@ def _plain(value: Any) -> str:
 def _read(table: Mapping[str, Any]) -> dict[str, Any]:
     for key in table:
         if key not in _READERS:
-            known = ", ".join(sorted([*_READERS, "policies"]))
+            known = ", ".join(sorted([*_READERS, *_WITH_MATCHES]))
             raise PolicyError(f"`{key}` is no policy key; known are {known}.")
     return {key: _READERS[key](key, value) for key, value in table.items()}
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_BY_ITSELF = ("disabled", "budget", "teams", "policies")
+_WITH_MATCHES = ("policies", "limits")
+"""Read last, since their matches name teams."""
+_BY_ITSELF = ("disabled", "budget", "teams", "limits", "policies")
 """What holds for all requests, since each text is looked at once, whoever asks."""
 _MOST_VARIANTS = 100
 
@@ -229,7 +194,7 @@ def _variant(base: Mapping[str, Any], read: Policy, item: Mapping[str, Any]) -> 
         if key in item:
             raise PolicyError(f"`policies.{name}.{key}` cannot be; `{key}` holds for all requests.")
     own = {key: given for key, given in item.items() if key not in ("name", "match")}
-    match = _match(f"policies.{name}.match", item.get("match"), read.teams)
+    match = read_match(f"policies.{name}.match", item.get("match"), read.teams)
     try:
         policy = Policy(**_read(_over(base, own)))
     except PolicyError as error:
@@ -246,36 +211,6 @@ def _over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
             value = _over(below, value)
         merged[key] = value
     return merged
-
-
-def _match(key: str, value: Any, teams: Mapping[str, frozenset[str]]) -> Match:
-    table = _table(key, value)
-    known = ("keys", "teams", "models", "routes")
-    for name in table:
-        if name not in known:
-            raise PolicyError(f"`{key}.{name}` is no matcher; known are {', '.join(known)}.")
-    read = {name: _patterns(f"{key}.{name}", item) for name, item in table.items()}
-    if not read:
-        raise PolicyError(f"`{key}` names nothing; give one of {', '.join(known)}.")
-    for name in read.get("teams", ()):
-        if name not in teams:
-            raise PolicyError(f"`{key}.teams` names {name!r}, which is not in `teams`.")
-    members = frozenset().union(*(teams[name] for name in read.get("teams", ())))
-    return Match(**read, members=members)
-
-
-def _patterns(key: str, value: Any) -> frozenset[str]:
-    if not isinstance(value, list) or not value or not all(_is_word(item) for item in value):
-        raise PolicyError(f"`{key}` must be a list of one name or more; `*` stands for anything.")
-    return frozenset(value)
-
-
-def _is_word(item: Any) -> bool:
-    return isinstance(item, str) and bool(item)
-
-
-def _teams(key: str, value: Any) -> Mapping[str, frozenset[str]]:
-    return {name: _patterns(f"{key}.{name}", item) for name, item in _table(key, value).items()}
 
 
 def _percent(key: str, value: Any) -> float:
@@ -322,19 +257,13 @@ def _action(key: str, value: Any) -> Action:
     return Action[value.upper()]
 
 
-def _table(key: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise PolicyError(f"`{key}` is {value!r}; it must be a table.")
-    return value
-
-
 def _actions(key: str, value: Any) -> Mapping[str, Action]:
-    return {name: _action(f"{key}.{name}", item) for name, item in _table(key, value).items()}
+    return {name: _action(f"{key}.{name}", item) for name, item in read_table(key, value).items()}
 
 
 def _severities(key: str, value: Any) -> Mapping[Severity, Action]:
     known = {severity.name.lower(): severity for severity in Severity}
-    for name in _table(key, value):
+    for name in read_table(key, value):
         if name not in known:
             raise PolicyError(f"`{key}.{name}` is no severity; known are {', '.join(known)}.")
     return {known[name]: action for name, action in _actions(key, value).items()}
@@ -343,7 +272,7 @@ def _severities(key: str, value: Any) -> Mapping[Severity, Action]:
 def _thresholds(key: str, value: Any) -> Mapping[Category, Threshold]:
     known = {category.value: category for category in Category}
     read: dict[Category, Threshold] = {}
-    for name, item in _table(key, value).items():
+    for name, item in read_table(key, value).items():
         if name not in known:
             raise PolicyError(f"`{key}.{name}` is no category; known are {', '.join(known)}.")
         read[known[name]] = _threshold(f"{key}.{name}", item)
@@ -351,7 +280,7 @@ def _thresholds(key: str, value: Any) -> Mapping[Category, Threshold]:
 
 
 def _threshold(key: str, value: Any) -> Threshold:
-    table = _table(key, value)
+    table = read_table(key, value)
     for name in table:
         if name not in ("warn", "block"):
             raise PolicyError(f"`{key}.{name}` is no threshold; known are warn, block.")
@@ -379,5 +308,5 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "disabled": _names,
     "enforce": _percent,
     "enforce_by": _by,
-    "teams": _teams,
+    "teams": read_teams,
 }

@@ -10,7 +10,8 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bluecode.defenses.policy import Asker, Match, Policy
+from bluecode.defenses.matching import Asker, Match
+from bluecode.defenses.policy import Policy
 
 BASE: Final = "base"
 """The name of what the file says for all that falls under no entry."""

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bluecode.defenses.matching import Asker
 from bluecode.defenses.policy import Policy
 from bluecode.proxy import gate
 from bluecode.proxy.audit import Audit
@@ -25,6 +26,7 @@ from bluecode.proxy.engine import Engine, Progress
 from bluecode.proxy.exchange import family_of
 from bluecode.proxy.guard import Guard, Services
 from bluecode.proxy.guardrail import PATH, Guardrail, GuardrailWire, pending
+from bluecode.proxy.limits import METER, Limits
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.moderations import Moderations, ModerationsWire
 from bluecode.proxy.notes import Notes
@@ -138,6 +140,7 @@ class _House:
                 metrics=self._metrics,
                 audit=audit,
                 notes=Notes(self._policy, self._seal_key()),
+                limits=Limits(self._policy, self._metrics),
             )
             if self._config.policy is not None:
                 reload = PolicyReload(self._config.policy, self._adopt, self._metrics)
@@ -151,6 +154,7 @@ class _House:
         """Serve by another policy from now on. Raises `PolicyError` where that cannot be."""
         self.services.engine.adopt(policy)
         self.services.notes.adopt(policy)
+        self.services.limits.adopt(policy)
         self._metrics.show_policy(policy.version)
 
     def _seal_key(self) -> bytes | None:
@@ -201,7 +205,13 @@ class _House:
         try:
             return await self._pass_on(services, request, route)
         except reading.WireError as error:
-            return JSONResponse(chat.error(str(error), code=error.code), error.status)
+            if error.decision == "limited":
+                family = family_of(request.headers)
+                self._metrics.requests.labels(route, family, error.decision).inc()
+            told = chat.error(str(error), code=error.code, kind=error.kind)
+            answer = JSONResponse(told, error.status)
+            answer.raw_headers += error.headers
+            return answer
         except gate.ClientGone:
             return Response(status_code=499)
         except UpstreamError as error:
@@ -210,7 +220,7 @@ class _House:
             return JSONResponse(told, error.status)
 
     async def _pass_on(self, services: Services, request: Request, route: str) -> Response:
-        gate.admit(request.headers, self._config)
+        key = gate.admit(request.headers, self._config)
         if {".", ".."} & set(request.scope["path"].split("/")):
             raise reading.WireError(400, "The path must not hold `.` or `..`.")
         body = await gate.read_body(request.receive, request.headers, self._config.body_limit)
@@ -223,6 +233,9 @@ class _House:
             ),
             body=body,
         )
+        if services.limits.any and request.method == "POST":
+            asker = Asker(key=key, model="", route=route)
+            METER.set(services.limits.admit(asker, self._config.body_limit))
         async with services.upstream.send(call) as reply:
             told = await gate.read_reply(reply, self._config.body_limit)
             answer = Response(told, reply.status)

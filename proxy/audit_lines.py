@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from bluecode.defenses.policy import Asker
+from bluecode.defenses.matching import Asker
 from bluecode.defenses.verdict import Action, Category, Finding, Severity
 
 _LONGEST: Final = 4 * 1024**2

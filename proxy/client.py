@@ -57,12 +57,18 @@ class Client:
         await self.whole(status, [*headers, kind], json.dumps(payload).encode())
 
     async def error(
-        self, status: int, message: str, *, code: str, kind: str = "invalid_request_error"
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        kind: str = "invalid_request_error",
+        headers: Headers = (),
     ) -> None:
         """An error answer; in the middle of one that has begun, an error event and a clean end."""
         if not self._opened:
             told = self._wire.error(message, code=code, kind=kind, status=status)
-            await self.json(status, told)
+            await self.json(status, told, headers)
             return
         await self.events([self.error_event(message, code=code, kind=kind)])
         await self.close()

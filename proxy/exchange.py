@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bluecode.defenses.conversation import Conversation, Role, Snippet
-from bluecode.defenses.policy import Asker, Policy
+from bluecode.defenses.matching import Asker
+from bluecode.defenses.policy import Policy
 from bluecode.defenses.rollout import BASE, Chosen, Rollout
 from bluecode.defenses.verdict import Action, Verdict, merge
 from bluecode.proxy.audit import Audit, Entry
@@ -88,8 +89,11 @@ class Exchange:
         first = next((item for item in conversation.messages if item.role is Role.USER), None)
         self.conversation = "" if first is None else first.digest[:16]
         if rollout.varied:
-            asker = Asker(key=self.key_name, model=self.named_model, route=self.route)
-            self.chosen = rollout.choose(asker, self.conversation)
+            self.chosen = rollout.choose(self.asker, self.conversation)
+
+    @property
+    def asker(self) -> Asker:
+        return Asker(key=self.key_name, model=self.named_model, route=self.route)
 
     @property
     def named_model(self) -> str:

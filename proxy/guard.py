@@ -25,6 +25,7 @@ from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Decided, Engine
 from bluecode.proxy.exchange import Exchange, family_of
 from bluecode.proxy.framing import framing_of
+from bluecode.proxy.limits import METER, Limits
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.relay import Relay, failure_of
 from bluecode.proxy.sse import BrokenStream
@@ -46,6 +47,7 @@ class Services:
     metrics: Metrics
     audit: Audit
     notes: notes.Notes
+    limits: Limits
 
 
 class Guard:
@@ -72,7 +74,9 @@ class Guard:
         try:
             await self._serve(scope, receive, client, headers, exchange)
         except WireError as error:
-            await client.error(error.status, str(error), code=error.code)
+            exchange.decision = error.decision
+            told = {"code": error.code, "kind": error.kind}
+            await client.error(error.status, str(error), headers=error.headers, **told)
         except gate.ClientGone:
             exchange.decision = "disconnect"
         finally:
@@ -89,6 +93,8 @@ class Guard:
         request = self._wire.parse(body, self._path)
         exchange.streamed = request.stream
         exchange.asks(request.conversation, self._s.engine.rollout)
+        if self._s.limits.any:
+            METER.set(self._s.limits.admit(exchange.asker, self._s.config.body_limit))
         call = Call(
             method="POST",
             path=self._path,

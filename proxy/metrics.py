@@ -51,6 +51,14 @@ class Metrics:
         self.disconnects = self._counter(
             "client_disconnects", "Clients that left before the end", "route"
         )
+        self.limited = self._counter(
+            "limited_requests", "Requests over a limit, by limit and amount", "limit amount"
+        )
+        self.unmetered = Counter(
+            "bluecode_unmetered_answers",
+            "Answers under a budget of tokens that told none",
+            registry=self.registry,
+        )
         self.audit_lost = Counter(
             "bluecode_audit_lost",
             "Lines of the audit that could not be written",

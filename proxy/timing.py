@@ -1,9 +1,11 @@
-"""How long the provider takes until its answer begins, told apart from what BlueCode takes."""
+"""How long the provider takes until its answer begins, told apart from what BlueCode takes; and
+where somebody counts them, the tokens that its answer used."""
 
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from bluecode.proxy.limits import METER
 from bluecode.proxy.upstream import Call, Reply, Upstream
 
 
@@ -23,7 +25,13 @@ class TimedUpstream:
         started = time.perf_counter()
         async with self._upstream.send(call) as reply:
             self._observe(time.perf_counter() - started)
-            yield reply
+            if (meter := METER.get()) is None:
+                yield reply
+                return
+            try:
+                yield meter.watch(reply)
+            finally:
+                meter.end()
 
     async def close(self) -> None:
         await self._upstream.close()

@@ -25,7 +25,12 @@ _NO_TEXT = frozenset(
 )
 _EXTRA_ROLES = dict.fromkeys(("system", "tools", "mcp_servers"), Role.SYSTEM)
 _RESULTS = ("tool_result", "mcp_tool_result", "web_search_tool_result", "web_fetch_tool_result")
-_ERRORS = {400: "invalid_request_error", 401: "authentication_error", 413: "request_too_large"}
+_ERRORS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+}
 
 
 class MessagesWire:

@@ -33,7 +33,12 @@ _NO_TEXT = frozenset(
 )
 _EXTRA_ROLES = dict.fromkeys(("systemInstruction", "system_instruction", "tools"), Role.SYSTEM)
 _RESULTS = ("functionResponse", "function_response")
-_STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND"}
+_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+}
 
 Place = tuple[int, int | None]
 """Index in `contents`, and of the part where a part stands for itself."""

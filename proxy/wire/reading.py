@@ -33,6 +33,11 @@ _ESCAPED_LETTER = re.compile(rb"\\u00[2-7]")
 class WireError(Exception):
     """A request that cannot be served; the message says what was wrong and quotes nothing."""
 
+    kind = "invalid_request_error"
+    decision = "error"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Sent with the error."""
+
     def __init__(self, status: int, message: str, *, code: str = "invalid_request") -> None:
         super().__init__(message)
         self.status = status

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bluecode.defenses.policy import Asker, Policy
+from bluecode.defenses.matching import Asker
+from bluecode.defenses.policy import Policy
 from bluecode.defenses.rollout import Rollout
 from bluecode.defenses.verdict import Action, Verdict
 
