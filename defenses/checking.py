@@ -19,6 +19,10 @@ from bluecode.defenses.screening import Timer, screen
 from bluecode.defenses.verdict import Detector, DetectorError, Evidence, Finding, Verdict
 
 
+WORTH_A_RUN = 0.35
+"""Findings of a lower score are remarks, on which nothing rests: nothing is run for them."""
+
+
 class Checker(Detector[Snippet], Protocol):
     """A detector of code."""
 
@@ -93,8 +97,10 @@ async def check(
     started = time.perf_counter()
     with anyio.move_on_after(policy.budget) as scope:
         try:
-            report = await prover.test(snippet, static.findings)
-            findings = _weigh(static.findings, report)
+            claims = [item for item in static.findings if item.score >= WORTH_A_RUN]
+            remarks = [item for item in static.findings if item.score < WORTH_A_RUN]
+            report = await prover.test(snippet, claims)
+            findings = (*_weigh(claims, report), *remarks)
         except DetectorError:
             failed.append(prover.name)
     if scope.cancelled_caught:

@@ -91,7 +91,7 @@ def _hidden_text(run: Run, code: str) -> None:
 
 
 def _findings(run: Run, parsed: Parsed) -> tuple[Finding, ...]:
-    found = [_finding(claim, parsed.shift) for claim in run.claims.values()]
+    found = [_finding(claim, parsed.shift) for claim in run.found()]
     return tuple(sorted(found, key=lambda item: (-item.score, item.span or (0, 0), item.rule)))
 
 

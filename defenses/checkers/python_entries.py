@@ -119,6 +119,7 @@ def _register(run: Run, tree: ast.Module) -> None:
             elif held is not None:
                 left.append(held)
     run.functions.update({item.name: item for item in tree.body if is_function(item)})
+    run.is_test = not imported.isdisjoint(("pytest", "unittest", "unittest2", "nose"))
     run.called, run.imports = frozenset(called), frozenset(imported)
 
 

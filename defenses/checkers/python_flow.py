@@ -7,7 +7,12 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeGuard
 
-from bluecode.defenses.checkers import python_guards, python_sinks, python_sources
+from bluecode.defenses.checkers import (
+    python_guards,
+    python_remarks,
+    python_sinks,
+    python_sources,
+)
 from bluecode.defenses.checkers.python_checks import Checks
 from bluecode.defenses.checkers.python_expressions import bind, dotted, evaluate
 from bluecode.defenses.checkers.python_members import iterated
@@ -161,6 +166,7 @@ def _raise(run: Run, state: State, node: ast.Raise) -> None:
 
 def _assert(run: Run, state: State, node: ast.Assert) -> None:
     evaluate(run, state, node.test)
+    python_remarks.asserted(run, node)
     python_guards.assume(run, state, node.test, True)
 
 
@@ -288,6 +294,7 @@ def _try(run: Run, state: State, node: ast.Try) -> None:
     join([start.copy(), _alive(body)], middle)
     ends = []
     for handler in node.handlers:
+        python_remarks.swallowed(run, handler)
         branch = middle.copy()
         branch.cleared = start.cleared
         if handler.name:

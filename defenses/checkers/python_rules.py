@@ -372,6 +372,20 @@ _SETTINGS = {
         "A protocol is used that sends credentials in clear text.",
         "use SSH, SFTP, FTPS or TLS",
     ),
+    "config_listener": Rule(
+        "Logging configuration taken from the network",
+        94,
+        MEDIUM,
+        "Whoever reaches the port sets the logging configuration, which can run code.",
+        "pass verify=, or read the configuration from a file",
+    ),
+    "remote_code_trusted": Rule(
+        "Code of a downloaded model trusted",
+        829,
+        MEDIUM,
+        "Code that comes with a downloaded model or data set is run.",
+        "leave trust_remote_code off, or pin a revision that was read",
+    ),
     "hidden_text_direction": Rule(
         "Invisible characters that reorder the code",
         1007,
@@ -381,8 +395,88 @@ _SETTINGS = {
     ),
 }
 
+_REMARKS = {
+    "assertion_check": Rule(
+        "Check that optimised runs leave out",
+        617,
+        LOW,
+        "A condition is checked by an assertion, which python -O leaves out.",
+        "raise an error of its own",
+    ),
+    "ignored_error": Rule(
+        "Every error passed over",
+        390,
+        LOW,
+        "Errors of any kind are caught and nothing is done about them.",
+        "catch the error that is expected, or log it",
+    ),
+    "open_binding": Rule(
+        "Service bound to every address",
+        1327,
+        LOW,
+        "A service listens on every address of the machine.",
+        "bind to the address that is meant, such as 127.0.0.1",
+    ),
+    "process_started": Rule(
+        "Program started",
+        426,
+        LOW,
+        "Another program is started, by a shell or found by its name.",
+        "name its full path, and pass a list of arguments",
+    ),
+    "wildcard_command": Rule(
+        "Wildcard in a command that takes options",
+        155,
+        LOW,
+        "File names that a wildcard stands for can be read as options.",
+        "write ./* in place of *",
+    ),
+    "ordinary_random": Rule(
+        "Random numbers that can be predicted",
+        338,
+        LOW,
+        "Random numbers come from a generator that is not for secrets.",
+        "use the secrets module where they must not be guessed",
+    ),
+    "no_timeout": Rule(
+        "Request that may wait for ever",
+        400,
+        LOW,
+        "A request to another machine has no timeout.",
+        "pass timeout=",
+    ),
+    "open_scheme": Rule(
+        "Address of any scheme opened",
+        73,
+        LOW,
+        "An address is opened that may be a local file as well.",
+        "check that it begins with https://",
+    ),
+    "xml_expansion": Rule(
+        "XML parser that expands entities",
+        776,
+        LOW,
+        "An XML parser is used that expands the entities a document defines.",
+        "use defusedxml for documents of others",
+    ),
+    "cgi_proxy": Rule(
+        "CGI lets a request choose the proxy",
+        807,
+        LOW,
+        "Under CGI a request's Proxy header becomes a setting of HTTP clients.",
+        "use WSGI, or remove HTTP_PROXY from the environment",
+    ),
+    "unpinned_download": Rule(
+        "Model or data without a fixed revision",
+        494,
+        LOW,
+        "A model or data set is downloaded by a name whose content may change.",
+        "pass the commit as revision=",
+    ),
+}
+
 RULES: dict[str, Rule] = {
     f"python.{name}": rule
-    for table in (_INJECTION, _FILES, _CRYPTO, _SETTINGS)
+    for table in (_INJECTION, _FILES, _CRYPTO, _SETTINGS, _REMARKS)
     for name, rule in table.items()
 }

@@ -127,6 +127,26 @@ def entered(run: Run, function: Function) -> None:
             run.claim("csrf_disabled", node, 0.52)
 
 
+def _listener(run: Run, call: Call) -> None:
+    """`logging.config.listen`: its messages are evaluated."""
+    if call.keyword("verify") is None and len(call.args) < 2:
+        run.claim("config_listener", call.node, 0.6)
+
+
+def _model(run: Run, call: Call) -> None:
+    trusted = call.keyword("trust_remote_code")
+    if trusted is not None and trusted.const is True and call.keyword("revision") is None:
+        run.claim("remote_code_trusted", call.node, 0.55)
+
+
+def _snmp(run: Run, call: Call) -> None:
+    """SNMP versions 1 and 2c have no encryption; version 3 only with a key for it."""
+    if call.last == "CommunityData":
+        run.claim("cleartext_protocol", call.node, 0.55)
+    elif len(call.args) < 3 and call.keyword("privKey") is None:
+        run.claim("cleartext_protocol", call.node, 0.5)
+
+
 def _clear_text(run: Run, call: Call) -> None:
     run.claim("cleartext_protocol", call.node, 0.55)
 
@@ -150,8 +170,19 @@ CALLS: Mapping[str, Look] = {
     "ssl.wrap_socket": _wrapped,
     "ssl.SSLContext": _context,
     **dict.fromkeys("telnetlib.Telnet ftplib.FTP".split(), _clear_text),
+    "logging.config.listen": _listener,
+    **dict.fromkeys(
+        [
+            f"pysnmp.{module}.{name}"
+            for module in ("hlapi", "hlapi.asyncio", "hlapi.v3arch", "hlapi.v3arch.asyncio")
+            for name in ("CommunityData", "UsmUserData")
+        ],
+        _snmp,
+    ),
+    "datasets.load_dataset": _model,
 }
 METHODS: Mapping[str, Look] = {
+    "from_pretrained": _model,
     "set_missing_host_key_policy": _host_keys,
     "set_cookie": _cookie,
     "run": _served,

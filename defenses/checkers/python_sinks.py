@@ -12,6 +12,7 @@ from bluecode.defenses.checkers import (
     python_files,
     python_injection,
     python_queries,
+    python_remarks,
     python_secrets,
     python_settings,
     python_web,
@@ -28,6 +29,7 @@ _FAMILIES = (
     python_queries,
     python_settings,
     python_web,
+    python_remarks,
 )
 
 
@@ -77,6 +79,7 @@ def named(run: Run, state: State, node: ast.expr, name: str, value: Value) -> No
     python_secrets.named(run, node, name, value)
     python_crypto.named(run, node, name, value)
     python_settings.named(run, node, name, value)
+    python_remarks.named(run, node, name, value)
 
 
 def attribute_set(run: Run, state: State, node: ast.Attribute, base: Value, value: Value) -> None:

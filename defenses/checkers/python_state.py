@@ -218,6 +218,10 @@ class Run:
     imports: frozenset[str] = frozenset()
     frames: list[Frame] = field(default_factory=lambda: [Frame("")])
     claims: dict[tuple[str, int], Claim] = field(default_factory=dict)
+    remarks: dict[str, Claim] = field(default_factory=dict)
+    """By rule: what is worth a look and no more, at its first place."""
+    is_test: bool = False
+    """Whether the whole snippet is tests."""
     active: list[ast.AST] = field(default_factory=list)
     memory: dict[object, "Inlined"] = field(default_factory=dict)
     inlined: dict[int, int] = field(default_factory=dict)
@@ -252,6 +256,22 @@ class Run:
         if known is None or known.score < score:
             claim = Claim(name, round(score, 3), first, last, SOURCES[level])
             self.claims[name, first] = claim
+
+    def remark(self, rule: str, node: ast.AST, score: float) -> None:
+        """Note once what seldom is a weakness; a claim of the same rule makes it needless."""
+        name = f"python.{rule}"
+        if name not in self.remarks:
+            first = getattr(node, "lineno", 1)
+            last = getattr(node, "end_lineno", None) or first
+            self.remarks[name] = Claim(name, score, first, last, SOURCES[Level.NONE])
+
+    def found(self) -> list[Claim]:
+        """All claims, and the remarks that no claim of their kind or at their line makes needless."""
+        rules, lines = {rule for rule, _ in self.claims}, {line for _, line in self.claims}
+        left = [
+            it for it in self.remarks.values() if it.rule not in rules and it.first not in lines
+        ]
+        return [*self.claims.values(), *left]
 
 
 SOURCES: Mapping[Level, str] = {
