@@ -102,6 +102,10 @@ class KnowledgeBase:
             self._top(likeness, self._sides[task, False], k),
         )
 
+    def rarity(self, keys: Hashes) -> Doubles:
+        """What each word or word pair tells: the rarer among the cases, the more."""
+        return self._weights[self._recognised(keys, np.zeros(0, np.int64))[0]]
+
     def _likeness(self, terms: Terms) -> Doubles:
         found, weights = self._weigh(*self._recognised(*_counts(terms)))
         starts, owners, values = self._index

@@ -1,8 +1,8 @@
-"""The screening of one message: detectors, then the judge where they are unsure, then the policy.
+"""The screening of one message: detectors, the user's records, the judge where they are unsure.
 
-Without a judge it is `screen` and no more. With one, the detectors also report what is too faint
-to be a finding; where the highest score of a category lies in the judge's uncertain middle, its
-opinion replaces the scores of that category. What is certain, or blocked anyway, is not asked.
+Without records and a judge it is `screen` and no more. With a judge, the detectors also report what
+is too faint to be a finding; where the highest score of a category lies in the judge's uncertain
+middle, its opinion replaces them. What is certain, or blocked anyway, is not asked about.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,21 +17,37 @@ from bluecode.defenses.judge import Judge, NotAsked, Opinion
 from bluecode.defenses.knowledge import TASKS, Task
 from bluecode.defenses.model import ModelError
 from bluecode.defenses.policy import Policy
+from bluecode.defenses.records import NAME as RECORDS
+from bluecode.defenses.records import Records, RecordSource
 from bluecode.defenses.screening import Timer, screen
-from bluecode.defenses.verdict import Action, Category, Detector, Evidence, Finding, Verdict
+from bluecode.defenses.verdict import (
+    Action,
+    Category,
+    Detector,
+    DetectorError,
+    Evidence,
+    Finding,
+    Verdict,
+)
 
 JUDGE = "judge"
 """Its name among what failed, and the reason where the allowance left a text to the detectors."""
+_KNOWN = 0.05
+"""Score of what the user's safe record is."""
 
 
 class PromptScreen:
     """Detectors of prompts, and who is asked where they are unsure."""
 
     def __init__(
-        self, detectors: Sequence[Detector[Message]], *, judge: Judge | None = None
+        self,
+        detectors: Sequence[Detector[Message]],
+        *,
+        judge: Judge | None = None,
+        records: RecordSource | None = None,
     ) -> None:
-        self.detectors = detectors
         self.judge = judge
+        self._records = records
         self._looking = detectors
         self._reported: dict[str, float] = {}
         if judge is not None:
@@ -41,7 +57,9 @@ class PromptScreen:
     @property
     def version(self) -> str:
         """Digest of what verdicts depend on beside the policy; part of their keys."""
-        return "" if self.judge is None else self.judge.version
+        records = None if self._records is None else self._records.current()
+        judge = "" if self.judge is None else self.judge.version
+        return judge if records is None else f"{judge}+{records.version}"
 
     async def screen(
         self, message: Message, policy: Policy, *, timer: Timer | None = None
@@ -50,9 +68,60 @@ class PromptScreen:
         verdict = await screen(
             message, self._looking, policy, unchecked=message.unread, timer=timer
         )
+        if (records := None if self._records is None else self._records.current()) is not None:
+            verdict = await self._recorded(records, message, verdict, policy)
         if self.judge is None:
             return verdict
         return self._without_faint(await self._judged(self.judge, message, verdict, policy), policy)
+
+    async def _recorded(
+        self, records: Records, message: Message, verdict: Verdict, policy: Policy
+    ) -> Verdict:
+        """The verdict with what the user's approved records say."""
+        try:
+            findings = [*verdict.findings, *records.findings(message)]
+            for task in {Category(item.category).value for item in verdict.findings} & set(TASKS):
+                cleared = records.harmless(message, cast(Task, task))
+                if cleared:
+                    findings = await self._cleared(message, cast(Task, task), cleared, findings)
+        except DetectorError:
+            failed = (*verdict.failed, RECORDS)
+            return policy.decide(verdict.findings, failed=failed, unchecked=verdict.unchecked)
+        if len(findings) == len(verdict.findings) and all(
+            new is old for new, old in zip(findings, verdict.findings, strict=True)
+        ):
+            return verdict
+        return policy.decide(findings, failed=verdict.failed, unchecked=verdict.unchecked)
+
+    async def _cleared(
+        self,
+        message: Message,
+        task: Task,
+        cleared: Sequence[tuple[str, tuple[int, int]]],
+        findings: Sequence[Finding],
+    ) -> list[Finding]:
+        """Findings in the lines of safe records, lowered; and those in what remains."""
+        rest = replace(message, text=_without(message.text, [lines for _, lines in cleared]))
+        told: list[Finding] = []
+        anew: dict[str, Sequence[Finding]] = {}
+        for item in findings:
+            if item.detector != task:
+                told.append(item)
+                continue
+            known = next((name for name, lines in cleared if _lies(item.span, lines)), None)
+            told.append(item if known is None else _lowered(item, known))
+            if known is not None and item.detector not in anew:
+                anew[item.detector] = await self._again(item.detector, rest)
+        return [*told, *(new for found in anew.values() for new in found if new not in told)]
+
+    async def _again(self, name: str, message: Message) -> Sequence[Finding]:
+        detector = next(item for item in self._looking if item.name == name)
+        try:
+            return await detector.inspect(message)
+        except DetectorError as error:
+            if not error.unchecked:
+                raise
+            return error.findings
 
     async def _judged(
         self, judge: Judge, message: Message, verdict: Verdict, policy: Policy
@@ -131,6 +200,25 @@ def _weighed(finding: Finding, opinions: Mapping[Category, Opinion]) -> Finding:
         principle=opinion.principle or evidence.principle,
     )
     return replace(finding, score=opinion.score, evidence=told)
+
+
+def _lies(span: tuple[int, int] | None, lines: tuple[int, int]) -> bool:
+    """Is what was found within these lines? What was hidden has no lines."""
+    return span is not None and lines[0] <= span[0] and span[1] <= lines[1]
+
+
+def _lowered(finding: Finding, name: str) -> Finding:
+    """A false alarm that the user's safe record speaks against."""
+    evidence = replace(finding.evidence or Evidence(), cases=(name,))
+    return replace(finding, score=min(finding.score, _KNOWN), evidence=evidence)
+
+
+def _without(text: str, stretches: Sequence[tuple[int, int]]) -> str:
+    """A text with some lines empty, so that the others keep their numbers."""
+    lines = text.split("\n")
+    for first, last in stretches:
+        lines[first - 1 : last] = [""] * len(lines[first - 1 : last])
+    return "\n".join(lines)
 
 
 def _attentive(detector: Detector[Message], low: float) -> Detector[Message]:

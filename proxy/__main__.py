@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bluecode.proxy.config import PREFIX, Config, ConfigError
+from bluecode.proxy.knowledge_arguments import add_knowledge
 from bluecode.sandbox.outcome import SandboxUnavailable
 
 FLAGS: Final[Mapping[str, tuple[str, str]]] = {
@@ -29,6 +30,7 @@ FLAGS: Final[Mapping[str, tuple[str, str]]] = {
     "audit_backups": ("N", "audit files put aside that are kept"),
     "audit_days": ("DAYS", "after which an audit file put aside is removed; 0 for never"),
     "cache_dir": ("FOLDER", "where the compiled guest is kept between starts"),
+    "knowledge": ("FILE", "the user's own records, beside the shipped knowledge base"),
     "cache_entries": ("N", "verdicts that are remembered"),
     "workers": ("N", "processes that run untrusted code"),
     "body_limit": ("BYTES", "largest request, and largest answer that is not streamed"),
@@ -86,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     _add_screen(commands)
     _add_sandbox(commands)
     _add_eval(commands)
+    add_knowledge(commands, _add_store, _knowledge)
     _add_replay(commands)
     _add_setup(commands)
     _add_doctor(commands)
@@ -276,6 +279,11 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", metavar="FILE", help="policy file: thresholds, modes, rules")
 
 
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--knowledge", metavar="FILE", help="where your own records are")
+
+
 def _serve(given: argparse.Namespace) -> int:
     from bluecode.proxy import commands
 
@@ -320,6 +328,14 @@ def _replay(given: argparse.Namespace) -> int:
     from bluecode.proxy import commands
 
     return commands.replay(_config(given), given.files, style=given.format)
+
+
+def _knowledge(given: argparse.Namespace) -> int:
+    from bluecode.proxy import knowledge_command
+
+    return knowledge_command.run(
+        Config.load(given.config, flags={"knowledge": given.knowledge}), given
+    )
 
 
 def _setup(given: argparse.Namespace) -> int:

@@ -118,6 +118,8 @@ class Config:
     """A second address for `/healthz`, `/readyz` and `/metrics` alone; none where empty."""
     keep_alive: float = 10.0
     """Seconds after which a client that waits for held code gets a sign of life."""
+    knowledge: Path = field(default_factory=lambda: _default_data_dir() / "knowledge.db")
+    """The user's own records, beside the shipped knowledge base."""
     judge: JudgeConfig | None = None
     """A model that is asked where the detectors of prompts are unsure; none by default."""
     log_level: str = "info"
@@ -168,13 +170,20 @@ def _raw(text: str) -> bytes:
 
 
 def _default_cache_dir() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    if base:
+    return _own_folder("XDG_CACHE_HOME", ".cache")
+
+
+def _default_data_dir() -> Path:
+    return _own_folder("XDG_DATA_HOME", ".local/share")
+
+
+def _own_folder(variable: str, usual: str) -> Path:
+    if base := os.environ.get(variable):
         return Path(base) / "bluecode"
     try:
-        return Path.home() / ".cache" / "bluecode"
+        return Path.home() / usual / "bluecode"
     except RuntimeError:  # a user without a home, as in containers, where it is the root
-        return Path("/.cache/bluecode")
+        return Path("/") / usual / "bluecode"
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -434,6 +443,7 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "drain_timeout": _seconds,
     "health_listen": _listen,
     "keep_alive": _seconds,
+    "knowledge": _path,
     "judge": _judge,
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),

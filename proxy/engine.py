@@ -16,10 +16,11 @@ from bluecode.defenses.conversation import Message, Role, Snippet
 from bluecode.defenses.policy import Policy, PolicyError
 from bluecode.defenses.rollout import Rollout
 from bluecode.defenses.verdict import Detector, Verdict
-from bluecode.proxy.config import Config
+from bluecode.proxy.config import Config, ConfigError
 
 if TYPE_CHECKING:
     from bluecode.defenses.judge import Judge
+    from bluecode.defenses.records import RecordSource
 
 _TASK = 2_000
 """Characters of the user's latest words that a tool's result is seen beside."""
@@ -67,6 +68,17 @@ class Cache(Generic[Kept]):
             self._items.popitem(last=False)
 
 
+def _records(config: Config) -> "RecordSource":
+    """The user's own records. Raises `ConfigError` where the file is no store of them."""
+    from bluecode.defenses.record_store import StoreError
+    from bluecode.defenses.records import RecordSource
+
+    try:
+        return RecordSource(config.knowledge)
+    except StoreError as error:
+        raise ConfigError(str(error)) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """A verdict, and whether it was remembered rather than made."""
@@ -90,6 +102,7 @@ class Engine:
         guest_runs: Callable[[], Mapping[str, int]] = _no_runs,
         guests_waiting: Callable[[], int] = lambda: 0,
         judge: "Judge | None" = None,
+        records: "RecordSource | None" = None,
     ) -> None:
         # numpy comes with it; it is loaded where an engine is made.
         from bluecode.defenses.prompt_screen import PromptScreen
@@ -103,7 +116,7 @@ class Engine:
         """Sandbox runs that have no worker yet."""
         self.timer = timer
         self._detectors = detectors
-        self._prompts = PromptScreen(detectors, judge=judge)
+        self._prompts = PromptScreen(detectors, judge=judge, records=records)
         self._checkers = checkers
         self._prover = prover
         self.policy_version = policy.version
@@ -124,6 +137,7 @@ class Engine:
         from bluecode.defenses.checkers import CHECKERS
         from bluecode.defenses.checkers.dynamic_prover import DynamicProver
         from bluecode.defenses.detectors import DETECTORS
+        from bluecode.defenses.records import NAME as RECORDS
         from bluecode.sandbox.workers import Sandbox
 
         wanted = [make for name, make in DETECTORS.items() if name not in policy.disabled]
@@ -141,11 +155,12 @@ class Engine:
                 )
                 await sandbox.warm()
                 prover = DynamicProver(sandbox)
+            records = None if RECORDS in policy.disabled else _records(config)
             judge = None
             if config.judge is not None:
                 from bluecode.proxy.judge_model import open_judge
 
-                judge = open_judge(config.judge)
+                judge = open_judge(config.judge, records)
                 stack.push_async_callback(judge.close)
             yield cls(
                 policy,
@@ -153,6 +168,7 @@ class Engine:
                 [make() for make in checkers],
                 prover,
                 judge=judge,
+                records=records,
                 entries=config.cache_entries,
                 guest_runs=_no_runs if sandbox is None else lambda: sandbox.counters.outcomes,
                 guests_waiting=lambda: 0 if sandbox is None else sandbox.waiting,
@@ -172,12 +188,12 @@ class Engine:
 
     def _version_of(self, policy: Policy) -> str:
         """What begins the key of every verdict."""
-        return f"{metadata.version('bluecode')}:{policy.version}:{self._prompts.version}:"
+        return f"{metadata.version('bluecode')}:{policy.version}:"
 
     @property
     def verdicts_key(self) -> str:
-        """What verdicts depend on beside their subject."""
-        return self._version
+        """What verdicts on messages depend on beside their subject."""
+        return f"{self._version}{self._prompts.version}:"
 
     def watch_judge(self, observer: Callable[[str, float], None]) -> None:
         """Tell how each consultation of the judge ends, and how many seconds it took."""
@@ -234,7 +250,7 @@ class Engine:
         return f"{self._message_key(message)}:{so_far}"
 
     def _message_key(self, message: Message) -> str:
-        return f"{self._version}{message.digest}{','.join(message.unread)}"
+        return f"{self.verdicts_key}{message.digest}{','.join(message.unread)}"
 
     async def decide_message(self, message: Message) -> Decided:
         key = self._message_key(message)

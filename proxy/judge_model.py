@@ -8,22 +8,34 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
+from bluecode.defenses import knowledge
 from bluecode.defenses.judge import Judge
+from bluecode.defenses.knowledge import Nearest, Task
 from bluecode.defenses.model import Model, ModelError
+from bluecode.defenses.records import RecordSource
+from bluecode.defenses.terms import Terms
 from bluecode.proxy.config import ConfigError, JudgeConfig
 
 _TOKENS: Final = 1_500
 _SCHEMA_NAME: Final = "judgement"
 
 
-def open_judge(config: JudgeConfig) -> Judge:
-    """The judge that the settings ask for. Raises `ConfigError` where its key is missing."""
+def open_judge(config: JudgeConfig, records: RecordSource | None = None) -> Judge:
+    """The judge that the settings ask for; the cases it is shown are the shipped ones and the
+    user's. Raises `ConfigError` where its key is missing."""
+
+    def near(read: Terms, task: Task, k: int) -> Nearest:
+        own = None if records is None else records.current()
+        base = knowledge.shipped()
+        return base.nearest(read, task, k) if own is None else own.nearest(read, task, k)
+
     return Judge(
         open_model(config),
         mode=config.mode,
         timeout=config.timeout,
         per_minute=config.per_minute,
         uncertain=config.uncertain,
+        near=near,
     )
 
 
