@@ -18,7 +18,6 @@ from bluecode.defenses.policy import Policy
 from bluecode.defenses.screening import Timer, screen
 from bluecode.defenses.verdict import Detector, DetectorError, Evidence, Finding, Verdict
 
-
 WORTH_A_RUN = 0.35
 """Findings of a lower score are remarks, on which nothing rests: nothing is run for them."""
 

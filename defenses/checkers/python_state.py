@@ -266,7 +266,7 @@ class Run:
             self.remarks[name] = Claim(name, score, first, last, SOURCES[Level.NONE])
 
     def found(self) -> list[Claim]:
-        """All claims, and the remarks that no claim of their kind or at their line makes needless."""
+        """All claims, and the remarks of other kinds and at other lines."""
         rules, lines = {rule for rule, _ in self.claims}, {line for _, line in self.claims}
         left = [
             it for it in self.remarks.values() if it.rule not in rules and it.first not in lines
