@@ -16,8 +16,9 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from bluecode.defenses.asks import Asks, cautious
 from bluecode.defenses.conversation import Message, Role
-from bluecode.defenses.verdict import Verdict, merge
+from bluecode.defenses.verdict import Action, Verdict, merge
 from bluecode.proxy import gate, notes
 from bluecode.proxy.audit import Audit
 from bluecode.proxy.client import Client, raw
@@ -144,14 +145,15 @@ class Guard:
         """Screen all that the model reads; True where blocked messages were replaced.
 
         Blocked messages of earlier turns are replaced, and so is a message of the user that was
-        refused before and has been followed by another one.
+        refused before and has been followed by another one. What the user asks is also seen
+        together with what was asked before.
         """
         started = time.perf_counter()
         messages = request.conversation.messages
         turn = request.conversation.history
         asked = max((at for at, m in enumerate(messages) if m.role is Role.USER), default=0)
         verdicts: list[Verdict] = []
-        task = ""
+        task, asks = "", Asks()
         for at, message in enumerate(messages):
             if message.role is Role.USER:
                 task = self._s.engine.task_of(message)
@@ -159,6 +161,8 @@ class Guard:
             if message.role is Role.TOOL and task:
                 seen = replace(seen, task=task)
             decided = await self._decide(seen, exchange)
+            if message.role is Role.USER and decided.verdict.action is Action.ALLOW:
+                decided = await self._together(asks, task, decided, exchange)
             again = decided.cached and at < asked and message.role is Role.USER
             if decided.verdict.blocks and (at < turn or again):
                 exchange.replaced += 1
@@ -170,6 +174,19 @@ class Guard:
         exchange.prompt = merge(verdicts)
         exchange.add("screening", time.perf_counter() - started)
         return exchange.replaced > 0
+
+    async def _together(self, asks: Asks, said: str, alone: Decided, exchange: Exchange) -> Decided:
+        """The stricter verdict on an ask: alone, or with those before it."""
+        joined = asks.joined(said)
+        if joined is not None:
+            decided = await self._s.engine.decide_message(joined)
+            decided = replace(decided, verdict=cautious(decided.verdict, exchange.policy))
+            if not decided.cached:
+                self._s.metrics.count("prompt", decided.verdict)
+            if decided.verdict.action is not Action.ALLOW:
+                return decided
+        asks.add(said)
+        return alone
 
     async def _decide(self, message: Message, exchange: Exchange) -> Decided:
         decided = self._s.engine.trusted(exchange.so_far, message)

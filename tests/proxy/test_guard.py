@@ -438,4 +438,45 @@ async def test_replicas_that_share_a_key_know_each_others_notes() -> None:
     upstream = ScriptedUpstream([answer({"content": "ok"})])
     async with guarded(upstream, detectors=[Reader("x")], seal_key=Secret("k")) as other:
         await post(f"{other}/v1/chat/completions", {"model": "m", "messages": turns})
-    assert [text.strip() for text in seen] == ["hi", "Here:", "go on"]
+    assert [text.strip() for text in seen] == ["hi", "Here:", "go on", "hi\ngo on"]
+
+
+class Both(WordDetector):
+    """Finds two words that stand together."""
+
+    async def inspect(self, subject: Message) -> Sequence[Finding]:
+        found = await super().inspect(subject)
+        return found if "second" in subject.text else ()
+
+
+def turns(*asked: str) -> dict[str, Any]:
+    """A conversation in which each ask but the last was answered."""
+    said = [{"role": "user", "content": text} for text in asked]
+    told = [{"role": "assistant", "content": "ok"}] * len(said)
+    rows = [row for pair in zip(said, told, strict=True) for row in pair]
+    return {"model": "m", "messages": rows[:-1]}
+
+
+async def test_a_request_that_is_split_over_turns_is_seen_as_one() -> None:
+    upstream = ScriptedUpstream([answer({"content": "ok"})])
+    async with guarded(upstream, detectors=[Both("first")]) as root:
+        url = f"{root}/v1/chat/completions"
+        assert b"did not pass" not in (await post(url, turns("the first")))[2]
+        assert b"did not pass" not in (await post(url, turns("the first", "other")))[2]
+        _, _, body = await post(url, turns("the first", "other", "the second"))
+        assert b"did not pass" in body and b"Taken together" in body
+        _, _, body = await post(url, turns("the first", "other", "the second", "fine"))
+        assert b"did not pass" not in body
+    sent = [row["content"] for row in json.loads(upstream.calls[-1].body)["messages"]]
+    assert sent[4] == PLACEHOLDER and (sent[0], sent[6]) == ("the first", "fine")
+
+
+async def test_turn_100_costs_what_is_new_in_it() -> None:
+    detector = WordDetector("badword")
+    upstream = ScriptedUpstream([answer({"content": "ok"})])
+    asked = [f"ask number {at}" for at in range(100)]
+    async with guarded(upstream, detectors=[detector]) as root:
+        await post(f"{root}/v1/chat/completions", turns(*asked[:99]))
+        before = detector.looked
+        await post(f"{root}/v1/chat/completions", turns(*asked))
+    assert detector.looked - before == 2, "the new ask, and the last asks together"
