@@ -26,10 +26,17 @@ _EXITS = frozenset({"exit", "abort", "_exit", "panic", "BUG", "err", "errx", "di
                     "quick_exit", "__builtin_unreachable", "fatal", "g_error", "throw", "_Exit",
                     "perror_exit", "usage", "terminate"})  # fmt: skip
 _ASSERTS = re.compile(
-    r"^(?:\w*assert\w*|\w*ASSERT\w*|g_return_\w+|BUG_ON|WARN_ON(?:_ONCE)?|CHECK\w*|\w*_CHECK\w*|"
-    r"likely|unlikely|IS_ERR\w*|\w*TCHECK\w*|REQUIRE|\w*[Cc]heck\w*|\w*valid\w*|\w*Valid\w*|"
-    r"\w*Remaining\w*|\w*_ok)$"
+    r"^(?:\w*[Aa]ssert\w*|\w*ASSERT\w*|g_return_\w+|BUG_ON|WARN_ON(?:_ONCE)?|likely|unlikely|"
+    r"REQUIRE|IS_ERR\w*)$"
 )
+"""Calls whose argument is a condition."""
+_LOOKS = re.compile(
+    r"^(?:CHECK\w*|\w*_CHECK\w*|\w*TCHECK\w*|\w*[Cc]heck\w*|\w*valid\w*|\w*Valid\w*|"
+    r"\w*Remaining\w*|\w*_ok|\w*LOCK\w*|\w*HELD\w*)$"
+)
+"""Calls that look at what they are given."""
+_EACH = re.compile(r"FOREACH|for_?each", re.I)
+"""Macros that are loops: they give their arguments new values."""
 WRITES = frozenset({"memset", "memcpy", "memmove", "strcpy", "strcat", "strncpy", "sprintf",
                     "snprintf", "bzero", "strncat", "fread", "fgets", "read", "recv", "bcopy",
                     "strlen", "fwrite", "fprintf", "fseek", "fgetc", "fputs", "fscanf", "memcmp",
@@ -204,6 +211,15 @@ class Reader:
                 if compares or part is not node:
                     self.note("bound", path, part)
 
+    def _binary(self, node: Node) -> bool:
+        """`p && p->x`: what stands behind is reached only where the first holds."""
+        if node.name in ("&&", "||"):
+            self.condition(node)
+            return False
+        for arg in node.args:
+            self.visit(arg)
+        return False
+
     def _assign(self, node: Node) -> bool:
         value = node.args[0] if node.args else None
         if value is not None:
@@ -297,15 +313,27 @@ class Reader:
         return False
 
     def _call(self, node: Node) -> bool:
+        if _LOOKS.match(node.name) and node.base is None:
+            for arg in node.args:
+                self.visit(arg)
+                self._looked_at(arg)
+            self.note("call", node.name, node)
+            return False
         if _ASSERTS.match(node.name):
             for arg in node.args:
-                self.condition(arg)
+                if len(node.args) == 1 or arg.role in ("binary", "unary"):
+                    self.condition(arg)
+                else:
+                    self.visit(arg)
             self.note("call", node.name, node)
             return False
         if node.base is not None:
             self._receiver(node)
         if node.name == "sizeof":
             return False
+        if _EACH.search(node.name):
+            for arg in node.args:
+                self.note("store", path_of(arg), arg)
         frees = FREES.match(node.name) is not None and node.base is None
         for at, arg in enumerate(node.args):
             plain = arg
@@ -365,6 +393,7 @@ _VISITS = {
     "member": Reader._member,
     "name": Reader._name,
     "index": Reader._index,
+    "binary": Reader._binary,
     "unary": Reader._unary,
     "call": Reader._call,
     "function": Reader._function,

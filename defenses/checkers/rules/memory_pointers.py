@@ -66,6 +66,8 @@ def _unchecked(run: Run, body: Body, store: Event) -> None:
     likely = _likely(made[0])
     if not likely:
         return
+    if likely < 0.6 and not _others_checked(body, store):
+        return
     if made[0] == "realloc" or body.function.name == "main" or _small(made[1]):
         likely *= 0.8  # little is asked for, or the program ends with it
     for event in body.by_key[store.key]:
@@ -78,6 +80,19 @@ def _unchecked(run: Run, body: Body, store: Event) -> None:
             return
 
 
+def _others_checked(body: Body, store: Event) -> bool:
+    """Is what another call gave compared with nothing in this function? Only then is it the
+    habit of this code, and a name that merely sounds like one that may fail is worth a word."""
+    for events in body.by_key.values():
+        given = any(
+            event.kind == "store" and event is not store and event.value is not None
+            and _maker(event.value) is not None for event in events
+        )  # fmt: skip
+        if given and any(event.kind == "test" and _null_test(body, event) for event in events):
+            return True
+    return False
+
+
 def _small(call: Node) -> bool:
     return all(number_of(arg) is not None for arg in call.args)
 
@@ -88,6 +103,8 @@ def _after_free(run: Run, body: Body, freed: Event) -> None:
     closes = name in ("fclose", "closedir", "pclose")
     if sure:
         _freed_at_label(run, body, freed)
+    elif not closes and not _whole(body, freed):
+        return
     for event in body.by_key[freed.key]:
         if event.order <= freed.order:
             continue
@@ -99,12 +116,27 @@ def _after_free(run: Run, body: Body, freed: Event) -> None:
             continue
         if event.kind == "free":
             rule = "double_free" if not closes else "use_after_free"
+            if not sure and event.node.name != name:
+                return  # its parts are given back, and then it is
             run.claim(rule, event.node, 0.75 if sure else 0.55)
             return
         if event.kind == "deref" or (event.kind == "use" and _handed_on(event)):
             run.claim("use_after_free", event.node, 0.75 if sure else 0.55)
             return
     _parts_after(run, body, freed, sure)
+
+
+_GIVES_BACK = re.compile(r"_?(?:free|destroy|delete|put|unref)$", re.I)
+
+
+def _whole(body: Body, freed: Event) -> bool:
+    """Is it named for the type of what it is given? Others give back a part of it."""
+    local = body.locals.get(freed.key)
+    if local is None:
+        return False
+    kind = re.sub(r"\b(?:const|struct|class)\b|[*&\s]|_t\b", "", local.type)
+    made_for = _GIVES_BACK.sub("", freed.node.name)
+    return kind.replace("_", "").lower() == made_for.replace("_", "").lower()
 
 
 def _freed_at_label(run: Run, body: Body, freed: Event) -> None:
