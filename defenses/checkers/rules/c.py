@@ -14,6 +14,7 @@ from bluecode.defenses.checkers.rules.rule import (
 from bluecode.defenses.checkers.rules.secrets import is_password, is_secret, keeps_secret
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
+from bluecode.defenses.checkers.rules.words import random_secret
 
 
 def _hash(site: Site) -> float:
@@ -95,10 +96,6 @@ def _host_part(site: Site) -> float:
     words = " ".join(part.name.lower() for arg in site.node.args for part in arg.walk()
                      if part.role == "name")  # fmt: skip
     return 0.56 if re.search(r"netloc|host|domain|origin", words) and len(site.args) >= 2 else 0.0
-
-
-def _random(site: Site) -> float:
-    return 0.7 if is_secret(site.purpose) else 0.0
 
 
 def _verify_off(site: Site) -> float:
@@ -291,7 +288,7 @@ RULES = Language(
             "weak_random",
             "rand random srand std.rand drand48 lrand48 rand_r new.std.mt19937 "
             "std.mt19937 new.mt19937 std.srand",
-            _random,
+            random_secret,
         ),
         Property(
             "fixed_iv",
@@ -376,7 +373,7 @@ RULES = Language(
     trusted=r"^(?:ctx|context|db|conn|stream|fp|file|fd|out|output|result|dest|dst|self|this|"
     r"logger|cb|callback|env|ret|len|size|count|n|i|format|fmt)$",
     globals=r"^(?:stdin|stdout|stderr|errno|NULL|nullptr|true|false|std\.(?:endl|cout|cerr|cin)|"
-    r"__func__|__FILE__|__LINE__|npos|std)\b",
+    r"__func__|__FILE__|__LINE__|npos|std|PRI[a-zA-Z]+\d*|SCN[a-z]+\d*)\b",
     ends="exit abort _exit err errx die std.exit std.abort std.terminate _Exit panic "
     "__builtin_unreachable",
     advice={

@@ -1,11 +1,14 @@
 """C#: calls in which data from outside does harm."""
 
+import re
+
 from bluecode.defenses.checkers.rules.csharp_calls import (
     QUERY_OBJECTS,
 )
 from bluecode.defenses.checkers.rules.rule import (
     Sink,
 )
+from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     chooses_host,
@@ -13,6 +16,12 @@ from bluecode.defenses.checkers.rules.words import (
     leads_away,
     speaks_sql,
 )
+
+
+def _starts(site: Site) -> bool:
+    """Is it given a description of what to start, not its name?"""
+    return re.search(r"(?i)info|psi$|process", site.arg(0).path) is not None
+
 
 SINKS = (
     Sink(
@@ -38,9 +47,7 @@ SINKS = (
         "Process.Start",
         (0, 1),
         "shell",
-        when=lambda s: (
-            is_shell(s) or len(s.args) == 1 and not s.arg(0).fields and not s.arg(0).path
-        ),
+        when=lambda s: is_shell(s) or len(s.args) == 1 and not s.arg(0).fields and not _starts(s),
     ),
     Sink(
         "command_injection",

@@ -167,7 +167,7 @@ class Expressions(Calls):
     def _pair(self, node: Node) -> Value:
         if node.base is not None:
             self.eval(node.base)
-        return self.eval(node.args[0]) if node.args else NOTHING
+        return self._named(node, node.args[0]) if node.args else NOTHING
 
     def _array(self, node: Node) -> Value:
         if node.size is not None:
@@ -217,7 +217,8 @@ class Expressions(Calls):
 
     def _named(self, target: Node, source: Node) -> Value:
         """Evaluate with the target's name among the words around."""
-        self.run.purpose.append((path_of(target) or target.name).lower())
+        named = target.base if target.role == "index" and target.base is not None else target
+        self.run.purpose.append((path_of(named) or named.name).lower())
         try:
             return self.eval(source)
         finally:

@@ -74,7 +74,7 @@ RULES = Language(
             "weak_hash",
             "DigestUtils.md5Hex DigestUtils.sha1Hex DigestUtils.md5 "
             "DigestUtils.sha1 Hashing.md5 Hashing.sha1 DigestUtils.shaHex "
-            "DigestUtils.md5DigestAsHex DigestUtils.sha",
+            "DigestUtils.md5DigestAsHex DigestUtils.sha *.md5 *.md5Hex *.sha1Hex",
             broken_hash,
         ),
         Property("password_hash", "MessageDigest.getInstance", fast_hash),

@@ -21,7 +21,6 @@ from bluecode.defenses.checkers.rules.javascript_calls import (
     old_tls,
     open_mode,
     password_hash,
-    random,
     short_key,
     short_salt,
     sign_none,
@@ -43,6 +42,7 @@ from bluecode.defenses.checkers.rules.rule import (
     Store,
 )  # fmt: skip
 from bluecode.defenses.checkers.rules.values import Level
+from bluecode.defenses.checkers.rules.words import random_secret
 
 RULES = Language(
     name="javascript",
@@ -102,7 +102,7 @@ RULES = Language(
             "new.NodeRSA *.generateKeyPair *.generateKeyPairAsync rsa.generateKeyPair",
             few_bits,
         ),
-        Property("weak_random", "Math.random", random),
+        Property("weak_random", "Math.random", random_secret),
         Property(
             "weak_random",
             "crypto.pseudoRandomBytes *.pseudoRandomBytes pseudoRandomBytes",

@@ -91,11 +91,6 @@ def short_salt(site: Site) -> float:
     return 0.65 if int(size) < 8 and re.search(r"salt|key|secret|token|iv\b", site.purpose) else 0.0
 
 
-def random(site: Site) -> float:
-    """A predictable generator where the names speak of a secret."""
-    return 0.72 if is_secret(site.purpose) else 0.0
-
-
 def short_key(site: Site) -> float:
     """A key or curve that is too small."""
     kind = site.text(0)

@@ -1,6 +1,7 @@
 """Buffers in C and C++: copies, indexes, lengths and sizes that nobody checked."""
 
 import re
+from collections.abc import Sequence
 
 from bluecode.defenses.checkers.rules.memory_body import Body, Event, Local
 from bluecode.defenses.checkers.rules.memory_indexes import (
@@ -26,6 +27,7 @@ _ALLOCATES = re.compile(
     r"g_malloc0?|\w*_alloc|xmalloc|emalloc|safe_malloc|av_malloc\w*|\w*Malloc|palloc0?|"
     r"OPENSSL_malloc)$"
 )
+_MAY_ALLOCATE = re.compile(r"^(?!\w*(?:de_?alloc|array|Array|free))\w*(?:alloc|Alloc|ALLOC)\w*$")
 _COPIES = {"memcpy": 2, "memmove": 2, "strncpy": 2, "strncat": 2, "bcopy": 2, "read": 2, "recv": 2,
            "memset": 2, "wmemcpy": 2, "copy_from_user": 2, "CopyMemory": 2, "RtlCopyMemory": 2,
            "skb_copy_bits": 3, "recvfrom": 2, "_memccpy": 3, "avio_read": 2,
@@ -41,14 +43,25 @@ def bounds(run: Run, body: Body) -> None:
             handler(run, body, event)
         if node.name in _COPIES:
             _copy(run, body, event)
-        if _ALLOCATES.match(node.name):
+        if _MAY_ALLOCATE.match(node.name):
             _allocation(run, body, event)
         if node.type == "new" and node.size is not None:
             _product(run, body, event, node.size)
     _races(run, body)
+    _owners(run, body)
     for loop, _ in body.loops:
         off_by_one(run, body, loop)
     walk(run, body)
+
+
+def _owners(run: Run, body: Body) -> None:
+    """`std::auto_ptr` gives its object away where it looks copied."""
+    for local in body.locals.values():
+        if "auto_ptr" in local.type and local.line:
+            run.claim("dangerous_function", Node("name", local.name, local.line, local.line), 0.5)
+    for event in body.calls:
+        if event.node.name.startswith("auto_ptr"):
+            run.claim("dangerous_function", event.node, 0.5)
 
 
 _LOOKS = frozenset({"access", "stat", "lstat", "euidaccess", "faccessat"})
@@ -136,6 +149,8 @@ def _sprintf(run: Run, body: Body, event: Event) -> None:
         return
     room = elements(_target(body, args[0]))
     form = args[1]
+    while form.role == "cast" and form.args:
+        form = form.args[0]
     if form.role not in ("text", "join"):
         return
     text = form.name if form.role == "text" else "".join(part.name for part in form.args)
@@ -143,12 +158,26 @@ def _sprintf(run: Run, body: Body, event: Event) -> None:
     if not open_ended:
         if room and known >= room:
             run.claim("buffer_copy", event.node, 0.8)
+        elif room and room < _LONGEST_DOUBLE and _any_double(body, text, args[2:]):
+            run.claim("buffer_copy", event.node, 0.5)
         elif not room:
             run.claim("dangerous_function", event.node, 0.5)
         return
     measured = any(_measured(body, arg, event.order) for arg in args[2:])
     if not measured:
         run.claim("buffer_copy", event.node, 0.6 if room is not None else 0.52)
+
+
+_LONGEST_DOUBLE = 317
+"""Characters that `%f` may print of a double."""
+
+
+def _any_double(body: Body, form: str, args: Sequence[Node]) -> bool:
+    """Is a double printed in full, however large it is?"""
+    if not re.search(r"%[-+ #0]*\d*(?:\.\d+)?l?f", form):
+        return False
+    types = [local.type for arg in args if (local := body.locals.get(path_of(arg))) is not None]
+    return any(re.search(r"\bdouble\b", kind) for kind in types)
 
 
 def _gets(run: Run, body: Body, event: Event) -> None:
@@ -198,7 +227,7 @@ _CALLS = {
     "scanf": _scanf, "fscanf": _scanf, "sscanf": _scanf, "vscanf": _scanf,
     "snprintf": _snprintf, "_snprintf": _snprintf,
     "tmpnam": _tmp, "mktemp": _tmp, "tempnam": _tmp, "tmpnam_r": _tmp,
-    "strtok": _strtok, "alloca": _alloca,
+    "strtok": _strtok, "alloca": _alloca, "_alloca": _alloca, "__builtin_alloca": _alloca,
 }  # fmt: skip
 
 
@@ -326,6 +355,12 @@ def _allocation(run: Run, body: Body, event: Event) -> None:
                 if part.role == "binary" and part.name == "*":
                     _product(run, body, event, part)
                     return
+        elif arg.role == "name":
+            store = body.last_store(arg.name, event.order)
+            made = store.value if store is not None else None
+            if made is not None and made.role == "binary" and made.name == "*":
+                if not checked(body, {arg.name}, event.order):
+                    _product(run, body, event, made)
 
 
 def _product(run: Run, body: Body, event: Event, size: Node) -> None:
@@ -344,6 +379,8 @@ def _product(run: Run, body: Body, event: Event, size: Node) -> None:
         return
     if from_outside(body, names, event.order):
         score = 0.62
+    elif not _ALLOCATES.match(event.node.name) and event.node.type != "new" and len(open_parts) < 2:
+        return  # one factor, and a name that only sounds like an allocation
     else:
         score = 0.55 if len(open_parts) > 1 or _parameters(body, names) else 0.5
     run.claim("integer_overflow", event.node, score)

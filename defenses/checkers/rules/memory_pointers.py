@@ -5,7 +5,7 @@ import re
 from bluecode.defenses.checkers.rules.memory_body import Body, Event
 from bluecode.defenses.checkers.rules.memory_sizes import number_of
 from bluecode.defenses.checkers.rules.state import Run
-from bluecode.defenses.checkers.rules.tree import Node
+from bluecode.defenses.checkers.rules.tree import Node, path_of
 
 _ALLOCATES = re.compile(
     r"^(?:malloc|calloc|realloc|strdup|strndup|fopen|fdopen|popen|opendir|tmpfile|reallocarray|"
@@ -37,6 +37,49 @@ def pointers(run: Run, body: Body) -> None:
             elif event.kind == "free":
                 _after_free(run, body, event)
         _checked_too_late(run, body, events)
+    for event in body.calls:
+        _handed_on_unseen(run, event)
+    _followed_before_checked(run, body)
+
+
+_MAY_BE_MISSING = frozenset({"getenv", "strchr", "strrchr", "strstr", "strtok", "crypt", "strpbrk",
+                             "localtime", "gmtime", "getpwnam", "getpwuid", "memchr",
+                             "inet_ntoa", "setlocale", "ttyname", "dlerror"})  # fmt: skip
+_TAKES_TEXT = frozenset({"strcpy", "strcat", "strlen", "strcmp", "strncmp", "strdup", "atoi",
+                         "atol", "strcasecmp", "strncpy", "strtol", "memcpy", "atof", "strstr",
+                         "strchr", "fopen", "chdir", "puts"})  # fmt: skip
+
+
+def _handed_on_unseen(run: Run, event: Event) -> None:
+    """`strcpy(b, getenv("HOME"))`: what may be nothing goes where nothing must not."""
+    if event.node.name not in _TAKES_TEXT or event.node.base is not None:
+        return
+    for arg in event.node.args:
+        made = _maker(arg)
+        if made is not None and made[0] in _MAY_BE_MISSING and made[1].base is None:
+            run.claim("null_dereference", event.node, 0.58)
+
+
+def _followed_before_checked(run: Run, body: Body) -> None:
+    """`T *t = (T *)p; use(t->x); if (!p) …`: the check of `p` comes too late."""
+    for key, events in body.by_key.items():
+        stores = [event for event in events if event.kind == "store" and event.value is not None]
+        if len(stores) != 1 or key not in body.locals or stores[0].branch:
+            continue
+        source = stores[0].value
+        cast = source is not None and source.role == "cast"
+        while source is not None and source.role == "cast" and source.args:
+            source = source.args[0]
+        origin = path_of(source)
+        local = body.locals.get(origin)
+        if not cast or local is None or not local.parameter or "*" not in local.type:
+            continue
+        first = next((event for event in events if event.kind == "deref"), None)
+        tests = [event for event in body.by_key[origin] if event.kind in ("test", "store")]
+        if first is None or not tests or tests[0].kind != "test" or first.branch:
+            continue
+        if first.order < tests[0].order and _null_test(body, tests[0]):
+            run.claim("null_dereference", first.node, 0.58)
 
 
 def _maker(value: Node) -> tuple[str, Node] | None:

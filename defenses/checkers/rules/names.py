@@ -27,6 +27,8 @@ _FRAME = re.compile(
 _FRAMED = frozenset({"path", "url", "redirect"})
 CONSTANT = re.compile(r"^(?:\w+\.)*[A-Z][A-Z0-9_]+$")
 """Names that the code gives to what never changes."""
+_SHORT = frozenset({"ID", "URL", "URI", "IP", "SQL", "HTML", "XML"})
+"""Parts that are written in capitals because they are short for something."""
 
 
 class Names:
@@ -128,7 +130,7 @@ class Names:
             known = self._source(f"{whole.path}.{name}")
             if known is not None:
                 return known
-        if CONSTANT.match(name):
+        if CONSTANT.match(name) and name not in _SHORT:
             return Value(path=path)
         if name in ("length", "size", "Length", "Count"):
             return NOTHING

@@ -16,7 +16,6 @@ from bluecode.defenses.checkers.rules.php_calls import (
     mode,
     named_hash,
     password_hash,
-    random,
     unique,
     xml,
 )
@@ -34,6 +33,7 @@ from bluecode.defenses.checkers.rules.secrets import is_password
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     chooses_host,
+    random_secret,
     speaks_sql,
 )
 
@@ -250,7 +250,9 @@ RULES = Language(
             lambda s: 0.8,
         ),
         Property("fixed_iv", "openssl_encrypt", fixed_vector),
-        Property("weak_random", "rand mt_rand lcg_value shuffle str_shuffle array_rand", random),
+        Property(
+            "weak_random", "rand mt_rand lcg_value shuffle str_shuffle array_rand", random_secret
+        ),
         Property("weak_random", "uniqid", unique),
         Property("insecure_cookie", "setcookie setrawcookie", cookie),
         Property("tls_off", "curl_setopt", curl),

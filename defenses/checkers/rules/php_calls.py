@@ -9,7 +9,6 @@ from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     WEAK_CIPHER,
     broken_hash,
-    random_secret,
 )
 
 
@@ -54,11 +53,6 @@ def fixed_vector(site: Site) -> float:
     vector = site.arg(4)
     made = vector.path.startswith(("str_repeat", "substr")) or vector.known
     return 0.78 if vector.level is Level.NONE and made else 0.0
-
-
-def random(site: Site) -> float:
-    """A predictable generator where the names speak of a secret."""
-    return random_secret(site)
 
 
 def unique(site: Site) -> float:

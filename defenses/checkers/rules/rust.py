@@ -45,6 +45,14 @@ def _accepts(site: Site) -> float:
     return 0.87 if site.arg(0).known == "true" else (0.55 if site.arg(0).known is None else 0.0)
 
 
+_FOLLOWED = r"\bparent\(|\bpop\(|\bjoin\(|with_file_name|Command::new|dir_path"
+
+
+def _beside(site: Site) -> float:
+    """Code that goes from its own place to other files."""
+    return 0.5 if site.mentions(_FOLLOWED) else 0.0
+
+
 def _mode(site: Site) -> float:
     mode = (site.arg(0).known or "").replace("_", "")
     return 0.75 if re.fullmatch(r"0o[0-7]{2}[2367]", mode) else 0.0
@@ -206,6 +214,9 @@ RULES = Language(
             "temporary_file",
             "env.temp_dir std.env.temp_dir temp_dir",
             lambda s: 0.5 if not s.mentions(r"tempfile|create_new|uuid|Uuid|rand") else 0.0,
+        ),
+        Property(
+            "search_path", "env.current_exe std.env.current_exe current_exe self_exe_name", _beside
         ),
         Property(
             "cors_any",

@@ -16,6 +16,18 @@ def is_secret(words: str) -> bool:
     return _SECRET.search(words) is not None
 
 
+_UNIQUE = re.compile(
+    r"uuid|guid|(?:gen\w*|make|create|new|next|unique|random|rand|client|device|user|order)_?id\b|"
+    r"rand(?:om)?_?(?:str\w*|name|chars|text|word|key|code|hex)|temp_?name|tmp_?name|file_?name|"
+    r"pass_?code|serial|licen[cs]e"
+)
+
+
+def is_unique(words: str) -> bool:
+    """Do the names around say that nobody else may get the same value? Lower-case words."""
+    return _UNIQUE.search(words) is not None
+
+
 def keeps_secret(words: str) -> bool:
     """Do the names around say that a hash protects something?"""
     return _KEPT.search(words) is not None

@@ -188,6 +188,13 @@ ACCESS = {
         "A file is checked by name and used by name later; it can be exchanged in between.",
         "open it first and check the open file",
     ),
+    "search_path": Weakness(
+        "Files looked for beside the program",
+        426,
+        LOW,
+        "Files are looked for beside the running program, whose place others can choose by a link.",
+        "use a fixed folder, or one that only the owner of the program may write to",
+    ),
     "temporary_file": Weakness(
         "Temporary file with a predictable name",
         377,

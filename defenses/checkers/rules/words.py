@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from bluecode.defenses.checkers.rules.secrets import is_secret, keeps_secret
+from bluecode.defenses.checkers.rules.secrets import is_secret, is_unique, keeps_secret
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import HOLE
 
@@ -40,8 +40,11 @@ def weak_cipher(site: Site) -> float:
 
 
 def random_secret(site: Site) -> float:
-    """A predictable generator where the names around speak of a secret."""
-    return 0.72 if is_secret(site.purpose) else 0.0
+    """A predictable generator where the names around speak of a secret, or of what only one may
+    have and others may not guess."""
+    if is_secret(site.purpose):
+        return 0.72
+    return 0.52 if is_unique(site.purpose) else 0.0
 
 
 def speaks_sql(site: Site, index: int = 0) -> bool:
