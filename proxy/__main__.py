@@ -24,6 +24,8 @@ FLAGS: Final[Mapping[str, tuple[str, str]]] = {
     "seal_key_file": ("FILE", "file with the key that replicas share to know each other's notes"),
     "upstream_key_file": ("FILE", "file with the key that is sent upstream in the client's place"),
     "proxy_keys_file": ("FILE", "file of `name:key` lines; clients must present one of the keys"),
+    "shared_file": ("FILE", "file with the address of a Redis that replicas share"),
+    "shared_wait": ("SECONDS", "that a lookup there may take"),
     "policy": ("FILE", "policy file: thresholds, modes, rules"),
     "audit": ("TARGET", "where decisions are written: stdout, none, or a file"),
     "audit_max_bytes": ("N", "size at which a new audit file is begun"),

@@ -133,6 +133,8 @@ class _House:
                 lost=self._metrics.audit_lost.inc,
             )
             stack.callback(audit.close)
+            limits = Limits(self._policy, self._metrics)
+            await self._share(engine, limits, stack)
             self._services = Services(
                 config=self._config,
                 engine=engine,
@@ -140,7 +142,7 @@ class _House:
                 metrics=self._metrics,
                 audit=audit,
                 notes=Notes(self._policy, self._seal_key()),
-                limits=Limits(self._policy, self._metrics),
+                limits=limits,
             )
             if self._config.policy is not None:
                 reload = PolicyReload(self._config.policy, self._adopt, self._metrics)
@@ -149,6 +151,18 @@ class _House:
                 stack.callback(tasks.cancel_scope.cancel)
             yield
             self._services = None
+
+    async def _share(self, engine: Engine, limits: Limits, stack: AsyncExitStack) -> None:
+        """Use what other replicas know, where the config names a store."""
+        key = self._seal_key()
+        if self._config.shared is None or key is None:
+            return
+        from bluecode.proxy.shared import Shared  # its library is an extra
+
+        url, wait = self._config.shared.get(), self._config.shared_wait
+        opened = Shared.open(url, key, limits, self._metrics, wait=wait)
+        engine.shared = await stack.enter_async_context(opened)
+        stack.callback(setattr, engine, "shared", None)
 
     def _adopt(self, policy: Policy) -> None:
         """Serve by another policy from now on. Raises `PolicyError` where that cannot be."""

@@ -86,6 +86,10 @@ class Config:
     seal_key: Secret | None = None
     """With which the service seals its own notes, so that replicas know each other's; one of its
     own, made at the start, where none is given."""
+    shared: Secret | None = None
+    """Address of a Redis or Valkey that replicas share; it may hold a password."""
+    shared_wait: float = 0.005
+    """Seconds that a lookup there may take."""
     proxy_keys: Mapping[str, Secret] = field(default_factory=dict)
     """Keys that clients must present, by the name under which the audit knows them."""
     policy: Path | None = None
@@ -307,6 +311,17 @@ def _secret_file(name: str, value: Any, base: Path) -> Secret:
     return _secret(f"The file of {name}", _contents(name, value, base), base)
 
 
+def _store(name: str, value: Any, base: Path) -> Secret:
+    address = _secret(name, value, base)
+    if urlsplit(address.get()).scheme not in ("redis", "rediss", "unix"):
+        raise ConfigError(f"{name} must look like redis://host:6379/0, rediss://… or unix://….")
+    return address
+
+
+def _store_file(name: str, value: Any, base: Path) -> Secret:
+    return _store(f"The file of {name}", _contents(name, value, base), base)
+
+
 def _contents(name: str, value: Any, base: Path) -> str:
     try:
         return _path(name, value, base).read_text("utf-8")
@@ -426,6 +441,9 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "upstream_key_file": _secret_file,
     "seal_key": _secret,
     "seal_key_file": _secret_file,
+    "shared": _store,
+    "shared_file": _store_file,
+    "shared_wait": _seconds,
     "proxy_keys": _keys,
     "proxy_keys_file": _keys_file,
     "policy": _path,

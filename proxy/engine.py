@@ -79,6 +79,14 @@ def _records(config: Config) -> "RecordSource":
         raise ConfigError(str(error)) from error
 
 
+class Elsewhere(Protocol):
+    """Verdicts that other replicas made, and where ours are left for them."""
+
+    async def get(self, key: str) -> Verdict | None: ...
+
+    def put(self, key: str, verdict: Verdict) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """A verdict, and whether it was remembered rather than made."""
@@ -122,6 +130,8 @@ class Engine:
         self.policy_version = policy.version
         self._version = self._version_of(policy)
         self._verdicts: Cache[Verdict] = Cache(entries)
+        self.shared: Elsewhere | None = None
+        """Where verdicts of other replicas are found."""
 
     @classmethod
     @asynccontextmanager
@@ -254,14 +264,14 @@ class Engine:
 
     async def decide_message(self, message: Message) -> Decided:
         key = self._message_key(message)
-        if kept := self._verdicts.get(key):
+        if kept := self._verdicts.get(key) or await self._found_elsewhere(key):
             return Decided(kept, True)
         verdict = await self._prompts.screen(message, self.policy, timer=self.timer)
         return self._keep(key, verdict)
 
     async def decide_snippet(self, snippet: Snippet) -> Decided:
         key = f"{self._version}{snippet.digest}"
-        if kept := self._verdicts.get(key):
+        if kept := self._verdicts.get(key) or await self._found_elsewhere(key):
             return Decided(kept, True)
         verdict = await check(snippet, self._checkers, self._prover, self.policy, timer=self.timer)
         return self._keep(key, verdict)
@@ -275,4 +285,12 @@ class Engine:
     def _keep(self, key: str, verdict: Verdict) -> Decided:
         if not verdict.failed and "judge" not in verdict.unchecked:
             self._verdicts.put(key, verdict)
+            if self.shared is not None:
+                self.shared.put(key, verdict)
         return Decided(verdict, False)
+
+    async def _found_elsewhere(self, key: str) -> Verdict | None:
+        if self.shared is None or (found := await self.shared.get(key)) is None:
+            return None
+        self._verdicts.put(key, found)
+        return found

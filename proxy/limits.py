@@ -62,9 +62,13 @@ class Window:
     before: int = 0
     """All that was counted in the one before."""
     unsent: int = 0
+    """What the others have not heard of."""
+    stirred: bool = False
+    """Was it asked since the others were last heard?"""
 
     def turn(self, now: float) -> "Window":
         """Go on to the minute or day that it is."""
+        self.stirred = True
         number = int(now // self.seconds)
         if number != self.number:
             self.before = self.total if number == self.number + 1 else 0
@@ -79,6 +83,17 @@ class Window:
     def add(self, amount: int) -> None:
         self.own += amount
         self.unsent += amount
+
+    def heard(self, number: int, sent: int, all_told: int | None, before: int | None) -> None:
+        """What all together counted once the others had heard `sent`; None where it is unknown."""
+        if number != self.number:
+            return
+        self.stirred = False
+        if all_told is not None:
+            self.unsent -= sent
+            self.others = max(0, all_told - (self.own - self.unsent))
+        if before is not None:
+            self.before = max(self.before, before)
 
     def estimate(self, now: float) -> float:
         """How much lies in the last minute or day."""

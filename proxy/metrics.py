@@ -51,6 +51,17 @@ class Metrics:
         self.disconnects = self._counter(
             "client_disconnects", "Clients that left before the end", "route"
         )
+        self.shared_up = Gauge(
+            "bluecode_shared_up",
+            "1 while the shared store is asked",
+            ["store"],
+            registry=self.registry,
+        )
+        self.shared_lookups = self._counter(
+            "shared_lookups",
+            "Lookups in the shared store by result: hit, miss, late, failed, forged, skipped",
+            "result",
+        )
         self.limited = self._counter(
             "limited_requests", "Requests over a limit, by limit and amount", "limit amount"
         )

@@ -139,6 +139,14 @@ def _look_ahead(config: Config) -> None:
             f"`upstream` is {config.upstream!r}, which litellm serves, and litellm is not"
             " installed; install BlueCode with its `litellm` extra."
         )
+    if config.shared is not None and config.seal_key is None:
+        raise ConfigError(
+            "`shared` needs `seal_key`, the same for all replicas: what is shared is sealed by it."
+        )
+    if config.shared is not None and importlib.util.find_spec("redis") is None:
+        raise ConfigError(
+            "`shared` needs the package `redis`; install BlueCode with its `redis` extra."
+        )
     if config.audit_days > config.audit_backups:
         raise ConfigError(
             f"`audit_days` is {config.audit_days} and `audit_backups` {config.audit_backups}: with"

@@ -16,6 +16,7 @@ ALLOWED = {
 HOMES = {
     "litellm": "proxy/upstream.py",
     "prometheus_client": "proxy/metrics.py",
+    "redis": "proxy/shared.py",
     "wasmtime": "sandbox/wasm.py",
 }
 """Libraries that one file alone imports."""

@@ -25,6 +25,8 @@ EXITED = 'bluecode_guest_runs_total{job="bluecode", outcome="exited"}'
 ENDLESS = 'bluecode_guest_runs_total{job="bluecode", outcome="out_of_fuel"}'
 BROKEN = 'bluecode_upstream_errors_total{job="bluecode", kind="connect"}'
 REFUSED = 'bluecode_policy_reloads_total{job="bluecode", result="refused"}'
+SHARED = 'bluecode_shared_up{job="bluecode", instance="a", store="redis"}'
+FORGED = 'bluecode_shared_lookups_total{job="bluecode", result="forged"}'
 LOST = 'bluecode_audit_lost_total{job="bluecode"}'
 ONE = 'bluecode_policy_info{job="bluecode", instance="a", policy="1"}'
 OTHER = 'bluecode_policy_info{job="bluecode", instance="b", policy="2"}'
@@ -55,6 +57,8 @@ CASES = {
     "BlueCodeGuestsEndEarly": Case({EXITED: "0+5x100", ENDLESS: "0+5x40 200x60"}, 35, 70),
     "BlueCodeUpstreamFails": Case({ALLOWED: "0+10x60", BROKEN: "0+10x30 300x30"}, 20, 50),
     "BlueCodePolicyRefused": Case({REFUSED: "0x10 1x60"}, 12, 40),
+    "BlueCodeSharedLost": Case({SHARED: "1x5 0x20 1x20"}, 15, 30),
+    "BlueCodeSharedForged": Case({FORGED: "0x10 3x60"}, 12, 40),
     "BlueCodeAuditLost": Case({LOST: "0x10 3x60"}, 12, 40),
     "BlueCodePoliciesDiffer": Case({ONE: "1x60", OTHER: "1x30 stale"}, 25, 45),
 }

@@ -53,7 +53,13 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_every_setting_but_keys_and_the_judge_has_a_flag() -> None:
-    assert set(FLAGS) == set(SETTINGS) - {"upstream_key", "proxy_keys", "seal_key", "judge"}
+    assert set(FLAGS) == set(SETTINGS) - {
+        "upstream_key",
+        "proxy_keys",
+        "seal_key",
+        "shared",
+        "judge",
+    }
 
 
 def test_help_comes_at_once_and_loads_no_heavy_module() -> None:
