@@ -122,6 +122,9 @@ def _password_hash(site: Site) -> float:
     return 0.7 if is_password(site.purpose) else 0.0
 
 
+_CONTAINED = r"\.\.|realpath|canonical|lexically_|SECURE_NODOTDOT"
+"""The code looks for ways out of a folder, somewhere."""
+
 RULES = Language(
     name="c",
     sources=(
@@ -130,7 +133,8 @@ RULES = Language(
         ),
         Source(
             Level.INPUT,
-            calls="getenv secure_getenv std.getenv getpass readline getline std.getline",
+            calls="archive_entry_pathname archive_entry_pathname_utf8 getenv secure_getenv "
+            "std.getenv getpass readline getline std.getline",
         ),
         Source(
             Level.REQUEST,
@@ -196,11 +200,19 @@ RULES = Language(
             "path_traversal",
             "fopen open openat creat unlink remove rename mkdir rmdir opendir "
             "std.ifstream std.ofstream new.ifstream new.ofstream new.fstream std.fopen std.remove "
-            "fopen64 stat chmod readlink std.filesystem.remove filesystem.remove access "
-            "archive_entry_set_pathname",
+            "fopen64 stat chmod readlink std.filesystem.remove filesystem.remove access",
             (0,),
             "path",
             least=Level.PARAMETER,
+        ),
+        Sink(
+            "path_traversal",
+            "archive_entry_set_pathname archive_entry_update_pathname_utf8",
+            (1,),
+            "path",
+            least=Level.INPUT,
+            factor=1.6,
+            when=lambda s: not s.mentions(_CONTAINED),
         ),
         Sink(
             "xpath_injection",

@@ -255,7 +255,10 @@ class Calls(Names):
             value = value.marked(writer.mark)
         self.env[path] = replace(value, path=old.path)
         if writer.mark == "resolved":
-            self.resolved(path, path_of(node.args[writer.parts[0]]))
+            source = node.args[writer.parts[0]]
+            while source.role == "call" and source.base is not None:  # C++'s `s.c_str()`
+                source = source.base
+            self.resolved(path, path_of(source))
 
     def _grow(self, target: Node, values: Sequence[Value]) -> None:
         while target.role == "call" and target.base is not None and mutates(target.name):

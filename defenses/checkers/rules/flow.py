@@ -372,6 +372,9 @@ class Flow(Expressions):
     def assigned(self, target: Node, source: Node) -> None:
         """Remember that a name holds the answer of a check."""
         name = path_of(target.args[0] if target.role == "array" and target.args else target)
+        copied = source.args[0] if source.type == "new" and len(source.args) == 1 else source
+        if name and path_of(copied) in self.origins:
+            self.origins[name] = self.origins[path_of(copied)]
         if source.role == "call" and name:
             resolves = self.run.matcher.resolves.of(self.callee(source, self.receiver(source)))
             given = path_of(source.args[0]) if source.args else path_of(source.base)

@@ -235,6 +235,8 @@ class Names:
     def parameter(self, node: Node, given: Value | None, function: Node) -> None:
         """Seed a parameter."""
         value = given if given is not None else self.seed(node, function)
+        if given is not None and given.level <= Level.INPUT and _FRAME.search(node.name):
+            value = replace(given, eased=given.eased | _FRAMED)
         if node.base is not None:
             self.bind(node.base, value)
         if node.name:

@@ -133,15 +133,19 @@ def either(left: Value, right: Value) -> Value:
     return Value(
         worst.level,
         *_clean_of([left, right]),
-        text=left.text if left.text == right.text else _open_text(worst),
+        text=left.text if left.text == right.text else _open_text(left, right),
         path=left.path if left.path == right.path else (worst.path or left.path or right.path),
         marks=left.marks | right.marks,
     )
 
 
-def _open_text(worst: Value) -> str | None:
-    """The worse text, if it is not wholly known: a known one may not be the one that is used."""
-    return worst.text if worst.text is not None and HOLE in worst.text else None
+def _open_text(left: Value, right: Value) -> str | None:
+    """The worse text, if it is not wholly known: a known one may not be the one that is used.
+    Of two that are as bad, the one that leaves more open."""
+    level = max(left.level, right.level)
+    texts = [value.text or "" for value in (left, right) if value.level == level]
+    text = max(texts, key=lambda one: one.count(HOLE))
+    return text if HOLE in text else None
 
 
 def concatenated(values: Iterable[Value]) -> Value:
