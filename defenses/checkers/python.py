@@ -5,11 +5,13 @@ An abstract interpretation of the syntax tree; nothing is run or imported. The p
 """
 
 import ast
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import anyio.to_thread
 
+from bluecode.defenses.checkers.python_access import unguarded
 from bluecode.defenses.checkers.python_depth import shallow
 from bluecode.defenses.checkers.python_entries import Walk, walk_module
 from bluecode.defenses.checkers.python_fragments import Parsed, parse
@@ -23,6 +25,7 @@ _STEPS = 150_000
 _LARGEST = 500_000
 """Characters of code that are read at all."""
 _BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_ROUTE = re.compile(r"^\s*@\w[\w.]*\.(?:route|get|post|put|delete|patch|api_route)\(", re.M)
 _LONG = 20_000
 """From this many characters on, the walk goes to a thread: the event loop must not wait."""
 
@@ -55,6 +58,8 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
     if parsed.dropped:
         unread = f"{parsed.dropped} lines could not be read as Python"
     _hidden_text(run, snippet.code)
+    if _ROUTE.search(snippet.code) is not None:
+        unguarded(run, parsed.tree)
     findings = _findings(run, parsed)
     if unread:
         raise DetectorError(unread, findings=findings, partial=True)

@@ -17,6 +17,7 @@ from bluecode.defenses.checkers.python_values import (
     Value,
     all_tags,
     is_constant,
+    piece,
 )
 
 _ALPHABET_TESTS = frozenset("isdigit isalnum isalpha isnumeric isdecimal isidentifier".split())
@@ -62,6 +63,10 @@ def _compared(run: Run, state: State, test: ast.Compare, truth: bool) -> None:
         return
     operator, right_node = test.ops[0], test.comparators[0]
     left, right = evaluate(run, state, test.left), evaluate(run, state, right_node)
+    if isinstance(operator, (ast.LtE, ast.Lt)) and truth:
+        _subset(state, left, right)
+    elif isinstance(operator, (ast.GtE, ast.Gt)) and truth:
+        _subset(state, right, left)
     if isinstance(operator, (ast.In, ast.NotIn)):
         _membership(state, left, right, right_node, truth is isinstance(operator, ast.In))
     elif isinstance(operator, (ast.Eq, ast.NotEq, ast.Is, ast.IsNot)):
@@ -75,6 +80,13 @@ def _membership(state: State, left: Value, right: Value, container: ast.expr, in
         _allowed(state, left)
     elif not inside and left.literal is not None:
         _without(state, left.literal, right)
+
+
+def _subset(state: State, part: Value, whole: Value) -> None:
+    """`set(fields) <= ALLOWED`: each of them is one of a known set."""
+    if whole.items is not None and whole.items and _trusted(whole):
+        each = piece(part, "each")
+        state.clear(each if part.fields is None else part)
 
 
 def _trusted(container: Value) -> bool:
@@ -197,8 +209,13 @@ def _method_check(
         if truth:
             state.clear(receiver, ("upload",))
         return True
-    if name == "issubset" and truth and arguments and arguments[0].literal:
-        state.clear(receiver, cleaners.alphabet(arguments[0].literal))
+    if name == "issubset" and truth and arguments:
+        if arguments[0].literal:
+            state.clear(receiver, cleaners.alphabet(arguments[0].literal))
+        _subset(state, receiver, arguments[0])
+        return True
+    if name == "issuperset" and truth and arguments:
+        _subset(state, arguments[0], receiver)
         return True
     return name == "is_absolute"
 

@@ -21,6 +21,7 @@ from bluecode.defenses.checkers.python_values import (
     is_constant,
     merge,
     parts_of,
+    piece,
     sequence,
     text,
     union,
@@ -119,7 +120,8 @@ def _items(run: Run, state: State, call: Call) -> Value:
     if call.receiver.fields is not None:
         values = blend(value for _, value in call.receiver.fields)
         return Value(tags=tags, items=(sequence((NOTHING, values)),), marks=frozenset({"repeated"}))
-    return Value(tags=tags, items=(sequence((one, one)),), marks=frozenset({"repeated"}))
+    each = piece(call.receiver, "each")
+    return Value(tags=tags, items=(sequence((each, one)),), marks=frozenset({"repeated"}))
 
 
 def _keys(run: Run, state: State, call: Call) -> Value:

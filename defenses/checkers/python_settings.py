@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Callable, Mapping
 
-from bluecode.defenses.checkers.python_names import words
+from bluecode.defenses.checkers.python_names import names_password, words
 from bluecode.defenses.checkers.python_state import Call, Function, Run
 from bluecode.defenses.checkers.python_values import Value, is_constant
 
@@ -90,6 +90,22 @@ def attribute_set(run: Run, node: ast.Attribute, base: Value, value: Value) -> N
         run.claim("old_protocol", node, 0.7)
     elif node.attr == "debug" and value.const is True and "app" in words(base.name):
         run.claim("debug_enabled", node, 0.6)
+
+
+def compared(run: Run, node: ast.Compare, operator: ast.cmpop, left: Value, right: Value) -> None:
+    """`len(password) < 5`: what is long enough for a password."""
+    sides = (node.left, right) if isinstance(operator, (ast.Lt, ast.GtE)) else ()
+    if isinstance(operator, (ast.LtE, ast.Gt)):
+        sides = (node.left, right)
+    if not sides or not isinstance(right.const, int) or not isinstance(node.left, ast.Call):
+        return
+    called, given = node.left.func, node.left.args
+    if getattr(called, "id", "") != "len" or len(given) != 1:
+        return
+    least = right.const + isinstance(operator, (ast.LtE, ast.Gt))
+    name = getattr(given[0], "id", "") or getattr(given[0], "attr", "")
+    if 2 <= least < 8 and names_password(name):
+        run.claim("weak_password_rule", node, 0.55)
 
 
 def named(run: Run, node: ast.AST, name: str, value: Value) -> None:

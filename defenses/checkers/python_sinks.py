@@ -47,6 +47,7 @@ _EVERY: tuple[_Look, ...] = (
     python_queries.passed_on,
     python_injection.run_by_name,
     python_secrets.passed,
+    python_web.spread,
 )
 
 
@@ -71,6 +72,7 @@ def compared(
     """Two values compared."""
     python_crypto.compared(run, state, node, operator, left, right)
     python_secrets.compared(run, node, operator, left, right)
+    python_settings.compared(run, node, operator, left, right)
     python_web.host_compared(run, node, operator, left, right)
 
 

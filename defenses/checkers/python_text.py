@@ -11,6 +11,7 @@ from bluecode.defenses.checkers.python_values import (
     all_tags,
     numbered,
     parts_of,
+    piece,
     text,
     union,
 )
@@ -120,7 +121,7 @@ def joined(separator: Value, iterable: Value) -> Value:
     between = parts_of(separator)
     items = iterable.items
     if items is None:
-        own = all_tags(iterable)
+        own = piece(iterable, "each").tags
         return text((own, *between, own) if own else between)
     if "repeated" in iterable.marks:
         items = items * 2

@@ -256,6 +256,36 @@ def _assigned_fields(run: Run, call: Call) -> None:
     report(run, call, "mass_assignment", scores.ONLY_REQUESTS, tags)
 
 
+def _reflected(run: Run, call: Call) -> None:
+    """`getattr(module, name)` with a name of a request; a constant before it confines it."""
+    name = call.argument(1)
+    if name is None or (name.parts and isinstance(name.parts[0], str)):
+        return
+    tags = [tag for tag in live(call, name, "name") if tag.level is Level.REQUEST]
+    if tags:
+        run.claim("reflection", call.node, 0.62, Level.REQUEST)
+
+
+_VALIDATES = frozenset(
+    "schema form dto input payload request params serializer validator query body args settings "
+    "response dict filter update wrapper namespace".split()
+)
+
+
+def spread(run: Run, call: Call) -> None:
+    """`User(**request.json)`: a record whose every field the client may set."""
+    given = call.keyword("**")
+    if given is None or call.callee.code is not None:
+        return
+    found = words(call.last)
+    record = call.last[:1].isupper() or call.last in ("create", "get_or_create", "update_one")
+    if not record or found & _VALIDATES:
+        return
+    tags = [tag for tag in live(call, given, "name") if tag.level is Level.REQUEST]
+    if tags and any(word in tags[0].root for word in ("json", "form", "POST", "data", "body")):
+        run.claim("mass_assignment", call.node, 0.58, Level.REQUEST)
+
+
 def _merged_fields(run: Run, call: Call) -> None:
     """`thing.__dict__.update(request data)`."""
     if call.receiver.name.endswith("__dict__") and call.args:
@@ -295,7 +325,8 @@ CALLS: Mapping[str, Look] = {
     ),
     "jinja2.Environment": _engine,
     "mako.lookup.TemplateLookup": _mako,
-    **dict.fromkeys("setattr".split(), _assigned_fields),
+    "setattr": _assigned_fields,
+    "getattr": _reflected,
 }
 METHODS: Mapping[str, Look] = {
     "format_html": _format_markup,

@@ -427,3 +427,67 @@ def test_a_file_in_a_folder_is_the_callers_choice_where_both_are_parameters() ->
 
     assert rules(code.format("directory", "directory")) == set()
     assert rules(code.format("upload_root", "upload_root")) == {"path_traversal"}
+
+
+ROUTE = """
+from flask import Flask, request, session
+app = Flask(__name__)
+
+@app.post("/admin/members/<int:number>/remove")
+{decorator}def remove(number{parameter}):
+{body}    Member.query.filter_by(number=number).delete()
+    db.session.commit()
+    return "removed"
+"""
+
+
+def handler(*, decorator: str = "", parameter: str = "", body: str = "") -> str:
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    return ROUTE.format(decorator=decorator, parameter=parameter, body=lines)
+
+
+def test_an_administrators_handler_that_asks_nobody_is_claimed() -> None:
+    assert rules(handler()) == {"missing_authentication"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        handler(decorator="@login_required\n"),
+        handler(decorator='@roles.require("admin")\n'),
+        handler(parameter=", user=Depends(get_current_user)"),
+        handler(body='if not session.get("staff"):\n    abort(403)'),
+        handler(body="if not request.user.is_staff:\n    return deny()"),
+        handler(body="check_permission(request)"),
+        handler() + "\n@app.before_request\ndef first():\n    check()\n",
+        handler().replace("/admin/", "/team/").replace("remove", "join"),
+        handler().replace("/admin/members/<int:number>/remove", "/admin/login"),
+    ],
+)
+def test_a_handler_that_asks_or_need_not_ask_is_left_alone(code: str) -> None:
+    assert rules(code) == set()
+
+
+FIELDS_CHECKED = """
+    FIELDS = {{"name", "mail"}}
+    def find(cursor, fields):
+        {check}
+        columns = ", ".join(fields)
+        cursor.execute("select " + columns + " from members where name = 'x'")
+"""
+
+
+@pytest.mark.parametrize(
+    ("check", "holds"),
+    [
+        ("if not set(fields) <= FIELDS:\n            raise ValueError", True),
+        ("if not FIELDS >= set(fields):\n            raise ValueError", True),
+        ("if not set(fields).issubset(FIELDS):\n            raise ValueError", True),
+        ("if not FIELDS.issuperset(fields):\n            raise ValueError", True),
+        ("if not set(fields) >= FIELDS:\n            raise ValueError", False),
+        ("if not len(fields) <= 4:\n            raise ValueError", False),
+        ("pass", False),
+    ],
+)
+def test_all_of_a_known_set_are_harmless(check: str, holds: bool) -> None:
+    assert ("sql_injection" not in rules(FIELDS_CHECKED.format(check=check))) is holds

@@ -1,0 +1,12 @@
+from flask import Flask, jsonify
+from shop.access import staff_only
+
+app = Flask(__name__)
+
+
+@app.route("/admin/coupons/<int:coupon>/void", methods=["POST"])
+@staff_only
+def void_coupon(coupon):
+    db.execute("update coupons set valid = 0 where id = ?", (coupon,))
+    db.commit()
+    return jsonify(done=True)

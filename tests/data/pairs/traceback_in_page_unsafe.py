@@ -1,0 +1,5 @@
+import traceback
+
+
+def broken_page():
+    return "<html><body><pre>%s</pre></body></html>" % traceback.format_exc()
