@@ -6,6 +6,7 @@ assistants, November 2026. Keys that occur twice are both read: clients differ i
 """
 
 import json
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,8 @@ _REMARK_KEYS = frozenset(
 )
 """Keys of strings that mention code more often than they hold it."""
 _PATCH_KEYS = frozenset("patch patches input diff".split())
+_REMARK = re.compile(r"^[ \t]*//[^\n]*", re.MULTILINE)
+_LAST_COMMA = re.compile(r",(\s*[}\]])")
 _DEEPEST_TEXT = 8
 """JSON within strings of JSON is followed this far."""
 _LONGEST_PATH = 1024
@@ -68,6 +71,40 @@ def pieces(arguments: str) -> tuple[list[Piece], bool]:
             return [Piece(text=arguments)], False
     walk.finish()
     return walk.found, walk.whole
+
+
+def files(document: str) -> list[Piece]:
+    """The programs that a JSON document carries: files by their path, commands, patches, and
+    strings that are code beyond doubt. Data stays data, and what is no JSON carries nothing."""
+    walk = _Walk()
+    for value in _values(document):
+        walk.push(value, _Place())
+    walk.finish()
+    return [piece for piece in walk.found if _is_program(piece)]
+
+
+def _values(document: str) -> list[Any]:
+    """The value of a document, or one for each of its lines; comments and last commas are let be,
+    as editors' settings have them."""
+    for text in (document, _LAST_COMMA.sub(r"\1", _REMARK.sub("", document))):
+        try:
+            return [_parse(text)]
+        except (ValueError, RecursionError):
+            continue
+    try:
+        return [_parse(line) for line in document.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return []
+
+
+def _is_program(piece: Piece) -> bool:
+    if piece.form == "command" or is_patch(piece):
+        return True
+    spoken = piece.spoken
+    if spoken is None:
+        spoken = language.of_content(piece.text) if "\n" in piece.text.strip() else None
+        return spoken is not None or stands_alone(piece.text)
+    return spoken not in language.DATA or (spoken == "markdown" and "```" in piece.text)
 
 
 def _parse(text: str) -> Any:

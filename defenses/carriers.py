@@ -13,7 +13,7 @@ from bluecode.defenses import documents, language
 from bluecode.defenses.commands import programs
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.patches import edited, is_patch, patched
-from bluecode.defenses.pieces import Piece, acts
+from bluecode.defenses.pieces import Piece, acts, reads_as_prose
 from bluecode.defenses.snippets import Block, SnippetExtractor
 
 _DEEPEST = 8
@@ -56,7 +56,13 @@ def _pieces_of(block: Block) -> list[Piece]:
         pieces, whole = call_arguments.pieces(block.code)
         if whole:
             return pieces
-    return [documents.of_block(block)]
+    if block.kind == "xml_tool" and "\n" not in block.code and reads_as_prose(block.code):
+        return []  # a word or a sentence: the tool's other arguments
+    piece = documents.of_block(block)
+    bracket = piece.spoken is None and block.code.lstrip()[:1] in ("{", "[")
+    if piece.spoken == "json" or bracket:
+        return [piece, *call_arguments.files(block.code)]
+    return [piece]
 
 
 def in_arguments(arguments: str) -> Carried:
@@ -137,6 +143,8 @@ def _taken(piece: Piece) -> Iterator[Snippet | Piece]:
 
 
 def _is_notebook(piece: Piece) -> bool:
+    if piece.spoken in (None, "python") and documents.is_magic(piece.text):
+        return True
     return (piece.path or "").lower().endswith(".ipynb") or piece.tag.lower() == "ipynb"
 
 

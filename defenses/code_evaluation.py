@@ -66,8 +66,8 @@ class Outcome:
 
     @property
     def seen(self) -> bool:
-        """Was all looked at, or a part where the code is too long?"""
-        return not self.failed and not set(self.unchecked) - {"partial"}
+        """Was all looked at, or all that can be read of it?"""
+        return not self.failed and not set(self.unchecked) - {"partial", "fragment"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Formats are read as far as their code needs it; no YAML parser is brought in for
 stand in it line by line.
 """
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 from bluecode.defenses import language
 from bluecode.defenses.conversation import Origin
 from bluecode.defenses.patches import path_in
-from bluecode.defenses.pieces import Piece, acts, stands_alone
+from bluecode.defenses.pieces import Piece, acts, parsed, stands_alone
 from bluecode.defenses.shell_words import unescaped
 from bluecode.defenses.snippets import Block, SnippetExtractor
 
@@ -27,6 +28,7 @@ _LITERAL = re.compile(
 _RUNS = re.compile(
     r"(?:\b(?:cmd|command|script|shell)['\"]?\s*:|\b(?:exec\w*|spawn\w*|system|shell)\s*\()\s*$"
 )
+_WRITES = re.compile(r"\.write(?:_text)?\(")
 _STEP = re.compile(
     r"(?P<margin>[ ]*)(?P<dash>- )?[ ]*['\"]?(?:run|script|command|entrypoint|cmd|shell|args"
     r"|before_script|after_script|bash|inline|inlineScript|test)['\"]?:[ ]*(?P<rest>.*)"
@@ -83,11 +85,41 @@ def within(piece: Piece, spoken: str | None) -> list[Piece]:
     """What a text that was taken as a snippet carries besides."""
     if spoken in ("javascript", "typescript") or "*** Begin Patch" in piece.text:
         return list(literals(piece))
+    if spoken == "python":
+        return list(_written(piece))
     if spoken == "json":
         return list(_in_json(piece))
     if spoken in ("yaml", "toml"):
         return list(_steps(piece))
     return []
+
+
+def _written(piece: Piece) -> Iterator[Piece]:
+    """The programs that a program writes to files, where they stand in it as they are."""
+    if not _WRITES.search(piece.text) or (tree := parsed(piece.text)) is None:
+        return
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        given = node.args[0] if node.args and node.func.attr in ("write", "write_text") else None
+        if isinstance(given, ast.Constant) and isinstance(given.value, str):
+            path = _opened_path(node.func.value)
+            spoken = language.of_path(path) if path else language.of_content(given.value)
+            if "\n" in given.value and spoken not in (None, *language.DATA):
+                yield piece.inner(
+                    given.value,
+                    path=path,
+                    tag="" if path else spoken,
+                    first_line=piece.first_line + given.lineno - 1,
+                )
+
+
+def _opened_path(made: ast.expr) -> str | None:
+    """The path in `open("a.py", "w")` or `Path("a.py")`."""
+    if isinstance(made, ast.Call) and made.args and isinstance(made.args[0], ast.Constant):
+        value = made.args[0].value
+        return value if isinstance(value, str) else None
+    return None
 
 
 def literals(piece: Piece) -> Iterator[Piece]:
@@ -134,6 +166,11 @@ def _kernel(metadata: dict[str, Any]) -> str:
         if isinstance(spoken, str) and language.canonical(spoken) not in (None, "markdown"):
             return spoken
     return "python"
+
+
+def is_magic(text: str) -> bool:
+    """Does it begin with the line that says what a notebook's cell is for?"""
+    return _CELL.match(text) is not None
 
 
 def cell(piece: Piece) -> list[Piece]:

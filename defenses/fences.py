@@ -6,12 +6,15 @@ program or a fence of its own, so that no line is looked at again and again whil
 """
 
 import ast
+import html
+import json
 import re
+import textwrap
 import warnings
 from dataclasses import dataclass
 from typing import Literal
 
-BlockKind = Literal["fence", "code_tag", "search_replace", "patch", "unfenced", "xml_tool"]
+BlockKind = Literal["fence", "code_tag", "search_replace", "patch", "unfenced", "xml_tool", "json"]
 
 DECIDED = 300
 LINE_END = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
@@ -39,6 +42,9 @@ _INSIDE = re.compile(
 _INFO = re.compile(r"[ \t]*(?:[\w+#./:-]+|\{[^}]*\})?(?:[ \t]+[\w-]+=(?:\"[^\"]*\"|\S+))*[ \t]*")
 _FENCE_LINE = re.compile(rf"^{PREFIX}(?:`{{3,}}|~{{3,}})", re.MULTILINE)
 _TICKS = re.compile("`{3,}")
+_INNER_TAG = re.compile(r"\A\s{0,9}<code(?![\w-])[^>]{0,300}>|</code\s{0,9}>\s*\Z", re.IGNORECASE)
+_LARGEST_TAIL = 20_000  # characters of code of which the parser is asked where it ends
+_LONGEST_TAIL = 6  # lines after a program that may be taken off
 _STEPS = (ast.Import, ast.ImportFrom, ast.Assign, ast.AugAssign, ast.Expr)
 START = re.compile(
     r"""(?:
@@ -68,6 +74,7 @@ _PROSE = re.compile(
 _SENTENCE = re.compile(
     r"(?:[-*>] |\d+[.)] |#+ )?[\"'“‘*(]?[A-Za-z][\w'’,*\"”’-]*(?: [^\s=;{}]+){2,}$"
 )
+_FEW = re.compile(r"[\w'’-]+,?(?: [\w'’-]+)?[.!?:]?")
 _SYMBOL_STARTS = ("<<<<<", "*** Begin Patch", "#!", "#include", "--- a/", "@@ -", "<?php", ">>> ")
 _KEYWORDS = frozenset(
     "import from def async await class const let var function export package using public private "
@@ -182,6 +189,35 @@ def is_prefix(line: str) -> bool:
     return re.fullmatch(PREFIX, line) is not None
 
 
+def of_page(code: str) -> str:
+    """The code between the tags of a page: less a tag within them, and with its characters."""
+    return html.unescape(_INNER_TAG.sub("", code))
+
+
+def json_start(line: str, *, whole: bool) -> int | None:
+    """Where JSON begins that an answer may begin with, given its first line or, unless that is
+    `whole`, the beginning of that; negative while it may yet begin there, None where none does."""
+    start = len(line) - len(line.lstrip(" \t\ufeff"))
+    if line[start : start + 1] not in ("{", "["):
+        return None
+    rest = line[start + 1 :].strip(" \t\r")
+    if not rest:
+        return start if whole else -1
+    return start if rest[0] in '"{}[]' else None
+
+
+def json_end(text: str) -> int:
+    """Where the JSON that a text begins with ends, a list of values in lines too; 0 for none."""
+    decoder, at, end = json.JSONDecoder(strict=False), 0, 0
+    while at < len(text) and text[at] in "{[":
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            break
+        at = end + len(text[end:]) - len(text[end:].lstrip())
+    return end
+
+
 def begins_program(line: str) -> bool:
     """Does this line, judged by its first characters, look like the first of a program?"""
     return START.match(_bare(line[:DECIDED])) is not None
@@ -264,6 +300,14 @@ def is_prose(text: str) -> bool:
     return all(not line or (_SENTENCE.match(line) and not begins_program(line)) for line in lines)
 
 
+def is_plainly_prose(line: str) -> bool:
+    """Can a line be nothing but prose, even where code is expected: a sentence, a word or none?"""
+    bare = _bare(line)
+    if not bare:
+        return True
+    return bare[0].isupper() and "(" not in bare and (is_prose(bare) or bool(_FEW.fullmatch(bare)))
+
+
 def holds_fence(text: str) -> bool:
     """Does a fence begin at the start of one of the lines?"""
     return ("```" in text or "~~~" in text) and _FENCE_LINE.search(
@@ -279,6 +323,30 @@ def program_of(text: str, prefix: str) -> str:
     for strip in (lambda given: _unquoted(given, prefix), _unnumbered, _unprompted):
         lines = strip(lines)
     return "\n".join(lines)
+
+
+def without_rest(code: str) -> str:
+    """Code that no fence ends, less what comes after it, where that makes it a Python program.
+
+    Only lines that are no Python by themselves go: a closing tag, a rule, a last word of prose.
+    """
+    if len(code) > _LARGEST_TAIL or _parses(code):
+        return code
+    lines = code.rstrip().split("\n")
+    least = max(1, len(lines) - _LONGEST_TAIL)
+    while len(lines) > least and not _parses(lines.pop().strip()):
+        if _parses(rest := "\n".join(lines)):
+            return f"{rest}\n"
+    return code
+
+
+def _parses(code: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return bool(ast.parse(textwrap.dedent(code)).body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
 
 
 def _unquoted(lines: list[str], prefix: str) -> list[str]:

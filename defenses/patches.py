@@ -34,9 +34,15 @@ def is_patch(piece: Piece) -> bool:
     head = piece.text[:4000]
     if _HEAD.match(head) or (_MAIL.match(head) and _MARKED.search(head)):
         return True
-    if piece.spoken != "diff":
+    if piece.spoken != "diff" or _is_edit(piece.text):
         return False
     return any(line.startswith(("+", "-", "@@", "*** ")) for line in piece.text.split("\n"))
+
+
+def _is_edit(text: str) -> bool:
+    """Does it hold SEARCH/REPLACE blocks, which some assistants call a diff, too?"""
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    return _OPENS.match(first) is not None and "=====" in text
 
 
 @dataclass(slots=True)
@@ -161,6 +167,7 @@ def edited(piece: Piece) -> list[Piece]:
     around: list[str] = []
     found: list[Piece] = []
     lines = piece.text.split("\n")
+    tag = "" if piece.spoken == "diff" else piece.tag
     at = 0
     while at < len(lines):
         turn = _line_of(_TURNS, lines, at + 1) if _OPENS.match(lines[at]) else None
@@ -177,7 +184,7 @@ def edited(piece: Piece) -> list[Piece]:
         found.append(
             piece.inner(
                 "".join(f"{line}\n" for line in lines[turn + 1 : end]),
-                tag=piece.tag,
+                tag=tag,
                 path=path_in(above) or piece.path,
                 origin="search_replace",
                 context="\n".join(lines[at + 1 : turn]),
@@ -187,7 +194,7 @@ def edited(piece: Piece) -> list[Piece]:
         at = end + 1
     rest = "\n".join(around)
     if found and language.of_content(rest) is not None:
-        found.append(piece.inner(rest, form="plain", path=piece.path, tag=piece.tag))
+        found.append(piece.inner(rest, form="plain", path=piece.path, tag=tag))
     return found
 
 

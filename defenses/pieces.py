@@ -25,6 +25,7 @@ _ACTS = (
     ast.Call, ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef,
     ast.With, ast.For, ast.While,
 )  # fmt: skip
+_WORD = re.compile(r"[\w./@:+-]{1,300}")
 _CODE_MARK = re.compile(r"[{}()\[\];=<>$|\\]|^\s*[@#%]|[:&]\s*$", re.MULTILINE)
 
 
@@ -105,5 +106,7 @@ def stands_alone(text: str) -> bool:
 
 
 def reads_as_prose(text: str) -> bool:
-    """Words without any sign that code is made of: a task, a title, a remark."""
-    return not _CODE_MARK.search(text) and bool(re.search(r"[A-Za-z]\w+ \w", text))
+    """Words without any sign that code is made of: a task, a title, a remark, a path."""
+    if _CODE_MARK.search(text):
+        return False
+    return bool(re.search(r"[A-Za-z]\w+ \w", text) or _WORD.fullmatch(text.strip()))

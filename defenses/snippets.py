@@ -33,7 +33,8 @@ _WHEN_WHOLE = 1 << 62
 class SnippetExtractor:
     """Feed it text, take the blocks that closed, and send on what is `settled`."""
 
-    def __init__(self, depth: int = 0) -> None:
+    def __init__(self, depth: int = 0, *, begun: bool = False) -> None:
+        """`begun` where the text goes on after something else of the same answer."""
         self._pieces: list[str] = []  # fed, not looked at yet
         self._waiting = 0  # how many characters they have
         self._look_at = 0  # look again when there are so many
@@ -48,6 +49,8 @@ class SnippetExtractor:
         self._path = ""
         self._open: OpenBlock | None = None
         self._depth = depth
+        self._begun = begun
+        self._doubt = ""  # the marker that closed a fence, or for other readers opened one
 
     @property
     def settled(self) -> int:
@@ -106,6 +109,8 @@ class SnippetExtractor:
                 going = self._in_program(self._open, blocks, final)
             case "fence":
                 going = self._in_fence(self._open, blocks, final)
+            case "json":
+                going = self._in_json(self._open, blocks, final)
             case _:
                 going = self._in_edit(self._open, blocks, final)
         if not going and final and self._open is not None:
@@ -133,6 +138,13 @@ class SnippetExtractor:
         if self._fresh and not self._head and (dull := _DULL.match(self._text, self._pos)):
             self._settle(dull.end())
         ends = self._line(final)
+        if not (self._begun or self._before or self._head.strip()):
+            end = len(self._text) if ends is None else ends[0]
+            start = fences.json_start(self._text[self._pos : end], whole=ends is not None)
+            if start is not None:
+                return self._begin_json(start)
+        if self._doubt:
+            return self._in_doubt(ends, blocks)
         if ends is None:
             return self._growing()
         if opener := self._line_opener(ends[0]) if self._fresh else None:
@@ -141,6 +153,21 @@ class SnippetExtractor:
             self._begin(opener, 0, ends, blocks)
         else:
             self._settle(ends[1])
+        return True
+
+    def _in_doubt(self, ends: tuple[int, int] | None, blocks: list[Block]) -> bool:
+        """After a fence that began within a line, for which some readers have no opening: to them
+        what follows its end is code. What is plainly prose goes on, line by line."""
+        if ends is None:
+            return False
+        line = (self._head if self._fresh else "") + self._text[self._pos : ends[0]]
+        if (opener := self._line_opener(ends[0]) if self._fresh else None) is not None:
+            self._begin(opener, self._pos - len(self._head), ends, blocks)
+        elif fences.is_plainly_prose(line):
+            self._settle(ends[1])
+        else:
+            opener = Opener(kind="fence", start=0, body=0, marker=self._doubt)
+            self._begin(opener, self._pos, ends, blocks)
         return True
 
     def _line_opener(self, end: int) -> Opener | None:
@@ -240,6 +267,14 @@ class SnippetExtractor:
             self._take(ends[1] if opener.kind == "fence" and whole else shift + opener.body)
             block.body = block.size
 
+    def _begin_json(self, start: int) -> bool:
+        """The answer begins with JSON, or may yet where `start` is negative."""
+        if start < 0:
+            return False
+        self._settle(self._pos + start, fresh=False)
+        self._open = self._opened(Opener(kind="json", start=0, body=0))
+        return True
+
     def _take(self, end: int) -> None:
         assert self._open is not None
         self._open.take(self._text[self._pos : end])
@@ -256,13 +291,17 @@ class SnippetExtractor:
         """The open block ends with what was taken; its code ends at `until` of that."""
         raw = "".join(block.taken)
         opener = block.opener
-        code = block.lead + raw[block.body : until]
+        code = fences.program_of(block.lead + raw[block.body : until], opener.prefix)
+        if opener.kind == "unfenced":
+            code = fences.without_rest(code)
+        elif opener.kind == "code_tag":
+            code = fences.of_page(code)
         found = Block(
             kind=opener.kind,
             start=block.start,
             end=block.start + len(raw),
             info=opener.info,
-            code=fences.program_of(code, opener.prefix),
+            code=code,
             before=block.before,
             first_line=block.first_line + raw[: block.body].count("\n"),
             closed=closed,
@@ -304,6 +343,42 @@ class SnippetExtractor:
         self._take(len(self._text) if final else max(self._pos, len(self._text) - _LONGEST_END))
         return False
 
+    def _in_json(self, block: OpenBlock, blocks: list[Block], final: bool) -> bool:
+        """An answer that begins with JSON is read when it is whole, and what follows it with it."""
+        self._take(len(self._text))
+        if not final:
+            return False
+        raw = "".join(block.taken)
+        end = fences.json_end(raw)
+        found = Block(
+            kind="json",
+            start=block.start,
+            end=block.start + len(raw),
+            info="json",
+            code=raw[:end],
+            before="",
+            first_line=block.first_line,
+            closed=end > 0,
+        )
+        blocks += [found] if end else []
+        blocks += self._read_anew(found, raw[end:], block.first_line + raw[:end].count("\n"))
+        self._open = None
+        self._pass(raw)
+        return True
+
+    def _read_anew(self, within: Block, text: str, first_line: int) -> list[Block]:
+        """The blocks of a text that is held, or withheld, with a block as a whole."""
+        inner = SnippetExtractor(self._depth, begun=True)
+        return [
+            replace(
+                item,
+                start=within.start,
+                end=within.end,
+                first_line=first_line + item.first_line - 1,
+            )
+            for item in inner.feed(text) + inner.close()
+        ]
+
     def _in_edit(self, block: OpenBlock, blocks: list[Block], final: bool) -> bool:
         mark = ">>>>>" if block.opener.kind == "search_replace" else "*** End Patch"
         while ends := self._line(final):
@@ -333,6 +408,7 @@ class SnippetExtractor:
             self._take(ends[0] if close else ends[1])
             if close:
                 self._finish(block, blocks, until=block.size - len(line))
+                self._doubt = self._doubt or ("" if block.opener.own else marker)
                 return True
         return False
 
@@ -367,7 +443,7 @@ class SnippetExtractor:
         opener = fences.own_opener(line)
         stretch = "".join(block.taken)[block.body :] if close or opener else ""
         if opener and opener.kind == "fence" and (opener.info or fences.is_prose(stretch)):
-            if fences.is_prose(stretch):
+            if fences.is_prose(stretch) and not self._doubt:
                 self._give_up(block)
             else:
                 self._finish(block, blocks)

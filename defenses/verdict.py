@@ -120,9 +120,10 @@ class Detector(Protocol[Subject_contra]):
 class DetectorError(Exception):
     """A detector could not look, or not at everything.
 
-    With `unchecked`, the reason lies in the subject (`partial`: too long to be read whole,
-    `syntax`: code that does not parse) and the policy's action for that reason decides; `findings`
-    are from what was read. Without it the detector has failed.
+    With `unchecked`, the reason lies in the subject and the policy's action for that reason
+    decides; `findings` are from what was read. `partial`: too long or too deep to be read whole;
+    `fragment`: lines within it do not parse; `syntax`: none of it does. Without `unchecked` the
+    detector has failed.
     """
 
     def __init__(

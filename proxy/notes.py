@@ -25,7 +25,8 @@ _TITLES = {
 }
 _UNSEEN = {
     "language": "the language is not one that BlueCode can check",
-    "partial": "the text was too long to be read whole",
+    "partial": "the text was too long or too deeply nested to be read whole",
+    "fragment": "some lines of the code do not parse",
     "syntax": "the code does not parse",
     "oversized": "the code was too long to be held and checked",
     "history": "the provider keeps the conversation, so it was not sent",

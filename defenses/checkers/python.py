@@ -39,7 +39,8 @@ class PythonChecker:
 
     async def inspect(self, snippet: Snippet) -> Sequence[Finding]:
         """Findings in the snippet. Raises `DetectorError` for code that cannot be read, and one
-        with `partial` and the findings so far for code that was read only in part."""
+        with the findings so far for code that was read only in part: `partial` where it is too
+        large, `fragment` where lines of it are no Python."""
         if len(snippet.code) > _LONG:
             return await anyio.to_thread.run_sync(find, snippet, abandon_on_cancel=True)
         return find(snippet)
@@ -55,14 +56,20 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
         )
     parsed = parse(snippet.code)
     run, unread = _walked(parsed.tree)
-    if parsed.dropped:
-        unread = f"{parsed.dropped} lines could not be read as Python"
     _hidden_text(run, snippet.code)
     if _ROUTE.search(snippet.code) is not None:
         unguarded(run, parsed.tree)
     findings = _findings(run, parsed)
+    if parsed.deep:
+        unread = f"{parsed.deep} lines are nested too deeply to be read"
     if unread:
         raise DetectorError(unread, findings=findings, partial=True)
+    if parsed.dropped:
+        raise DetectorError(
+            f"{parsed.dropped} lines could not be read as Python",
+            findings=findings,
+            unchecked="fragment",
+        )
     return findings
 
 

@@ -29,7 +29,9 @@ class Parsed:
     shift: int = 0
     """Lines put in front of the code: to be taken off every line number."""
     dropped: int = 0
-    """Lines that could not be read."""
+    """Lines that are no Python, so that the piece does not run as it is."""
+    deep: int = 0
+    """Lines that may run, but are nested too deeply to be read."""
 
 
 def parse(code: str) -> Parsed:
@@ -46,7 +48,7 @@ def parse(code: str) -> Parsed:
     except (RecursionError, MemoryError) as error:
         # It may run elsewhere, so it is no matter of syntax: it was not read.
         raise DetectorError("the code is nested too deeply to be read", partial=True) from error
-    return replace(found, dropped=found.dropped + dropped)
+    return replace(found, deep=found.dropped + dropped)
 
 
 def _parsed(text: str) -> Parsed:

@@ -189,19 +189,20 @@ class WholeGemini:
 
     async def _judge(self, index: int, row: Sequence[Part]) -> Verdict:
         text = "".join(part.text for part in row)
-        verdicts = []
+        verdicts, told = [], []
         for found in await reading.blocks_of(text):
             verdicts.append(await self._judging.check(await reading.unwrapped(found)))
+            told += verdicts[-1:] if found.kind != "json" else []  # a note would break it
             if verdicts[-1].blocks:
                 self._withhold(index, text[: found.start].rstrip(), verdicts[-1])
                 return merge(verdicts)
         verdicts.append(await self._judge_rest(row))
-        both = merge(verdicts)
+        told.append(verdicts[-1])
         if verdicts[-1].blocks:
             self._withhold(index, text.rstrip(), verdicts[-1])
-        elif both.warns:
-            self._add(index, f"\n\n{self._judging.notes.warning(both)}")
-        return both
+        elif merge(told).warns:
+            self._add(index, f"\n\n{self._judging.notes.warning(merge(told))}")
+        return merge(verdicts)
 
     async def _judge_rest(self, row: Sequence[Part]) -> Verdict:
         calls = Calls()

@@ -170,19 +170,20 @@ class WholeOllama:
 
     async def _judge(self) -> Verdict:
         notes, text = self._judging.notes, self._part.text
-        verdicts = []
+        verdicts, told = [], []
         for found in await reading.blocks_of(text):
             verdicts.append(await self._judging.check(await reading.unwrapped(found)))
+            told += verdicts[-1:] if found.kind != "json" else []  # a note would break it
             if verdicts[-1].blocks:
                 self._withhold(text[: found.start].rstrip(), notes.withheld(verdicts[-1]))
                 return merge(verdicts)
         verdicts.append(await self._judge_rest())
-        both = merge(verdicts)
+        told.append(verdicts[-1])
         if verdicts[-1].blocks:
             self._withhold(text.rstrip(), notes.withheld(verdicts[-1]))
-        elif both.warns:
-            self._say(f"{text}\n\n{notes.warning(both)}".lstrip())
-        return both
+        elif merge(told).warns:
+            self._say(f"{text}\n\n{notes.warning(merge(told))}".lstrip())
+        return merge(verdicts)
 
     async def _judge_rest(self) -> Verdict:
         """Tool calls, and text that stands elsewhere."""

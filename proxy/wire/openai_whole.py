@@ -42,22 +42,23 @@ class WholeChat:
 
     async def _judge(self, choice: dict[str, Any], part: Part) -> Verdict:
         notes = self._judging.notes
-        verdicts = []
+        verdicts, told = [], []
         for block in await reading.blocks_of(part.text):
             verdict = await self._judging.check(await reading.unwrapped(block))
             verdicts.append(verdict)
+            told += [verdict] if block.kind != "json" else []  # a note behind it would break it
             if verdict.blocks:
                 _withhold(choice, part.text[: block.start], notes.withheld(verdict))
                 return merge(verdicts)
         verdict = await self._judge_rest(part)
         verdicts.append(verdict)
-        both = merge(verdicts)
+        told.append(verdict)
         if verdict.blocks:
             _withhold(choice, part.text, notes.withheld(verdict))
-        elif both.warns and isinstance(choice.get("message"), dict):
-            said = f"{part.text}\n\n{notes.warning(both)}".lstrip()
+        elif merge(told).warns and isinstance(choice.get("message"), dict):
+            said = f"{part.text}\n\n{notes.warning(merge(told))}".lstrip()
             choice["message"] = {**choice["message"], "content": said}
-        return both
+        return merge(verdicts)
 
     async def _judge_rest(self, part: Part) -> Verdict:
         """Tool calls, and text that stands elsewhere."""

@@ -179,3 +179,12 @@ def test_ordinary_answers_wrap_code_in_any_order_and_lose_none() -> None:
         text = "Some words.\n\n".join(fences)
         found = "".join(block.code for block in extract(text, chance.randint(1, 30)))
         assert all(f"run_it({n})" in found for n in range(len(fences)))
+
+
+def test_after_a_fence_within_a_line_only_plain_prose_goes_on() -> None:
+    text = "So: ```python\nx = 1\n```\nThat is all of it.\n\nDone.\nrm -rf /srv\n"
+
+    extractor = SnippetExtractor()
+    first, second = extractor.feed(text) + extractor.close()
+
+    assert (first.code, second.code) == ("x = 1\n", "rm -rf /srv\n")

@@ -77,6 +77,83 @@ async def test_a_doubt_is_delivered_with_a_note() -> None:
     assert headers["x-bluecode-verdict"] == "warn"
 
 
+IN_JSON = {
+    "/v1/chat/completions": lambda text: answer({"content": text}),
+    "/v1/responses": lambda text: json.dumps(
+        {
+            "id": "r",
+            "object": "response",
+            "status": "completed",
+            "output": [
+                {
+                    "id": "m",
+                    "type": "message",
+                    "role": "assistant",
+                    "status": "completed",
+                    "content": [{"type": "output_text", "text": text, "annotations": []}],
+                }
+            ],
+        }
+    ).encode(),
+    "/v1/messages": lambda text: json.dumps(
+        {
+            "id": "m",
+            "type": "message",
+            "role": "assistant",
+            "content": [{"type": "text", "text": text}],
+            "stop_reason": "end_turn",
+        }
+    ).encode(),
+    "/v1beta/models/m:generateContent": lambda text: json.dumps(
+        {
+            "candidates": [
+                {"index": 0, "content": {"parts": [{"text": text}]}, "finishReason": "STOP"}
+            ]
+        }
+    ).encode(),
+    "/api/chat": lambda text: json.dumps(
+        {"model": "m", "message": {"role": "assistant", "content": text}, "done": True}
+    ).encode(),
+}
+ASKED: dict[str, Any] = {
+    "/v1/responses": {"model": "m", "input": "hello"},
+    "/v1/messages": {"model": "m", "messages": [{"role": "user", "content": "hello"}]},
+    "/v1beta/models/m:generateContent": {
+        "contents": [{"role": "user", "parts": [{"text": "hello"}]}]
+    },
+    "/api/chat": {
+        "model": "m",
+        "stream": False,
+        "messages": [{"role": "user", "content": "hello"}],
+    },
+}
+
+
+@pytest.mark.parametrize("path", IN_JSON)
+async def test_a_doubt_about_code_in_json_leaves_it_json(path: str) -> None:
+    text = json.dumps({"files": [{"path": "a.py", "content": "doubt()\n"}]})
+    asked = json.dumps(ASKED[path]).encode() if path in ASKED else chat()
+    async with guarded(ScriptedUpstream([IN_JSON[path](text)])) as root:
+        _, headers, body = await post(f"{root}{path}", asked)
+    assert headers["x-bluecode-verdict"] == "warn"
+    assert json.dumps(text) in json.dumps(json.loads(body))
+    assert "BlueCode asks" not in body.decode()
+
+
+async def test_a_streamed_doubt_about_code_in_json_leaves_it_json() -> None:
+    text = json.dumps({"files": [{"path": "a.py", "content": "doubt()\n"}]})
+    async with guarded(ScriptedUpstream(streamed(list(text)), kind=EVENTS)) as root:
+        _, _, body = await post(f"{root}/v1/chat/completions", chat(stream=True))
+    assert text_in(body) == text and b"test.doubt" in body
+
+
+async def test_code_in_json_is_withheld_as_any_other() -> None:
+    text = json.dumps({"files": [{"path": "a.py", "content": "danger()\n"}]})
+    async with guarded(ScriptedUpstream([answer({"content": text})])) as root:
+        _, headers, body = await post(f"{root}/v1/chat/completions", chat())
+    assert headers["x-bluecode-verdict"] == "block" and "danger()" not in body.decode()
+
+
 async def test_a_blocked_tool_call_is_withheld_whole() -> None:
     call = {
         "id": "t",

@@ -29,7 +29,7 @@ DEEP = {
     "signs": ("x = " + "-" * 20000 + "1", "partial"),
     "powers": ("x = " + "**".join("1" * 6000), "partial"),
     "lambdas": ("x = " + "lambda: " * 3000 + "1", "partial"),
-    "brackets": ("x = " + "(" * 3000 + ")" * 3000, "partial"),
+    "brackets": ("x = " + "(" * 3000 + ")" * 3000, "fragment"),
 }
 
 

@@ -62,7 +62,7 @@ def test_lines_that_cannot_be_read_are_said_not_hidden() -> None:
     with pytest.raises(DetectorError) as caught:
         find(Snippet(code=code, language="python", origin="fence"))
 
-    assert caught.value.unchecked == "partial"
+    assert caught.value.unchecked == "fragment"
     assert [finding.rule for finding in caught.value.findings] == ["python.command_injection"]
 
 
@@ -94,7 +94,7 @@ def test_what_can_be_read_is_read_and_the_rest_is_said(code: str) -> None:
         find(Snippet(code=code, language="python", origin="fence"))
 
     line = code.split("\n").index(next(one for one in code.split("\n") if SINK in one)) + 1
-    assert caught.value.unchecked == "partial"
+    assert caught.value.unchecked == "fragment"
     assert [f.span for f in caught.value.findings] == [(line, line)]
 
 
