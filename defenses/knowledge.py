@@ -95,7 +95,7 @@ class KnowledgeBase:
         self, terms: Terms, task: Task, k: int = 3, *, without: Sequence[int] = ()
     ) -> Nearest:
         """The k most similar unsafe and safe cases of a task; `without` leaves some out."""
-        likeness = self._likeness(terms)
+        likeness = self.likeness(terms)
         likeness[list(without)] = -1
         return Nearest(
             self._top(likeness, self._sides[task, True], k),
@@ -106,7 +106,8 @@ class KnowledgeBase:
         """What each word or word pair tells: the rarer among the cases, the more."""
         return self._weights[self._recognised(keys, np.zeros(0, np.int64))[0]]
 
-    def _likeness(self, terms: Terms) -> Doubles:
+    def likeness(self, terms: Terms) -> Doubles:
+        """How alike each case is, in the order of the cases."""
         found, weights = self._weigh(*self._recognised(*_counts(terms)))
         starts, owners, values = self._index
         first, last = starts[found], starts[found + 1]

@@ -1,5 +1,5 @@
 """The command line: `bluecode serve`, `demo`, `check`, `screen`, `sandbox run`, `eval`,
-`replay`, `setup`, `doctor`, `version`.
+`knowledge`, `constitution`, `replay`, `setup`, `doctor`, `version`.
 
 Exit status: 0 fine, 1 the policy blocks, or the demo or the doctor found something wrong, 2 a
 setting, a file or the command line cannot be used, 3 something could not be checked and the policy
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bluecode.proxy.config import PREFIX, Config, ConfigError
-from bluecode.proxy.knowledge_arguments import add_knowledge
+from bluecode.proxy.knowledge_arguments import add_constitution, add_knowledge
 from bluecode.sandbox.outcome import SandboxUnavailable
 
 FLAGS: Final[Mapping[str, tuple[str, str]]] = {
@@ -91,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     _add_sandbox(commands)
     _add_eval(commands)
     add_knowledge(commands, _add_store, _knowledge)
+    add_constitution(commands, _add_store, _constitution)
     _add_replay(commands)
     _add_setup(commands)
     _add_doctor(commands)
@@ -338,6 +339,13 @@ def _knowledge(given: argparse.Namespace) -> int:
     return knowledge_command.run(
         Config.load(given.config, flags={"knowledge": given.knowledge}), given
     )
+
+
+def _constitution(given: argparse.Namespace) -> int:
+    from bluecode.proxy import constitution_command
+
+    flags = {"knowledge": given.knowledge, "policy": getattr(given, "policy", None)}
+    return constitution_command.run(Config.load(given.config, flags=flags), given)
 
 
 def _setup(given: argparse.Namespace) -> int:

@@ -81,6 +81,59 @@ def add_knowledge(commands: Any, prepare: Prepare, run: Callable[..., int]) -> N
     _formats(alike)
 
 
+def add_constitution(commands: Any, prepare: Prepare, run: Callable[..., int]) -> None:
+    """`bluecode constitution …`; `prepare` adds what every command takes."""
+    parser = commands.add_parser(
+        "constitution",
+        help="the principles that verdicts cite",
+        description="The two-sided principles that verdicts on prompts cite: what makes a text"
+        " unsafe, what keeps it safe, and examples of both.",
+    )
+    actions = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, dest="action"
+    )
+
+    def action(name: str, text: str, more: str = "") -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = actions.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.{more}"
+        )
+        prepare(made)
+        made.set_defaults(command=run)
+        return made
+
+    shown = action("show", "show all principles, those of a task, or one with its examples")
+    tried = action(
+        "test",
+        "try the examples of the principles on the detectors",
+        " Exit status 1 where one does not hold, 3 where a detector failed.",
+    )
+    for command in (shown, tried):
+        command.add_argument("id", nargs="?", metavar="ID", help="a principle or a task")
+        command.add_argument("--constitution", metavar="FILE", help="default: the shipped one")
+        _formats(command)
+    tried.add_argument("--policy", metavar="FILE", help="policy file: thresholds, modes, rules")
+    compared = action("diff", "show what differs", " Exit status 1 where something does.")
+    compared.add_argument("old", metavar="OLD")
+    compared.add_argument("new", nargs="?", metavar="NEW", help="default: the shipped one")
+    _formats(compared)
+    explained = action(
+        "explain",
+        "show what stands behind the findings of a verdict",
+        " Reads what `bluecode screen --format json` printed, the JSON of an answer, or an audit.",
+    )
+    explained.add_argument("verdict", metavar="FILE", help="a file, or - for standard input")
+    explained.add_argument("--request", metavar="ID", help="one request of an audit")
+    built = action(
+        "build",
+        "draft a constitution from the cases",
+        " Clusters them by task and kind; with a judge in the settings it drafts the principles,"
+        " without one their sides are left for a person to write. Nothing comes into force.",
+    )
+    built.add_argument("--task", choices=_TASKS, help="default: all")
+    built.add_argument("--out", default="-", metavar="FILE", help="default: -")
+    built.add_argument("--without-judge", action="store_true", help="do not ask the judge")
+
+
 def _formats(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=_FORMATS, default="text", help="default: text")
 
