@@ -178,6 +178,8 @@ def _code(attack: Attack, reference: str) -> Effect:
 
 
 def _template(attack: Attack) -> Effect:
+    if (attack.detail or {}).get("sandboxed"):
+        return Effect.NEUTRAL
     acts = re.search(
         rf"\{{\{{[^}}]*{attack.marker}|\$\{{[^}}]*{attack.marker}|<%[^%]*{attack.marker}",
         attack.text,

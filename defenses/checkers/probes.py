@@ -1,7 +1,7 @@
 """Attack inputs, by the kind of place they are for, and the job that carries them to the guest.
 
 `<T>` stands for the run's marker, `<BASE>` for the last name of the folder that a benign input led
-to, `<HOST>` for the host that the snippet trusts. Several of a kind matter: each defeats a defence
+to, `<HOST>` for the host that the snippet trusts, `<ORIGIN>` for that with its scheme. Several of a kind matter: each defeats a defence
 that only looks good, such as a single replacement, a list of bad characters or a prefix check.
 """
 
@@ -33,12 +33,13 @@ PROBES: Mapping[str, Sequence[str]] = {
     "redirect": (
         "https://<T>.example.net/", "//<T>.example.net/", "/\\<T>.example.net", "https://<T><HOST>/",
         "https://<HOST>.<T>.example.net/", "https://<HOST>@<T>.example.net/",
-        "https://<T>.example.net/<HOST>",
+        "https://<T>.example.net/<HOST>", "<T>.example.net/", "<ORIGIN>.<T>.example.net/",
     ),
     "url": (
         "http://169.254.169.254/<T>", "http://127.0.0.1/<T>", "http://localhost/<T>", "http://[::1]/<T>",
         "http://2130706433/<T>", "http://<T>.internal.example/", "http://<HOST>@127.0.0.1/<T>",
-        "file:///etc/<T>", "127.0.0.1/<T>#", "@127.0.0.1/<T>", "../<T>",
+        "file:///etc/<T>", "127.0.0.1/<T>#", "@127.0.0.1/<T>", "../<T>", "<ORIGIN>@127.0.0.1/<T>",
+        "<ORIGIN>.<T>.internal.example/",
     ),
     "code": (
         "__import__('os').system('<T>')", "[].__class__.__<T>__",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bluecode.defenses.checkers.effects import Attack, Effect, judge
+from bluecode.defenses.checkers.effects import Attack, Effect, browser_host, judge
 from bluecode.defenses.checkers.observations import Call, Entry, Observations, Sink
 
 WEB = frozenset({"query", "form", "json", "headers", "cookies", "body", "path", "files", "socket"})
@@ -33,7 +33,13 @@ class Trial:
     @property
     def web(self) -> bool:
         """Does the data come from a remote client?"""
-        return self.entry.role == "handler" or self.call.source.split(":")[0] in WEB
+        kind = self.call.source.split(":")[0]
+        return kind in WEB or (self.entry.role == "handler" and kind != "u")
+
+    @property
+    def supposed(self) -> bool:
+        """Did the data come from something that nobody here knows, by supposition alone?"""
+        return self.call.source.startswith("u:")
 
     @property
     def certain(self) -> bool:
@@ -112,8 +118,8 @@ def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str, code:
     of_source = [item for item in before if trial.source in item.sources] or before
     payload = trial.call.payload
     if trial.source not in sink.sources and token not in sink.text.lower():
-        chosen = _constant(sink, before, code)
-        return replace(trial, sink=sink, effect=Effect.NEUTRAL if chosen else Effect.UNKNOWN)
+        harmless = _constant(sink, before, code) or _at_home(sink)
+        return replace(trial, sink=sink, effect=Effect.NEUTRAL if harmless else Effect.UNKNOWN)
     if sink.detail.get("bound") and token not in sink.text.lower():
         return replace(trial, sink=sink, effect=Effect.NEUTRAL)
     given = str(sink.detail.get("raw", "")) if sink.kind == "path" else sink.text
@@ -121,7 +127,7 @@ def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str, code:
     marked = [NUMBER.sub(lambda found: _letter(token, found[1]), item.text) for item in of_source]
     reference = next((text for text in reversed(marked) if token in text.lower()), None)
     attack = Attack(
-        text=sink.text,
+        text=NUMBER.sub(lambda found: _letter(token, found[1]), sink.text),
         payload=payload,
         marker=token,
         own=token + chr(97 + trial.source % 26),
@@ -148,6 +154,11 @@ def _constant(sink: Sink, before: Sequence[Sink], code: str) -> bool:
     texts = {item.text for item in before}
     literal = f'"{sink.text}"' in code or f"'{sink.text}'" in code
     return bool(sink.text) and (literal or (len(texts) > 1 and sink.text in texts))
+
+
+def _at_home(sink: Sink) -> bool:
+    """Does a redirect stay on the site that it came from?"""
+    return sink.kind == "redirect" and browser_host(sink.text) is None
 
 
 def _exposed(trial: Trial) -> bool:

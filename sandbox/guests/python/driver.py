@@ -7,7 +7,15 @@ brought data to it. Every call has a budget of work, and so has the run.
 import sys
 import types
 
-from entries import Builder, constants, deliberate, entries, function_entry, walk
+from entries import (
+    Builder,
+    constants,
+    deliberate,
+    entries,
+    function_entry,
+    separators,
+    walk,
+)
 from pumps import pumps
 from recording import MODULE, SNIPPET, Exhausted, frame_above, plain
 from scout import Hit, Scout, Setting
@@ -19,6 +27,8 @@ RUN_WORK = 60_000
 CALLS = 160
 LOOKS = 30
 """So often in a call are a function's arguments looked at for data: more would cost more than it."""
+DISGUISED = 4
+"""So many payloads that a guard turned away are tried again in other clothes."""
 WRAPS = 3
 """So many payloads of a kind are also tried before and after a benign value."""
 WRAPPED = frozenset({"shell", "sql", "code", "path", "url", "redirect", "page", "template"})
@@ -39,10 +49,11 @@ class Driver:
         for probe in job["probes"]:
             self.probes.setdefault(probe["kind"], []).append(probe)
         self.claimed = {kind for claim in job.get("claims", ()) for kind in claim["kinds"]}
-        self.claims = job.get("claims", ())
+        self.claims = self.state.claims = job.get("claims", ())
         codes = list(walk(code))
         self.scout = Scout(self.state, self.sources, self.call, self.exhausted, self.claims, codes)
         self.sources.constants = constants(codes)
+        self.state.separators = separators(codes)
         self.watch(codes)
         self.world.space = space
         self.module(code, space)
@@ -138,20 +149,33 @@ class Driver:
     def payloads(self, entry, name, kind, hit):
         benign, marker = "", self.sources.marker(0)
         if name != ALL:
-            self.sources.begin(variant=hit.setting.variant, fixed=hit.setting.fixed)
+            self.sources.begin(
+                variant=hit.setting.variant, fixed=hit.setting.fixed, unknown=hit.setting.unknown
+            )
             benign, marker = self.sources.text(name), self.sources.marker(self.sources.index(name))
+        stopped = []
         for at, probe in enumerate(self.probes.get(kind, ())):
             text = self.world.payload(probe["value"], hit.text, marker)
             forms = [text]
             if at < WRAPS and kind in WRAPPED and benign:
                 inner = benign.replace(marker, text) if marker in benign else text + benign
                 forms += [inner, benign + text]
-            for form in forms:
-                if self.exhausted():
-                    return
-                self.call(entry, "attack", hit.setting, name, kind, probe["id"], form)
-                if any(reached == kind for _, reached in self.state.hits):
-                    break
+            if not self.any_reaches(entry, hit.setting, name, kind, probe["id"], forms):
+                stopped.append((probe["id"], text))
+        if kind in WRAPPED:
+            for probe, text in stopped[:DISGUISED]:
+                forms = disguises(text, benign, self.sources.constants, self.state.separators)
+                self.any_reaches(entry, hit.setting, name, kind, probe, forms)
+
+    def any_reaches(self, entry, setting, name, kind, probe, forms):
+        """Try forms of a payload until one gets to a sink of its kind."""
+        for form in forms:
+            if self.exhausted():
+                return False
+            self.call(entry, "attack", setting, name, kind, probe, form)
+            if any(reached == kind for _, reached in self.state.hits):
+                return True
+        return False
 
     def plan_pumps(self, entry, name, hit):
         if "match" in self.claimed:
@@ -167,12 +191,14 @@ class Driver:
         self.state.limit = self.state.work + CALL_WORK
         self.state.pumping = mode == "pump"
         self.sources.typed = set()
-        self.sources.begin(name, text, setting.variant, setting.fixed, kind)
+        self.sources.begin(name, text, setting.variant, setting.fixed, kind, setting.unknown)
         self.builder.objects = setting.objects
         self.world.begin_call()
         index = self.sources.index(name) if name and name != ALL else 0
         shown = text[:400] if kind != "match" else ""
-        how = f"{setting.variant}.{setting.objects}.{','.join(setting.fixed)}"[:60]
+        types = ",".join(self.sources.kinds.values())
+        how = f"{setting.variant}.{setting.objects}.{setting.unknown:d}.{types}."
+        how = (how + ",".join(setting.fixed))[:60]
         self.recorder.call(mode, how, name or "", index, kind, probe, shown)
         ended, chosen, line = "", False, 0
         try:
@@ -196,6 +222,17 @@ class Driver:
             if self.state.indexes(text):
                 kind = type(result).__name__ if isinstance(result, (str, bytes)) else "collection"
                 self.sink("return", entry.name, text, line=entry.last, type=kind)
+
+
+def disguises(text, benign, constants, separators):
+    """A payload as it may look to a guard that asks for a certain beginning, end or part: with the
+    snippet's own texts, and with a good value on the other side of what it splits at."""
+    forms = []
+    for letter in separators:
+        forms += [benign + letter + text, text + letter + benign]
+    for constant in constants[:4]:
+        forms += [constant + text, text + constant, constant + " " + text]
+    return list(dict.fromkeys(forms))[:16]
 
 
 class ModuleEntry:

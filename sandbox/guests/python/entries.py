@@ -3,7 +3,9 @@
 Arguments are made from names, annotations and defaults. Nothing here decides on payloads.
 """
 
+import datetime
 import enum
+import functools
 import http.server
 import io
 import opcode
@@ -16,6 +18,7 @@ from incoming import Upload
 from recording import SNIPPET, Refusal
 from sources import BASES, HOSTS, Fields, Given
 from standins_web import Depends
+from standins_xml import Node
 
 REQUESTS = frozenset({"request", "req", "http_request", "_request"})
 DATABASES = re.compile(
@@ -25,6 +28,7 @@ DATABASES = re.compile(
 DATABASE_TYPES = re.compile(r"Cursor|Connection|Session|Engine|Database")
 CONVERTERS = re.compile(r"<(int|float|uuid):(\w+)>")
 UNLIKELY = re.compile(r"[\s%{}()<>\\*^$'\"]")
+SEPARATORS = frozenset(" .,/:;-_@|=&?#")
 NUMBERS = re.compile(r"\bint\b|float")
 CHOICE = re.compile(r"^(?:typing\.)?(?:Optional|Union|Annotated)\[(.*)\]$")
 CLASS = re.compile(r"<class '([\w.]+)'>")
@@ -67,6 +71,12 @@ def constants(codes):
     return likely[:12]
 
 
+def separators(codes):
+    """Single characters of the snippet at which a text may be taken apart."""
+    found = (text for code in codes for text in code.co_consts if isinstance(text, str))
+    return [text for text in dict.fromkeys(found) if len(text) == 1 and text in SEPARATORS][:3]
+
+
 def fits(text):
     return 1 < len(text) <= 40 and not UNLIKELY.search(text) and "__" not in text
 
@@ -78,6 +88,7 @@ class Builder:
         self.sources, self.world = sources, world
         self.objects = 0
         self.depth = 0
+        sources.make = self.of_kind
 
     def arguments(self, function, skip_first=False, rule=""):
         """Positional and keyword arguments for a function of the snippet."""
@@ -109,7 +120,7 @@ class Builder:
         return positional, keywords
 
     def text(self, name):
-        return Given(self.sources.text(name), self.sources, name)
+        return self.sources.value(name)
 
     def value(self, name, note, default):
         world, source = self.world, "p:" + name
@@ -171,14 +182,21 @@ class Builder:
             return self.text(source) if isinstance(default, str) and not configures else default
         if FUNCTIONS.match(name):
             return lambda *args, **_: args[0] if args else None
-        if FLAGS.search(name):
+        if name == "shell" and self.depth > 0:
+            return self.world.unknown(name)
+        if FLAGS.search(name) and source not in self.sources.kinds:
             return name != "shell"
         if name in ("logger", "log", "app", "client", "config", "settings", "ctx", "context"):
             return self.world.unknown(name)
         return self.by_object(name, source)
 
     def by_object(self, name, source):
-        kind = OBJECTS[self.objects]
+        if source in self.sources.kinds:
+            return self.text(source)
+        return self.of_kind(source, OBJECTS[self.objects])
+
+    def of_kind(self, source, kind):
+        name = source.rpartition(":")[2]
         if kind == "bytes":
             return self.sources.text(source).encode()
         if kind == "number":
@@ -187,12 +205,23 @@ class Builder:
         if kind == "fields":
             return Fields(self.sources, source)
         if kind == "list":
-            return [self.text(source)]
+            return [self.sources.text(source)]
         if kind == "upload":
             return Upload(self.sources, "files:" + name, self.world.disk_open)
         if kind == "unknown":
             return self.world.unknown(name)
-        return self.text(source)
+        if kind == "file":
+            return io.BytesIO(self.sources.text(source).encode())
+        if kind == "path":
+            return pathlib.Path(self.sources.text(source))
+        if kind == "cursor":
+            return self.world.cursor("db")
+        if kind == "node":
+            return Node(self.world.recorder.sink)
+        if kind == "date":
+            self.sources.typed.add(source)
+            return datetime.datetime(2024, 1, 15, 12, 30)
+        return Given(self.sources.text(source), self.sources, source)
 
     def depend(self, function):
         if not isinstance(function, types.FunctionType) or self.depth > 3:
@@ -249,6 +278,10 @@ def entries(space, state, builder, world, codes):
     for name, value in list(space.items()):
         if name.startswith("__"):
             continue
+        if isinstance(value, (staticmethod, classmethod)):
+            value = value.__func__
+        elif isinstance(value, (property, functools.partial)):
+            value = getattr(value, "fget", None) or value.func
         code = getattr(value, "__code__", None)
         if code is not None and code.co_filename == SNIPPET:
             functions.append((name, value))

@@ -196,7 +196,12 @@ class Request:
 class Session(dict):
     """A server-side session: what is in it was put there by the application."""
 
+    sources = None
+    """A class attribute that the world sets."""
+
     def __missing__(self, key):
+        if self.sources.unknown:
+            return self.sources.text(f"u:session.{key}")
         return 1 if str(key).endswith("id") else "value"
 
     def get(self, key, default=None):

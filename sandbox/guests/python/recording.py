@@ -40,6 +40,7 @@ class State:
 
     def __init__(self):
         self.begin("canary")
+        self.given = set  # what the sources gave in this call
 
     def begin(self, token):
         self.token = token
@@ -47,7 +48,9 @@ class State:
         self.handlers = []
         self.seen_handlers = set()
         self.entered = set()
+        self.separators = []
         self.muted = False  # some function was called too often to be looked at
+        self.claims = ()  # what the host was told by static checkers
         self.begin_call()
 
     def begin_call(self):
@@ -68,6 +71,19 @@ class State:
     def tainted(self, value):
         text = plain(value)
         return self.token in text.lower() or bool(self.indexes(text))
+
+    def made(self, text):
+        """Did the snippet put outside data into this text, rather than pass it on as it was?"""
+        return self.tainted(text) and not any(text == item for item in self.given())
+
+    def claimed(self, line):
+        """Kinds of sink that are claimed to be at a line."""
+        return [
+            kind
+            for claim in self.claims
+            if claim["first"] <= line <= claim["last"]
+            for kind in claim["kinds"]
+        ]
 
     def handler(self, function, rule="", page=True):
         """A framework was given a function to call for requests."""

@@ -1,4 +1,18 @@
-"""Things that `with`, `async with` and `await` give back as they are."""
+"""Things that `with`, `async with` and `await` give back as they are, and what unpacks them."""
+
+import opcode
+
+
+UNPACK = opcode.opmap["UNPACK_SEQUENCE"]
+UNPACK_REST = opcode.opmap["UNPACK_EX"]
+
+
+def unpacked(frame, usual):
+    """How many items the code in a frame, which iterates right now, has names for."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    if code[at] == UNPACK:
+        return code[at + 1]
+    return code[at + 1] + 1 if code[at] == UNPACK_REST else usual
 
 
 class Scope:

@@ -15,13 +15,17 @@ ROOTED = frozenset({"path", "url", "redirect", "return"})
 """Kinds whose values lie within a folder or on a host that may be a parameter of its own."""
 ENDLESS = frozenset({"Exhausted", "RecursionError"})
 STUMBLES = frozenset({"TypeError", "AttributeError", "KeyError", "IndexError"})
+TAUGHT = STUMBLES | {"ValueError"}
+ADOPTIONS = 5
+"""So many times may an entry teach what its arguments are to be."""
 
 
 class Setting:
     """How the values of a call are made, apart from an attack."""
 
-    def __init__(self, variant=-1, fixed=(), objects=0):
+    def __init__(self, variant=-1, fixed=(), objects=0, unknown=False):
         self.variant, self.fixed, self.objects = variant, dict(fixed), objects
+        self.unknown = unknown
 
 
 class Hit:
@@ -67,6 +71,10 @@ class Scout:
     def by_types(self, entry, hits):
         """Usual values first; where the code stumbles over their types, others."""
         _, ended = self.try_it(entry, hits, Setting())
+        for _ in range(ADOPTIONS):
+            if ended not in TAUGHT or self.exhausted() or not self.sources.adopt():
+                break
+            _, ended = self.try_it(entry, hits, Setting())
         if any(kinds & TWICE for kinds in self.state.lines.values()):
             self.try_it(entry, hits, Setting())
         if ended not in STUMBLES:
@@ -77,7 +85,8 @@ class Scout:
 
     def search(self, entry, hits):
         """Other values, by which a claimed sink may be reached."""
-        settings = [Setting(objects=kind) for kind in range(2, len(OBJECTS))]
+        settings = [Setting(unknown=True)]
+        settings += [Setting(objects=kind) for kind in range(2, len(OBJECTS))]
         settings += [Setting(variant) for variant in range(len(ALTERNATIVES))]
         for setting in settings:
             if not self.may_search():

@@ -66,6 +66,26 @@ HOSTS = re.compile(
 )
 
 
+KIND_BY_ATTRIBUTE = {
+    **dict.fromkeys("append extend insert sort remove reverse".split(), "list"),
+    **dict.fromkeys("items keys values update setdefault pop".split(), "fields"),
+    **dict.fromkeys("decode hex".split(), "bytes"),
+    **dict.fromkeys("read readline readlines seek write".split(), "file"),
+    **dict.fromkeys("filename save content_type stream".split(), "upload"),
+    **dict.fromkeys(
+        "execute executemany executescript fetchone fetchall cursor commit rollback".split(), "cursor"
+    ),
+    **dict.fromkeys(
+        "resolve joinpath open read_text read_bytes exists is_file is_dir glob mkdir with_suffix suffix"
+        " stem parent parents as_posix write_text unlink".split(),
+        "path",
+    ),
+    **dict.fromkeys("xpath findall findtext iterfind getroot".split(), "node"),
+    **dict.fromkeys("strftime isoformat timestamp weekday".split(), "date"),
+}
+"""What a value is taken for by code that asks it for an attribute that no text has."""
+
+
 class Sources:
     """The values of the current call, by the name of the source."""
 
@@ -74,15 +94,33 @@ class Sources:
         self.constants = []
         self.names = []
         self.typed = set()
+        self.kinds, self.wanted = {}, {}
+        self.make = None  # by which the builder makes a value of a kind
         self.begin()
+        state.given = lambda: self.given
 
     def forget(self):
         """A new entry point: its sources are others."""
         self.names = []
         self.typed = set()
+        self.kinds, self.wanted = {}, {}
 
-    def begin(self, target=None, payload="", variant=-1, fixed=None, kind=""):
-        """A call: benign if there is no target. `fixed` holds values that some sources keep."""
+    def want(self, name, kind):
+        """The code treated a text as something else."""
+        self.wanted.setdefault(name, kind)
+
+    def adopt(self):
+        """Make the values that the code stumbled over what it took them for; whether any was new."""
+        new = {name: kind for name, kind in self.wanted.items() if self.kinds.get(name) != kind}
+        self.wanted = {}
+        self.kinds.update(new)
+        return bool(new)
+
+    def begin(self, target=None, payload="", variant=-1, fixed=None, kind="", unknown=False):
+        """A call: benign if there is no target. `fixed` holds values that some sources keep;
+        with `unknown`, data of unknown origin is a source, too."""
+        self.unknown = unknown
+        self.given = set()
         self.kind = kind
         self.target = target
         self.payload = payload
@@ -98,6 +136,18 @@ class Sources:
         return self.names.index(name)
 
     def text(self, name):
+        text = self.chosen(name)
+        self.given.add(text)
+        return text
+
+    def value(self, name):
+        """A text that answers as the code likes, or another object where it asked for one."""
+        kind = self.kinds.get(name)
+        if kind is None or kind == "digits":
+            return Given(self.text(name), self, name)
+        return self.make(name, kind)
+
+    def chosen(self, name):
         index = self.index(name)
         if self.target is not None and self.target in (name, ALL):
             return self.payload
@@ -116,6 +166,8 @@ class Sources:
 
     def benign(self, name, index):
         marker, number = self.marker(index), NUMBER + index
+        if self.kinds and name in self.digits():
+            return str(number)
         shape = ALTERNATIVES[self.variant] if self.variant >= 0 else shape_of(name)
         if shape == "BASE64":
             return base64.b64encode(f"{marker}======".encode()).decode()
@@ -124,6 +176,10 @@ class Sources:
         if shape == "HOSTED":
             return self.hosted(name, marker)
         return shape.format(m=marker, n=number)
+
+    def digits(self):
+        """Last parts of the names of texts that are taken for numbers."""
+        return {name.rsplit(":", 1)[-1] for name, kind in self.kinds.items() if kind == "digits"}
 
     def hosted(self, name, marker):
         """An address on the host that another source names; that source keeps its usual value."""
@@ -152,7 +208,8 @@ def shape_of(name):
 
 
 class Given(str):
-    """A field of a request: a text that also answers as a nested JSON object would."""
+    """A field of a request, or an argument: a text that also answers as a nested JSON object would,
+    and remembers what else the code takes it for."""
 
     __slots__ = ("_of", "_name")
 
@@ -167,8 +224,43 @@ class Given(str):
         return str.__getitem__(self, key)
 
     def get(self, key, default=None):
-        name = f"{self._name}.{key}"
-        return Given(self._of.text(name), self._of, name)
+        return self._of.value(f"{self._name}.{key}")
+
+    def __getattr__(self, name):
+        if self._of is not None and self._name and not name.startswith("__"):
+            self._of.want(self._name, KIND_BY_ATTRIBUTE.get(name, "fields"))
+        raise AttributeError(f"'str' object has no attribute '{name}'", name=name, obj=self)
+
+    def __index__(self):
+        text = str.__str__(self)
+        try:
+            return int(text)
+        except ValueError:
+            self._of.want(self._name, "digits")
+            raise
+
+    def __call__(self, *_, **__):
+        if self._of is None or self._name.count(":") < 2:
+            raise TypeError("'str' object is not callable")
+        return self
+
+    def _number(self, other, name):
+        if isinstance(other, (int, float)) and self._of is not None and self._name:
+            self._of.want(self._name, "number")
+        return getattr(str, name)(self, other) if hasattr(str, name) else NotImplemented
+
+    def __truediv__(self, other):
+        if self._of is not None and self._name:
+            self._of.want(self._name, "path" if isinstance(other, str) else "number")
+        return NotImplemented
+
+
+def _operation(name):
+    return lambda self, other: self._number(other, name)
+
+
+for _name in "add sub lt le gt ge floordiv radd rsub rtruediv rfloordiv pow".split():
+    setattr(Given, f"__{_name}__", _operation(f"__{_name}__"))
 
 
 class Fields(dict):
@@ -187,7 +279,7 @@ class Fields(dict):
             and self._sources.attacked(name)
         ):
             return {"$ne": self._sources.text(name)}
-        return Given(self._sources.text(name), self._sources, name)
+        return self._sources.value(name)
 
     def __getitem__(self, key):
         return dict.get(self, key) if dict.__contains__(self, key) else self.__missing__(key)

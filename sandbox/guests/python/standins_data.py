@@ -41,7 +41,9 @@ def _install_pickles(sink):
             if type(self).find_class is not Unpickler.find_class:
                 # An own `find_class` decides: does it let a callable of the system through?
                 self.find_class("os", "system")
-            sink("object", "pickle.Unpickler", data)
+                sink("object", "pickle.Unpickler", data, restricted=True)
+            else:
+                sink("object", "pickle.Unpickler", data)
             return {"name": "value"}
 
     pickle.loads, pickle.load = loads("pickle.loads"), loads("pickle.load")

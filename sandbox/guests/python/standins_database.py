@@ -3,17 +3,22 @@
 import sqlite3
 import types
 
-from recording import plain
-from scopes import Awaited
+from recording import frame_above, plain
+from scopes import Awaited, unpacked
 
 
 class Row:
     """A row that has every column. A stored password or token is no match for a given one."""
 
-    def __init__(self, sources=None):
+    sources = None
+    """A class attribute that the world sets."""
+
+    def __init__(self):
         self._values = (1, "alpha", "beta", "gamma", "delta", "epsilon")
 
     def __getitem__(self, key):
+        if self.sources.unknown and not isinstance(key, slice):
+            return self.sources.text(f"u:row.{key}")
         if isinstance(key, slice):
             return self._values[key]
         if isinstance(key, int):
@@ -35,7 +40,10 @@ class Row:
         return [("id", 1), ("name", "alpha")]
 
     def __iter__(self):
-        return iter(self._values[:3])
+        count = unpacked(frame_above(1), 3)
+        if self.sources.unknown:
+            return iter([self[at] for at in range(count)])
+        return iter((self._values + ("zeta",) * count)[:count])
 
     def __len__(self):
         return 3

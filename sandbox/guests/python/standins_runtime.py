@@ -6,6 +6,7 @@ import builtins
 import concurrent.futures
 import importlib
 import io
+import linecache
 import os
 import sys
 import threading
@@ -21,6 +22,7 @@ def install(state, sources, sink, unknown):
     """Patch what the snippet may call."""
     _install_dynamic(state, sink, unknown)
     _install_input(sources)
+    _install_sources_of_code()
     _install_time()
     _install_threads()
     _install_loop()
@@ -61,6 +63,8 @@ def _install_dynamic(state, sink, unknown):
         return None
 
     def compiled(source, filename="<string>", mode="exec", flags=0, *args, **keywords):
+        if isinstance(source, ast.AST) and from_snippet(frame_above(1)):
+            source = ast.unparse(source)
         watched = from_snippet(frame_above(1)) and isinstance(source, (str, bytes))
         if watched and not flags & SYNTAX_ONLY and not harmless(source):
             sink("code", "compile", source)
@@ -167,6 +171,13 @@ def _install_input(sources):
     getpass = importlib.import_module("getpass")
     getpass.getpass = ask
     getpass.getuser = lambda: "user"
+
+
+def _install_sources_of_code():
+    """The lines of code that a traceback shows: of none here."""
+    linecache.updatecache = lambda *_, **__: []
+    linecache.lazycache = lambda *_, **__: False
+    linecache.checkcache = lambda *_, **__: None
 
 
 def _install_time():

@@ -86,10 +86,12 @@ def install(sink):
 
 def providers(unknown, sink, render):
     class Template:
-        def __init__(self, source="", *_, autoescape=False, text=None, escapes=None, **__):
+        def __init__(self, source="", *_, autoescape=False, text=None, escapes=None, told=False,
+                     **__):  # fmt: skip
             self.source = plain(source or text or "")
             self._escapes = autoescape if escapes is None else escapes
-            sink("template", "Template", self.source)
+            if not told:
+                sink("template", "Template", self.source)
 
         def render(self, *args, **context):
             for mapping in args:
@@ -124,7 +126,8 @@ def providers(unknown, sink, render):
     def sandboxed(module):
         class Safe(Environment):
             def from_string(self, source, *_, **__):
-                return Template("", escapes=True)
+                sink("template", "SandboxedEnvironment", source, sandboxed=True)
+                return Template("", escapes=True, told=True)
 
         module.SandboxedEnvironment = module.ImmutableSandboxedEnvironment = Safe
 

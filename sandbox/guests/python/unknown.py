@@ -10,8 +10,8 @@ import re
 import sys
 import types
 
-from recording import Refusal, plain
-from scopes import Awaited
+from recording import Refusal, caller_line, frame_above, plain
+from scopes import Awaited, unpacked
 
 SQL = re.compile(
     r"\s*(?:--.*\n\s*)*\(?\s*(?:select|insert|update|delete|replace|merge|with|create|drop|alter"
@@ -47,15 +47,32 @@ ROUTES = frozenset({"route", "get", "post", "put", "patch", "delete", "view", "w
                    "api_view",
                     "require_http_methods", "require_POST", "require_GET", "csrf_exempt", "expose",
                     "view_config", "endpoint"})  # fmt: skip
+DIRECT = frozenset({"shell", "sql", "path", "url", "redirect", "code", "template", "ldap", "xpath"})
+"""Kinds of sink that may also be behind a function that nobody here knows."""
+DECORATED = (types.FunctionType, type, staticmethod, classmethod, property)
 ENDINGS = frozenset({"abort", "HTTPException", "Http404", "HTTPError", "HTTPBadRequest"})
 
 
-def make_unknown(state, recorder, special):
+def make_unknown(state, sources, recorder, special):
     """The class of stand-ins, and the class that stands in where one is inherited from.
 
     `special` holds what an attribute of a certain name always is (`request`)."""
 
     sink = recorder.sink
+
+    def at_claim(name, short, args):
+        """A call that is claimed to be a sink, of something that nobody here knows: where a text
+        that the snippet made goes in, it is taken for one."""
+        if JUDGES.search(short) or short in QUIET or EXCEPTIONS.search(short):
+            return
+        kinds = [kind for kind in state.claimed(caller_line()) if kind in DIRECT]
+        made = [item for item in args if isinstance(item, str) and state.made(item)]
+        listed = [item for item in args if isinstance(item, (list, tuple)) and state.tainted(item)]
+        for kind in kinds:
+            if made:
+                sink(kind, name, made[0], claimed=True)
+            elif listed and kind == "shell":
+                sink("argv", name, listed[0], claimed=True)
 
     def doubt(name, values):
         if any(state.tainted(value) for value in values):
@@ -80,13 +97,15 @@ def make_unknown(state, recorder, special):
         def __call__(self, *args, **keywords):
             name = self._n
             short = name.rpartition(".")[2]
-            if args and isinstance(args[0], types.FunctionType) and not keywords:
-                if short.removesuffix("()") in ROUTES:
+            if len(args) == 1 and not keywords and isinstance(args[0], DECORATED):
+                if short.removesuffix("()") in ROUTES and not isinstance(args[0], type):
                     state.handler(args[0])
                 return args[0]
             given = (*args, *keywords.values())
             if given:
-                self._look(short, args, keywords)
+                told = self._look(short, args, keywords)
+                if state.claims and not told:
+                    at_claim(name, short, given)
             if JUDGES.search(short):
                 doubt(name, given)
             if short in ENDINGS:
@@ -94,6 +113,8 @@ def make_unknown(state, recorder, special):
             return Unknown(name + "()", tuple(item for item in given if state.tainted(item)))
 
         def _look(self, short, args, keywords):
+            """Tell a sink that the name of the call and its arguments speak for; whether there was
+            one."""
             first = args[0] if args else None
             at = next((at for at, item in enumerate(args[:3])
                        if isinstance(item, str) and STATEMENT.match(item)), None)  # fmt: skip
@@ -113,6 +134,9 @@ def make_unknown(state, recorder, special):
                 sink("ldap", self._n, args[2] if len(args) > 2 else keywords.get("filterstr", ""))
             elif short == "xpath" or (short in ("find", "findall") and "[" in plain(first)):
                 sink("xpath", self._n, first, also=keywords)
+            else:
+                return False
+            return True
 
         def __getitem__(self, key):
             if isinstance(key, int) and key > 3:
@@ -126,7 +150,8 @@ def make_unknown(state, recorder, special):
             pass
 
         def __iter__(self):
-            return iter([Unknown(self._n + "_item", self._g)])
+            count = unpacked(frame_above(1), 1)
+            return iter([Unknown(self._n + "_item", self._g) for _ in range(count)])
 
         def __next__(self):
             raise StopIteration
@@ -170,7 +195,8 @@ def make_unknown(state, recorder, special):
             yield Unknown(self._n + "_item", self._g)
 
         def __str__(self):
-            return SYMBOLS.sub("", self._n.rpartition(".")[2]) or "value"
+            name = SYMBOLS.sub("", self._n.rpartition(".")[2]) or "value"
+            return sources.text("u:" + name) if sources.unknown else name
 
         __repr__ = __str__
 
@@ -267,6 +293,8 @@ def make_finder(unknown, providers):
     class Finder:
         @staticmethod
         def find_spec(name, path=None, target=None):
+            if name.startswith("encodings."):
+                return None  # an encoding that is not here is none
             return importlib.machinery.ModuleSpec(name, Finder, is_package=True)
 
         @staticmethod

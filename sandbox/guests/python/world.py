@@ -21,6 +21,7 @@ import standins_template
 import standins_web
 import standins_xml
 from driver import Driver, install_watch
+from incoming import Session
 from recording import State, make_recorder, plain
 from sources import HOSTS, Fields, Given, Sources
 from unknown import make_finder, make_unknown
@@ -32,6 +33,7 @@ MODULE_NAMES = frozenset(
     "etree".split()
 )
 ORIGIN = re.compile(r"(?:https?://)?([\w-]+(?:\.[\w-]+)+)")
+ORIGIN_URL = re.compile(r"https?://[\w-]+(?:\.[\w-]+)+")
 CURSORS = frozenset({"cursor", "conn", "connection", "cur", "engine"})
 OLD = {
     "unicode": str,
@@ -53,7 +55,7 @@ class World:
         recorder = self.recorder = make_recorder(emit, state)
         sink, self.say = recorder.sink, recorder.say
         special = {}
-        unknown, base = make_unknown(state, recorder, special)
+        unknown, base = make_unknown(state, self.sources, recorder, special)
         self.unknown, self.base = unknown, base
         standins_runtime.missing_modules(unknown)
         self._disk, self.disk_open = standins_files.install(state, self.sources, sink)
@@ -73,6 +75,7 @@ class World:
             self.sources, state, sink, unknown, base, self.disk_open, database, render
         )
         special.update(request=web.request, REQUEST=web.request, form=self.form)
+        Session.sources = standins_database.Row.sources = self.sources
         self.request, self.answer = web.request, web.answer
         self.view, self.json_view = web.View, web.JsonView
         self.cursor, self.response = database.Cursor, web.Response
@@ -144,6 +147,10 @@ class World:
             at = seen.lower().find(marker)
             folder = seen[:at].rstrip("/") if at > 0 else "/srv"
             text = text.replace("<BASE>", folder.rpartition("/")[2])
+        if "<ORIGIN>" in text:
+            origins = (ORIGIN_URL.match(item) for item in self.sources.constants)
+            chosen = next((found[0] for found in origins if found), "https://example.com")
+            text = text.replace("<ORIGIN>", chosen)
         if "<HOST>" in text:
             hosts = (ORIGIN.match(item) for item in self.sources.constants)
             given = (name for name in self.sources.names if HOSTS.search(name.rpartition(":")[2]))
