@@ -172,9 +172,11 @@ def _discovered(run: Run, claims: Sequence[Finding]) -> Iterator[Finding]:
 def _beyond_doubt(trial: Trial, weakness: Weakness) -> bool:
     if trial.effect is not Effect.HARM or not trial.certain or trial.sink is None:
         return False
+    if trial.supposed or trial.sink.detail.get("claimed") is True:
+        return False
     if trial.sink.kind == "return":
         return False
-    if trial.web:
+    if trial.web or trial.sink.detail.get("restricted") is True:
         return True
     given = trial.call.source.split(":")[0]
     return weakness.anywhere and not trial.whole and given in ("p", "argv", "input")

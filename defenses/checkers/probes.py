@@ -58,7 +58,7 @@ PROBES: Mapping[str, Sequence[str]] = {
     "raw_header": ("<T>\r\nX-Forged: 1", "<T>\nX-Forged: 1"),
     "pattern": ("(<T>+)+$", ".*<T>.*"),
     "nosql": ("<T>", "<T>' || '1'=='1"),
-    "import": ("os.<T>",),
+    "import": ("os.<T>",), "object": ("<T>", "<T>\n."),
     "mail": ("<T>\nBcc: <T>@example.net",),
 }  # fmt: skip
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 
 from bluecode.defenses.checkers.effects import Effect
 from bluecode.defenses.checkers.observations import Entry, Observations, Sink
-from bluecode.defenses.checkers.probes import RETURNS, kinds_of
+from bluecode.defenses.checkers.probes import PROBES, RETURNS, kinds_of
 from bluecode.defenses.checkers.trials import Trial, turned_away
 from bluecode.defenses.fusion import REFUTABLE
 from bluecode.defenses.verdict import Evidence, Finding
 from bluecode.sandbox.outcome import Ended
 
 OBSERVED = 160
-FEWEST_PAYLOADS = 2
+BELIEVED = 0.5
+"""A claim of this score is believed that data of unknown origin is outside data."""
 ROOTED = frozenset({"path", "url", "redirect", "return"})
 BUSY: tuple[Ended, ...] = ("out_of_fuel", "timed_out")
 # Code that looks at its own frames, modules or closures could reach the harness and report a
@@ -80,7 +81,8 @@ def _one_line(text: str) -> str:
 
 def _confirmed(claim: Finding, run: Run) -> str | None:
     for trial in _about(claim, run):
-        if trial.effect is Effect.HARM and trial.certain:
+        believed = not trial.supposed or claim.score >= BELIEVED
+        if trial.effect is Effect.HARM and trial.certain and believed:
             return describe(trial)
     return _labour(claim, run) or _weakness(claim, run)
 
@@ -209,12 +211,20 @@ def _refuted(claim: Finding, run: Run) -> str | None:
             of_source = [item for item in mine if item.source == source]
             if not of_source and mine and kinds <= ROOTED:
                 continue  # the folder or the host, which is the caller's to choose
-            if len({item.call.payload for item in of_source}) < FEWEST_PAYLOADS:
+            if not _all_tried(of_source):
                 return None
             tried += _at_the_claim(claim, of_source)
     if not tried or not all(_harmless(trial) for trial in tried):
         return None
     return _account(tried)
+
+
+def _all_tried(tried: Sequence[Trial]) -> bool:
+    """Was every payload of each kind tried, so that all known ways around a defence are covered?"""
+    probes: dict[str, set[str]] = {}
+    for trial in tried:
+        probes.setdefault(trial.kind, set()).add(trial.call.probe)
+    return bool(probes) and all(len(ids) >= len(PROBES[kind]) for kind, ids in probes.items())
 
 
 def _at_the_claim(claim: Finding, tried: Sequence[Trial]) -> list[Trial]:

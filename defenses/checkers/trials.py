@@ -80,7 +80,8 @@ def _unprovoked(entry: Entry, call: Call, token: str) -> Iterator[Trial]:
     """Harm that needs no payload: outside data became an object, a packed file climbed out."""
     for sink in call.sinks:
         climbed = sink.kind == "path" and re.search(rf"/etc/{token}$", sink.text)
-        if climbed or (sink.kind in ("object", "import") and sink.sources):
+        given = sink.sources and not sink.detail.get("vouched")
+        if climbed or (sink.kind in ("object", "import") and given):
             source = sink.sources[0] if sink.sources else -1
             whole = sink.kind == "object"
             yield Trial(entry, call, sink.kind, Effect.HARM, sink, source=source, whole=whole)

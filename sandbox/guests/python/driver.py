@@ -4,10 +4,13 @@ A function that others of the snippet call is driven through them; by itself onl
 brought data to it. Every call has a budget of work, and so has the run.
 """
 
+import base64
+import json
 import sys
 import types
 
 from entries import (
+    CONVERTERS,
     Builder,
     constants,
     deliberate,
@@ -19,7 +22,7 @@ from entries import (
 from pumps import pumps
 from recording import MODULE, SNIPPET, Exhausted, frame_above, plain
 from scout import Hit, Scout, Setting
-from sources import ALL
+from sources import ALL, ALTERNATIVES
 
 TOOL = 4
 CALL_WORK = 10_000
@@ -29,6 +32,8 @@ LOOKS = 30
 """So often in a call are a function's arguments looked at for data: more would cost more than it."""
 DISGUISED = 4
 """So many payloads that a guard turned away are tried again in other clothes."""
+SINGLE = 4
+"""So many sources are attacked one by one where a claimed line was reached by no one's data."""
 WRAPS = 3
 """So many payloads of a kind are also tried before and after a benign value."""
 WRAPPED = frozenset({"shell", "sql", "code", "path", "url", "redirect", "page", "template"})
@@ -79,7 +84,7 @@ class Driver:
         """What frameworks were given, also what turned up while other code ran."""
         at = 0
         while at < len(self.state.handlers):
-            function, rule, page = self.state.handlers[at]
+            function, rule, page, checks = self.state.handlers[at]
             at += 1
             if id(function) in done:
                 continue
@@ -87,9 +92,11 @@ class Driver:
             if isinstance(function, type):
                 continue
             if getattr(getattr(function, "__code__", None), "co_filename", "") == SNIPPET:
-                self.entry(
-                    function_entry(function.__name__, function, self.builder, rule, "handler", page)
+                made = function_entry(
+                    function.__name__, function, self.builder, rule, "handler", page
                 )
+                made.checks = checks or bool(CONVERTERS.search(rule))
+                self.entry(made)
         return done
 
     def module(self, code, space):
@@ -132,13 +139,16 @@ class Driver:
         free = [name for name in names if name not in self.sources.typed]
         pairs = [(names[index], kind, hit) for (index, kind), hit in hits.items()]
         if reaching is not None and not {kind for _, kind, _ in pairs} & self.claimed:
-            hit = Hit("", reaching, False)
-            pairs += [(name, kind, hit) for name in reaching.fixed for kind in self.claimed]
+            kept = [(name, Hit("", reaching, False)) for name in reaching.fixed]
+            kept += [(name, Hit("", Setting(), False)) for name in free[:SINGLE]]
+            pairs += [(name, kind, hit) for name, hit in kept for kind in self.claimed]
         elif not pairs and names and entry.role != "module":
             near = [claim for claim in self.claims if self.scout.concerns(entry, claim)]
             kinds = {kind for claim in near for kind in claim["kinds"]}
             pairs = [(ALL, kind, Hit("", Setting(), False)) for kind in kinds]
         for name, kind, hit in pairs:
+            if hit.typed and entry.checks:
+                self.refused(entry, name, kind, hit)
             if hit.typed or (len(free) > 1 and self.scout.roots(name, kind)):
                 continue
             if kind == "match":
@@ -156,8 +166,9 @@ class Driver:
         stopped = []
         for at, probe in enumerate(self.probes.get(kind, ())):
             text = self.world.payload(probe["value"], hit.text, marker)
-            forms = [text]
-            if at < WRAPS and kind in WRAPPED and benign:
+            coded = encoded(text, benign, marker, hit.setting.variant)
+            forms = [coded]
+            if coded == text and at < WRAPS and kind in WRAPPED and benign:
                 inner = benign.replace(marker, text) if marker in benign else text + benign
                 forms += [inner, benign + text]
             if not self.any_reaches(entry, hit.setting, name, kind, probe["id"], forms):
@@ -176,6 +187,20 @@ class Driver:
             if any(reached == kind for _, reached in self.state.hits):
                 return True
         return False
+
+    def refused(self, entry, name, kind, hit):
+        """A framework that checks types lets none of the payloads through to the handler."""
+        index, how = self.sources.index(name), self.manner(hit.setting)
+        for probe in self.probes.get(kind, ()):
+            text = self.world.payload(probe["value"], hit.text, self.sources.marker(index))
+            self.recorder.call("attack", how, name, index, kind, probe["id"], text)
+            self.recorder.end("ValidationError", True, 0)
+
+    def manner(self, setting):
+        """How the values of a call are made, in one word."""
+        types = ",".join(self.sources.kinds.values())
+        how = f"{setting.variant}.{setting.objects}.{setting.unknown:d}.{types}."
+        return (how + ",".join(setting.fixed))[:60]
 
     def plan_pumps(self, entry, name, hit):
         if "match" in self.claimed:
@@ -196,10 +221,7 @@ class Driver:
         self.world.begin_call()
         index = self.sources.index(name) if name and name != ALL else 0
         shown = text[:400] if kind != "match" else ""
-        types = ",".join(self.sources.kinds.values())
-        how = f"{setting.variant}.{setting.objects}.{setting.unknown:d}.{types}."
-        how = (how + ",".join(setting.fixed))[:60]
-        self.recorder.call(mode, how, name or "", index, kind, probe, shown)
+        self.recorder.call(mode, self.manner(setting), name or "", index, kind, probe, shown)
         ended, chosen, line = "", False, 0
         try:
             self.result(entry, self.world.settle(entry.call()))
@@ -224,6 +246,18 @@ class Driver:
                 self.sink("return", entry.name, text, line=entry.last, type=kind)
 
 
+def encoded(text, benign, marker, variant):
+    """A payload in the coding in which a benign value got to the sink."""
+    shape = ALTERNATIVES[variant] if variant >= 0 else ""
+    if shape == "BASE64":
+        return base64.b64encode(text.encode()).decode()
+    if shape == "HEX":
+        return text.encode().hex()
+    if benign.startswith('{"') and marker in benign:
+        return benign.replace(marker, json.dumps(text)[1:-1])
+    return text
+
+
 def disguises(text, benign, constants, separators):
     """A payload as it may look to a guard that asks for a certain beginning, end or part: with the
     snippet's own texts, and with a good value on the other side of what it splits at."""
@@ -236,7 +270,7 @@ def disguises(text, benign, constants, separators):
 
 
 class ModuleEntry:
-    name, role = MODULE, "module"
+    name, role, checks = MODULE, "module", False
 
     def __init__(self, code, call):
         self.code, self.call = code, call

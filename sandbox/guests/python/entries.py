@@ -46,6 +46,7 @@ class Entry:
     def __init__(self, name, code, call, role, page=True):
         self.name, self.code, self.call, self.role = name, code, call, role
         self.page = page  # a text that it returns is markup
+        self.checks = False  # its framework refuses what is not of the type that is asked for
         self.first = code.co_firstlineno
         self.last = max((line for _, _, line in code.co_lines() if line), default=self.first)
 

@@ -1,6 +1,7 @@
-"""Texts on which a backtracking matcher would labour: made from the pattern itself."""
+"""Texts made from a pattern: some on which a matcher would labour, and one that it lets pass."""
 
 import re._parser as parser
+from re import compile as compile_pattern  # as it was before the stand-ins
 from re._constants import (
     ANY,
     BRANCH,
@@ -84,6 +85,65 @@ def _sample(items):
         elif operation is BRANCH:
             text += _sample(list(argument[1][0]))
     return text
+
+
+def fitting(pattern, marker, number):
+    """A text that the pattern matches as a whole and that shows a marker, or an empty one."""
+    try:
+        made = _fitted(list(parser.parse(pattern)), [marker, marker.upper(), number])
+        compiled = compile_pattern(pattern)
+    except (parser.error, OverflowError, RecursionError, TypeError):
+        return ""
+    shows = marker in made.lower() or number in made
+    return made if shows and len(made) <= 200 and compiled.search(made) else ""
+
+
+def _fitted(items, marks):
+    text = ""
+    for operation, argument in items:
+        if operation in (MAX_REPEAT, MIN_REPEAT):
+            low, high, body = argument
+            text += _marked(list(body), low, high, marks) or _fitted(list(body), marks) * min(low, 64)
+        elif operation is SUBPATTERN:
+            text += _fitted(list(argument[-1]), marks)
+        elif operation is BRANCH:
+            text += _fitted(list(argument[1][0]), marks)
+        else:
+            text += _sample([(operation, argument)])
+    return text
+
+
+def _marked(body, low, high, marks):
+    """A mark, if it may stand where one kind of character is repeated."""
+    if len(body) != 1 or body[0][0] not in (IN, ANY, NOT_LITERAL):
+        return ""
+    for mark in marks:
+        if len(mark) <= high and all(_accepts(*body[0], letter) for letter in mark):
+            return mark[:1] * (low - len(mark)) + mark if mark.isalpha() else mark.zfill(low)
+    return ""
+
+
+def _accepts(operation, argument, letter):
+    if operation is ANY:
+        return letter != "\n"
+    if operation is NOT_LITERAL:
+        return ord(letter) != argument
+    barred = argument[0][0] is NEGATE
+    return barred != any(_holds(kind, value, letter) for kind, value in argument)
+
+
+def _holds(kind, value, letter):
+    if kind is LITERAL:
+        return ord(letter) == value
+    if kind is RANGE:
+        return value[0] <= ord(letter) <= value[1]
+    if kind is not CATEGORY:
+        return False
+    name = str(value)
+    inside = letter.isdigit() if name.endswith("DIGIT") else letter.isalnum()
+    if name.endswith("SPACE"):
+        inside = letter.isspace()
+    return inside != ("NOT" in name)
 
 
 def _member(choices):

@@ -57,6 +57,7 @@ class State:
         self.hits = {}  # (source index, kind) -> text at the sink, in this call
         self.starts = {}  # code -> how often it was called, in this call
         self.lines = {}  # line -> kinds reached there, in this call
+        self.vouched = False  # a secret was asked for, and a benign caller is taken to know it
         self.pumping = False  # a text made for a pattern is on its way
 
     def indexes(self, text):
@@ -85,12 +86,12 @@ class State:
             for kind in claim["kinds"]
         ]
 
-    def handler(self, function, rule="", page=True):
+    def handler(self, function, rule="", page=True, checks=False):
         """A framework was given a function to call for requests."""
         key = getattr(function, "__code__", function)
         if callable(function) and id(key) not in self.seen_handlers:
             self.seen_handlers.add(id(key))
-            self.handlers.append((function, rule if isinstance(rule, str) else "", page))
+            self.handlers.append((function, rule if isinstance(rule, str) else "", page, checks))
 
 
 def plain(value):
@@ -228,6 +229,8 @@ def make_recorder(emit, state):
             state.hits.setdefault((index, kind), text)
         if kind in UNTOLD or told_enough(marked):
             return
+        if state.vouched:
+            detail["vouched"] = True
         short = {
             key: plain(item)[:200] if isinstance(item, str) else item
             for key, item in detail.items()

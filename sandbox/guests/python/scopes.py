@@ -31,6 +31,16 @@ class Scope:
         return False
 
 
+class Done:
+    """Nothing, whether it is awaited or not."""
+
+    def __await__(self):
+        yield from ()
+
+    def __bool__(self):
+        return False
+
+
 class Awaited(Scope):
     """A scope that is also its own result."""
 

@@ -8,7 +8,7 @@ tell an attack that was turned away from one that never had a chance.
 from entries import OBJECTS, is_base
 from sources import ALTERNATIVES
 
-SEARCH_CALLS = 40
+SEARCH_CALLS = 44
 TWICE = frozenset({"iv", "salt"})
 """Kinds of sink where it matters whether the next call brings the same again."""
 ROOTED = frozenset({"path", "url", "redirect", "return"})
@@ -72,12 +72,13 @@ class Scout:
         """Usual values first; where the code stumbles over their types, others."""
         _, ended = self.try_it(entry, hits, Setting())
         for _ in range(ADOPTIONS):
-            if ended not in TAUGHT or self.exhausted() or not self.sources.adopt():
+            open_still = ended in TAUGHT or (self.claims and not self.satisfied(entry, hits))
+            if not open_still or self.exhausted() or not self.sources.adopt():
                 break
             _, ended = self.try_it(entry, hits, Setting())
         if any(kinds & TWICE for kinds in self.state.lines.values()):
             self.try_it(entry, hits, Setting())
-        if ended not in STUMBLES:
+        if ended not in STUMBLES or (self.claims and self.satisfied(entry, hits)):
             return
         for kind in range(1, len(OBJECTS)):
             if self.exhausted() or not self.try_it(entry, hits, Setting(objects=kind))[1]:

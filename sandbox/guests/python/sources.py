@@ -49,7 +49,8 @@ SHAPES = (
 ALTERNATIVES = (
     "{m}", "{n}", "https://example.com/{m}", "{m}@example.com", "{m}.txt", "BASE64", "HEX",
     '{{"name": "{m}"}}', "192.0.2.7", "HOSTED",
-    "{m}={m}", "{m}:{m}", "{m},{m}",
+    "{m}={m}", "{m}:{m}", "{m},{m}", "{n:0>32}", "{n:0>40}", "{n:0>64}",
+    "00000000-0000-4000-8000-00000000{n}", "{m}" * 12,
 )  # fmt: skip
 BASES = re.compile(
     r"(?:^|_)(?:base|root|dir|directory|folder|prefix|dest|destination|cwd|home|workdir|storage"
@@ -95,6 +96,7 @@ class Sources:
         self.names = []
         self.typed = set()
         self.kinds, self.wanted = {}, {}
+        self.fits, self.asked = {}, {}
         self.make = None  # by which the builder makes a value of a kind
         self.begin()
         state.given = lambda: self.given
@@ -104,6 +106,7 @@ class Sources:
         self.names = []
         self.typed = set()
         self.kinds, self.wanted = {}, {}
+        self.fits, self.asked = {}, {}
 
     def want(self, name, kind):
         """The code treated a text as something else."""
@@ -112,9 +115,16 @@ class Sources:
     def adopt(self):
         """Make the values that the code stumbled over what it took them for; whether any was new."""
         new = {name: kind for name, kind in self.wanted.items() if self.kinds.get(name) != kind}
-        self.wanted = {}
+        fits = {name: text for name, text in self.asked.items() if name not in self.fits}
+        self.wanted, self.asked = {}, {}
         self.kinds.update(new)
-        return bool(new)
+        self.fits.update(fits)
+        return bool(new or fits)
+
+    def ask(self, name, text):
+        """A guard asks for a text like this; the first one that it asks for is the one to give."""
+        if self.target is None and name not in self.fits:
+            self.asked.setdefault(name, text)
 
     def begin(self, target=None, payload="", variant=-1, fixed=None, kind="", unknown=False):
         """A call: benign if there is no target. `fixed` holds values that some sources keep;
@@ -151,6 +161,8 @@ class Sources:
         index = self.index(name)
         if self.target is not None and self.target in (name, ALL):
             return self.payload
+        if name in self.fits and name not in self.fixed and self.variant < 0:
+            return self.fits[name]
         if name in self.fixed:
             return self.constant(self.fixed[name], name, self.marker(index))
         return self.benign(name.rsplit(":", 1)[-1], index)
@@ -230,6 +242,60 @@ class Given(str):
         if self._of is not None and self._name and not name.startswith("__"):
             self._of.want(self._name, KIND_BY_ATTRIBUTE.get(name, "fields"))
         raise AttributeError(f"'str' object has no attribute '{name}'", name=name, obj=self)
+
+    def _guard(self, passed, text):
+        """What a guard found of it, and a text that would have passed."""
+        if not passed and self._of is not None and self._name:
+            of = self._of
+            marker = of.marker(of.index(self._name))
+            of.ask(self._name, text.format(m=marker, n=NUMBER + of.index(self._name)))
+        return passed
+
+    def isdigit(self):
+        return self._guard(str.isdigit(self), "{n}")
+
+    isnumeric = isdecimal = isdigit
+
+    def isalpha(self):
+        return self._guard(str.isalpha(self), "{m}")
+
+    def isalnum(self):
+        return self._guard(str.isalnum(self), "{m}")
+
+    def isidentifier(self):
+        return self._guard(str.isidentifier(self), "{m}")
+
+    def isupper(self):
+        if not str.isupper(self) and self._of is not None:
+            self._of.ask(self._name, str.upper(self))
+        return str.isupper(self)
+
+    def startswith(self, prefix, *args):
+        first = prefix[0] if isinstance(prefix, tuple) and prefix else prefix
+        return self._affix(str.startswith(self, prefix, *args), first, "{t}{m}")
+
+    def endswith(self, suffix, *args):
+        first = suffix[0] if isinstance(suffix, tuple) and suffix else suffix
+        return self._affix(str.endswith(self, suffix, *args), first, "{m}{t}")
+
+    def _affix(self, passed, affix, form):
+        if not passed and self._of is not None and self._name and isinstance(affix, str):
+            marker = self._of.marker(self._of.index(self._name))
+            self._of.ask(self._name, form.format(t=affix, m=marker))
+        return passed
+
+    def __eq__(self, other):
+        same = str.__eq__(self, other)
+        if same is False and self._of is not None and self._name and isinstance(other, str):
+            if 0 < len(other) <= 40 and not self._of.state.tainted(other):
+                self._of.ask(self._name, str(other))
+        return same
+
+    def __ne__(self, other):
+        same = self.__eq__(other)
+        return same if same is NotImplemented else not same
+
+    __hash__ = str.__hash__
 
     def __index__(self):
         text = str.__str__(self)
@@ -337,7 +403,7 @@ class Fields(dict):
         return self
 
     def __getattr__(self, name):
-        if name.startswith("__"):
+        if name.startswith("__") or hasattr(str, name):
             raise AttributeError(name)
         return self[name]
 

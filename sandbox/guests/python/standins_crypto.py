@@ -15,7 +15,7 @@ PREDICTABLE = ("random", "randint", "choice", "choices", "sample", "randrange", 
 BROKEN = ("md5", "sha1", "md4", "ripemd160")
 
 
-def install(state, sink):
+def install(state, sources, sink):
     def weak(name, real):
         def make(data=b"", *args, usedforsecurity=True, **keywords):
             if usedforsecurity:
@@ -50,9 +50,16 @@ def install(state, sink):
 
     hashlib.scrypt = scrypt
     real_compare = hmac.compare_digest
-    hmac.compare_digest = lambda first, second: real_compare(
-        plain(first).encode(), plain(second).encode()
-    )
+
+    def compare(first, second):
+        """A benign caller knows the right value; an attacker does not."""
+        same = real_compare(plain(first).encode(), plain(second).encode())
+        if sources.target is None and (state.tainted(first) or state.tainted(second)):
+            state.vouched = True
+            return True
+        return same
+
+    hmac.compare_digest = compare
     _install_random(sink)
 
 

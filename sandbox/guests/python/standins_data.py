@@ -7,15 +7,16 @@ import shelve
 import sys
 import types
 
-from recording import SNIPPET, frame_above, plain
+from pumps import fitting
+from recording import NUMBER, SNIPPET, frame_above, plain
 from standins_xml import body
 
 RECORDED = ("match", "search", "fullmatch", "findall", "finditer", "sub", "subn", "split")
 
 
-def install(state, sink):
+def install(state, sources, sink):
     _install_pickles(sink)
-    _install_patterns(state, sink)
+    _install_patterns(state, sources, sink)
 
 
 def _install_pickles(sink):
@@ -71,7 +72,7 @@ class Shelf(dict):
         return False
 
 
-def _install_patterns(state, sink):
+def _install_patterns(state, sources, sink):
     compile_real = re.compile
 
     def told(api, pattern, text=""):
@@ -81,6 +82,17 @@ def _install_patterns(state, sink):
             sink("pattern", api, source)
             if given:
                 sink("match", api, source, also=text)
+
+    def asked(pattern, text, found):
+        """A pattern that outside data does not match asks for a text that does."""
+        if found is None and sources.target is None:
+            source = getattr(pattern, "pattern", pattern)
+            for index in sorted(state.indexes(plain(text)))[:1]:
+                if index < len(sources.names) and isinstance(source, str):
+                    fit = fitting(source, sources.marker(index), str(NUMBER + index))
+                    if fit:
+                        sources.ask(sources.names[index], fit)
+        return found
 
     def wrap(name):
         real = getattr(re, name)
@@ -95,7 +107,7 @@ def _install_patterns(state, sink):
             )
             told("re." + name, pattern, text)
             own = pattern.real if isinstance(pattern, Watched) else pattern
-            return real(own, *args, **keywords)
+            return asked(own, text, real(own, *args, **keywords))
 
         return call
 
@@ -112,8 +124,9 @@ def _install_patterns(state, sink):
 
             def call(*args, **keywords):
                 text = args[1:] if name in ("sub", "subn") else args[:1]
-                told("re." + name, self.real.pattern, text or keywords.get("string", ""))
-                return attribute(*args, **keywords)
+                text = text or keywords.get("string", "")
+                told("re." + name, self.real.pattern, text)
+                return asked(self.real, text, attribute(*args, **keywords))
 
             return call
 

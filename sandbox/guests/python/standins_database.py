@@ -4,7 +4,7 @@ import sqlite3
 import types
 
 from recording import frame_above, plain
-from scopes import Awaited, unpacked
+from scopes import Awaited, Done, unpacked
 
 
 class Row:
@@ -143,7 +143,7 @@ def install(state, sink, unknown):
             return Row()
 
         def commit(self, *_, **__):
-            return None
+            return Done()
 
         rollback = close = flush = add = delete = refresh = add_all = remove = commit
         create_function = set_trace_callback = ping = autoflush = dispose = merge = commit

@@ -17,6 +17,8 @@ HTML = "text/html"
 URL_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
 JSON_FRAMEWORKS = ("fastapi", "litestar", "rest_framework", "flask_restful", "flask_restx")
 """A text that a handler returns here goes out as a JSON string."""
+TYPED_FRAMEWORKS = ("fastapi", "litestar")
+"""What a handler is annotated with is checked before it is called."""
 TEXT_FRAMEWORKS = ("aiohttp", "starlette")
 """A response here is plain text unless its type is given."""
 APPLICATIONS = (
@@ -184,7 +186,7 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
 
         debug = False
         secret_key = None
-        answers_json = False
+        answers_json = checks = False
 
         def __init__(self, *_, **__):
             self.config = Session()
@@ -226,13 +228,13 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
         function = next((item for item in args if callable(item)), function)
         page = not self.answers_json or keywords.get("response_class") is web.HTMLResponse
         if isinstance(rule, types.FunctionType):
-            state.handler(rule, page=page)
+            state.handler(rule, page=page, checks=self.checks)
             return rule
         if function is not None:
-            state.handler(function, rule, page)
+            state.handler(function, rule, page, self.checks)
 
         def decorate(target):
-            state.handler(target, rule, page)
+            state.handler(target, rule, page, self.checks)
             return target
 
         return decorate
@@ -240,6 +242,7 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
     for method in METHODS:
         setattr(App, method, register)
     json_app = type("JsonApp", (App,), {"answers_json": True})
+    typed_app = type("TypedApp", (json_app,), {"checks": True})
     base_view = make_view(base, web, redirect, render_string, sink)
     json_view = type("JsonView", (base_view,), {})
 
@@ -274,7 +277,7 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
         safe_join=safe_join, secure_filename=secure_filename, abort=abort, url_for=url_for,
         reverse=url_for, get_flashed_messages=list, flash=lambda *_, **__: None,
         url_has_allowed_host_and_scheme=allowed_host, is_safe_url=allowed_host,
-        Depends=depends, App=App, JsonApp=json_app,
+        Depends=depends, App=App, JsonApp=json_app, TypedApp=typed_app,
         View=base_view, JsonView=json_view, session=Session(), g=Session(),
         answer=answer, Session=Session, StreamingResponse=respond("application/octet-stream"),
         get_object_or_404=lambda *_, **__: database.Row(),
@@ -336,7 +339,7 @@ def providers(web, unknown):
     shared = {
         name: value
         for name, value in web.__dict__.items()
-        if name not in ("sink", "App", "JsonApp", "answer")
+        if name not in ("sink", "App", "JsonApp", "TypedApp", "answer")
     }
 
     def framework(module):
@@ -344,6 +347,8 @@ def providers(web, unknown):
             setattr(module, name, value)
         root = module.__name__.partition(".")[0]
         made = web.JsonApp if root in JSON_FRAMEWORKS else web.App
+        if root in TYPED_FRAMEWORKS:
+            made = web.TypedApp
         for name in APPLICATIONS:
             setattr(module, name, made)
         if root in JSON_FRAMEWORKS or root in TEXT_FRAMEWORKS:
