@@ -26,6 +26,10 @@ class Sink:
     sources: tuple[int, ...]
     """Indexes of the sources whose data is visible in it."""
     detail: dict[str, Any]
+    judged: bool = False
+    """Did something unknown, by its name a check, see the data before?"""
+    asked: bool = False
+    """Did anything unknown decide on the data before?"""
 
 
 @dataclass(slots=True)
@@ -49,6 +53,9 @@ class Call:
     line: int = 0
     doubts: int = 0
     """Times that something unknown judged the data, and might have stopped it."""
+    judged: bool = False
+    asked: bool = False
+    """What came so far, as for a sink."""
 
 
 @dataclass(slots=True)
@@ -62,6 +69,10 @@ class Entry:
     calls: list[Call] = field(default_factory=list)
     sources: tuple[str, ...] = ()
     """Names of its sources, in the order of their indexes."""
+
+    def leaves_room(self, index: int) -> bool:
+        """May a source be any text, rather than a number or a date?"""
+        return not (index < len(self.sources) and self.sources[index].endswith("#"))
 
     def names(self, indexes: Iterable[int]) -> str:
         """The names of some sources, together."""
@@ -113,7 +124,11 @@ def _take(seen: Observations, kind: str, args: Sequence[Any]) -> bool:
             seen.entries[-1].sources = tuple(names)
         case "done", []:
             seen.finished = True
-        case (("doubt" | "context" | "flood" | "unreadable"), _):
+        case "doubt", [str()]:
+            return _doubt(seen, True)
+        case "doubt", [str(), bool(hard)]:
+            return _doubt(seen, hard)
+        case (("context" | "flood" | "unreadable"), _):
             return True
         case _:
             return False
@@ -145,8 +160,16 @@ def _reach(
     indexes = tuple(item for item in sources if isinstance(item, int))
     if call is None or len(indexes) != len(sources):
         return False
-    call.sinks.append(Sink(kind, api[:80], line, text[:TEXT_LIMIT], indexes, detail))
+    given = text[:TEXT_LIMIT], indexes, detail, call.judged, call.asked
+    call.sinks.append(Sink(kind, api[:80], line, *given))
     return True
+
+
+def _doubt(seen: Observations, hard: bool) -> bool:
+    call = _open_call(seen)
+    if call is not None:
+        call.asked, call.judged = True, call.judged or hard
+    return call is not None
 
 
 def _end(seen: Observations, error: str, deliberate: bool, line: int, doubts: int) -> bool:

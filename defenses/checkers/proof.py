@@ -18,6 +18,7 @@ from bluecode.defenses.verdict import Evidence, Finding
 from bluecode.sandbox.outcome import Ended
 
 OBSERVED = 160
+SYNTAX = frozenset({"shell", "sql", "ldap", "xpath", "code", "template"})
 BELIEVED = 0.5
 """A claim of this score is believed that data of unknown origin is outside data."""
 ROOTED = frozenset({"path", "url", "redirect", "return"})
@@ -81,10 +82,19 @@ def _one_line(text: str) -> str:
 
 def _confirmed(claim: Finding, run: Run) -> str | None:
     for trial in _about(claim, run):
-        believed = not trial.supposed or claim.score >= BELIEVED
-        if trial.effect is Effect.HARM and trial.certain and believed:
+        if trial.effect is Effect.HARM and _believed(claim, trial):
             return describe(trial)
     return _labour(claim, run) or _weakness(claim, run)
+
+
+def _believed(claim: Finding, trial: Trial) -> bool:
+    """Where data of unknown origin is at stake, or an unknown function looked at it first, the
+    claim's own score must speak for it."""
+    if trial.supposed and trial.kind not in SYNTAX:
+        return False
+    if trial.certain and not trial.supposed:
+        return True
+    return claim.score >= BELIEVED and trial.likely
 
 
 def _about(claim: Finding, run: Run) -> list[Trial]:
@@ -209,8 +219,9 @@ def _refuted(claim: Finding, run: Run) -> str | None:
         mine = [item for item in mine if item.call.mode == "attack"]
         for source in sources or {item.source for item in mine}:
             of_source = [item for item in mine if item.source == source]
-            if not of_source and mine and kinds <= ROOTED:
-                continue  # the folder or the host, which is the caller's to choose
+            free = next(item for item in run.seen.entries if item.name == name).leaves_room(source)
+            if not of_source and mine and (kinds <= ROOTED or not free):
+                continue  # the folder or the host, which is the caller's to choose; or a number
             if not _all_tried(of_source):
                 return None
             tried += _at_the_claim(claim, of_source)

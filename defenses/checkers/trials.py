@@ -43,7 +43,16 @@ class Trial:
 
     @property
     def certain(self) -> bool:
+        """Did nothing unknown decide on the data on its way? For harm, only what came before counts:
+        what is asked afterwards stops nothing."""
+        if self.effect is Effect.HARM and self.sink is not None:
+            return not self.sink.asked
         return self.call.doubts == 0
+
+    @property
+    def likely(self) -> bool:
+        """Was all that was asked before harm was done no check, by its name?"""
+        return self.sink is not None and not self.sink.judged
 
 
 def trials(seen: Observations, token: str, code: str) -> list[Trial]:

@@ -32,6 +32,8 @@ LOOKS = 30
 """So often in a call are a function's arguments looked at for data: more would cost more than it."""
 DISGUISED = 4
 """So many payloads that a guard turned away are tried again in other clothes."""
+TYPED = "#"
+"""The end of the name of a source whose type leaves no room for a payload."""
 SINGLE = 4
 """So many sources are attacked one by one where a claimed line was reached by no one's data."""
 WRAPS = 3
@@ -128,7 +130,8 @@ class Driver:
         self.begin_entry(entry)
         hits, reaching = self.scout.look(entry)
         self.attack(entry, hits, reaching)
-        self.say("sources", *self.sources.names)
+        typed = self.sources.ever_typed | self.sources.typed
+        self.say("sources", *[name + TYPED * (name in typed) for name in self.sources.names])
 
     def exhausted(self):
         return self.calls >= CALLS or self.state.work > RUN_WORK
@@ -215,6 +218,7 @@ class Driver:
             sys.monitoring.restart_events()
         self.state.limit = self.state.work + CALL_WORK
         self.state.pumping = mode == "pump"
+        self.sources.ever_typed |= self.sources.typed
         self.sources.typed = set()
         self.sources.begin(name, text, setting.variant, setting.fixed, kind, setting.unknown)
         self.builder.objects = setting.objects

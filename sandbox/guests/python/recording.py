@@ -55,6 +55,7 @@ class State:
 
     def begin_call(self):
         self.hits = {}  # (source index, kind) -> text at the sink, in this call
+        self.answers = {}  # place in the code -> how often something unknown said yes there
         self.starts = {}  # code -> how often it was called, in this call
         self.lines = {}  # line -> kinds reached there, in this call
         self.vouched = False  # a secret was asked for, and a benign caller is taken to know it
@@ -200,10 +201,10 @@ def make_recorder(emit, state):
     def end(*event):
         say("end", *event, doubts)
 
-    def doubt(name):
+    def doubt(name, hard=True):
         nonlocal doubts
         doubts += 1
-        say("doubt", name)
+        say("doubt", name, hard)
 
     def told_enough(marked):
         """A loop's many sinks are told in part; if the part left out may matter, that is a doubt."""

@@ -94,7 +94,7 @@ class Sources:
         self.state = state
         self.constants = []
         self.names = []
-        self.typed = set()
+        self.typed, self.ever_typed = set(), set()
         self.kinds, self.wanted = {}, {}
         self.fits, self.asked = {}, {}
         self.make = None  # by which the builder makes a value of a kind
@@ -104,7 +104,7 @@ class Sources:
     def forget(self):
         """A new entry point: its sources are others."""
         self.names = []
-        self.typed = set()
+        self.typed, self.ever_typed = set(), set()
         self.kinds, self.wanted = {}, {}
         self.fits, self.asked = {}, {}
 

@@ -10,7 +10,7 @@ import re
 import sys
 import types
 
-from recording import Refusal, caller_line, frame_above, plain
+from recording import Exhausted, Refusal, caller_line, frame_above, plain
 from scopes import Awaited, unpacked
 
 SQL = re.compile(
@@ -47,6 +47,16 @@ ROUTES = frozenset({"route", "get", "post", "put", "patch", "delete", "view", "w
                    "api_view",
                     "require_http_methods", "require_POST", "require_GET", "csrf_exempt", "expose",
                     "view_config", "endpoint"})  # fmt: skip
+PATIENCE = 4
+"""So many times in a row is the answer yes at the same place."""
+WEIGHT = 6
+"""What a call or a question costs of the work that a run may do, in loops of the snippet's own."""
+OWN_MAKING = re.compile(
+    r"escape|quote|sanit|clean|dumps|serial|render|format|digest|hash|encod|uuid|count|time|date"
+    r"|version|status|size|_id$|^id$|number|length",
+    re.IGNORECASE,
+)
+"""Names of what is not passed on as it came from outside."""
 DIRECT = frozenset({"shell", "sql", "path", "url", "redirect", "code", "template", "ldap", "xpath"})
 """Kinds of sink that may also be behind a function that nobody here knows."""
 DECORATED = (types.FunctionType, type, staticmethod, classmethod, property)
@@ -76,7 +86,23 @@ def make_unknown(state, sources, recorder, special):
 
     def doubt(name, values):
         if any(state.tainted(value) for value in values):
-            recorder.doubt(name)
+            recorder.doubt(name, bool(JUDGES.search(name)))
+
+    def yes(name, values):
+        """The answer to a question, which is yes so that code goes on; but not for ever, for a loop
+        may wait for a no."""
+        doubt(name, values)
+        frame = frame_above(2)
+        place = frame.f_code, frame.f_lasti
+        count = state.answers[place] = state.answers.get(place, 0) + 1
+        work(WEIGHT)
+        return count <= PATIENCE or count % 2 == 0
+
+    def work(weight):
+        state.work += weight
+        if state.work > state.limit:
+            state.limit = state.work + 200
+            raise Exhausted
 
     class Unknown(Awaited):
         def __init__(self, name, given=()):
@@ -102,6 +128,7 @@ def make_unknown(state, sources, recorder, special):
                     state.handler(args[0])
                 return args[0]
             given = (*args, *keywords.values())
+            work(WEIGHT)
             if given:
                 told = self._look(short, args, keywords)
                 if state.claims and not told:
@@ -160,17 +187,14 @@ def make_unknown(state, sources, recorder, special):
             return 1
 
         def __bool__(self):
-            doubt(self._n, self._g)
-            return True
+            return yes(self._n, self._g)
 
         def __contains__(self, item):
-            doubt(self._n, (item,))
-            return True
+            return yes(self._n, (item,))
 
         def __eq__(self, other):
             if isinstance(other, (str, bytes, int)):
-                doubt(self._n, (other, *self._g))
-                return True
+                return yes(self._n, (other, *self._g))
             return self is other
 
         def __ne__(self, other):
@@ -196,7 +220,9 @@ def make_unknown(state, sources, recorder, special):
 
         def __str__(self):
             name = SYMBOLS.sub("", self._n.rpartition(".")[2]) or "value"
-            return sources.text("u:" + name) if sources.unknown else name
+            if not sources.unknown or OWN_MAKING.search(name) or hasattr(str, name):
+                return name
+            return sources.text("u:" + name)
 
         __repr__ = __str__
 
