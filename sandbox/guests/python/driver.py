@@ -130,7 +130,7 @@ class Driver:
         self.begin_entry(entry)
         hits, reaching = self.scout.look(entry)
         self.attack(entry, hits, reaching)
-        typed = self.sources.ever_typed | self.sources.typed
+        typed = self.sources.ever_typed
         self.say("sources", *[name + TYPED * (name in typed) for name in self.sources.names])
 
     def exhausted(self):
@@ -149,7 +149,7 @@ class Driver:
             near = [claim for claim in self.claims if self.scout.concerns(entry, claim)]
             kinds = {kind for claim in near for kind in claim["kinds"]}
             pairs = [(ALL, kind, Hit("", Setting(), False)) for kind in kinds]
-        for name, kind, hit in pairs:
+        for name, kind, hit in sorted(pairs, key=lambda pair: pair[1] not in self.claimed):
             if hit.typed and entry.checks:
                 self.refused(entry, name, kind, hit)
             if hit.typed or (len(free) > 1 and self.scout.roots(name, kind)):
@@ -202,7 +202,8 @@ class Driver:
     def manner(self, setting):
         """How the values of a call are made, in one word."""
         types = ",".join(self.sources.kinds.values())
-        how = f"{setting.variant}.{setting.objects}.{setting.unknown:d}.{types}."
+        unknown = setting.unknown + 2 * setting.contrary
+        how = f"{setting.variant}.{setting.objects}.{unknown}.{types}."
         return (how + ",".join(setting.fixed))[:60]
 
     def plan_pumps(self, entry, name, hit):
@@ -218,7 +219,7 @@ class Driver:
             sys.monitoring.restart_events()
         self.state.limit = self.state.work + CALL_WORK
         self.state.pumping = mode == "pump"
-        self.sources.ever_typed |= self.sources.typed
+        self.state.contrary = setting.contrary
         self.sources.typed = set()
         self.sources.begin(name, text, setting.variant, setting.fixed, kind, setting.unknown)
         self.builder.objects = setting.objects
@@ -234,6 +235,8 @@ class Driver:
         except BaseException as error:  # the snippet's own, `SystemExit` and worse among them
             ended, chosen, line = type(error).__name__[:60], deliberate(error), last_line(error)
         self.recorder.end(ended, chosen, line)
+        if not setting.objects:
+            self.sources.ever_typed |= self.sources.typed
         return ended
 
     def result(self, entry, result):

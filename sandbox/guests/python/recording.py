@@ -40,6 +40,7 @@ class State:
 
     def __init__(self):
         self.begin("canary")
+        self.contrary = 0  # whether unknown things are equal to nothing (1), and false as well (2)
         self.given = set  # what the sources gave in this call
 
     def begin(self, token):

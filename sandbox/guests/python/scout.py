@@ -23,9 +23,10 @@ ADOPTIONS = 5
 class Setting:
     """How the values of a call are made, apart from an attack."""
 
-    def __init__(self, variant=-1, fixed=(), objects=0, unknown=False):
+    def __init__(self, variant=-1, fixed=(), objects=0, unknown=False, contrary=0):
         self.variant, self.fixed, self.objects = variant, dict(fixed), objects
-        self.unknown = unknown
+        self.unknown = unknown  # data of unknown origin is a source, too
+        self.contrary = contrary  # what is unknown says no
 
 
 class Hit:
@@ -86,7 +87,7 @@ class Scout:
 
     def search(self, entry, hits):
         """Other values, by which a claimed sink may be reached."""
-        settings = [Setting(unknown=True)]
+        settings = [Setting(unknown=True), Setting(contrary=1), Setting(contrary=2)]
         settings += [Setting(objects=kind) for kind in range(2, len(OBJECTS))]
         settings += [Setting(variant) for variant in range(len(ALTERNATIVES))]
         for setting in settings:

@@ -305,6 +305,10 @@ class Given(str):
             self._of.want(self._name, "digits")
             raise
 
+    @property
+    def value(self):
+        return self
+
     def __call__(self, *_, **__):
         if self._of is None or self._name.count(":") < 2:
             raise TypeError("'str' object is not callable")
@@ -366,6 +370,7 @@ class Fields(dict):
         return [self.get(key, type=type)]
 
     getall = get_list = multi_items = getlist
+    getvalue = getfirst = get
 
     def setdefault(self, key, default=None):
         return self[key]

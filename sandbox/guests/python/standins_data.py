@@ -1,5 +1,6 @@
 """Serialised objects, XML, archives of objects, directories and regular expressions."""
 
+import json
 import marshal
 import pickle
 import re
@@ -9,14 +10,35 @@ import types
 
 from pumps import fitting
 from recording import NUMBER, SNIPPET, frame_above, plain
+from scopes import Awaited
 from standins_xml import body
 
 RECORDED = ("match", "search", "fullmatch", "findall", "finditer", "sub", "subn", "split")
 
 
 def install(state, sources, sink):
+    _install_json()
     _install_pickles(sink)
     _install_patterns(state, sources, sink)
+
+
+def _install_json():
+    """JSON of what is not there: it is read as something not there, and written as its name."""
+    loads, load, dumps = json.loads, json.load, json.dumps
+
+    def read(text, *args, **keywords):
+        return text if isinstance(text, Awaited) else loads(text, *args, **keywords)
+
+    def read_file(file, *args, **keywords):
+        return file if isinstance(file, Awaited) else load(file, *args, **keywords)
+
+    def write(value, *args, **keywords):
+        if not isinstance(keywords.get("cls", json.JSONEncoder), type):
+            keywords.pop("cls")
+        keywords["default"] = keywords.get("default") or str
+        return dumps(value, *args, **keywords)
+
+    json.loads, json.load, json.dumps = read, read_file, write
 
 
 def _install_pickles(sink):
@@ -105,6 +127,10 @@ def _install_patterns(state, sources, sink):
                 if args
                 else (keywords.get("string", ""))
             )
+            if isinstance(text, Awaited):
+                place = 1 if name in ("sub", "subn") else 0
+                text = str(text)
+                args = (*args[:place], text, *args[place + 1 :])
             told("re." + name, pattern, text)
             own = pattern.real if isinstance(pattern, Watched) else pattern
             return asked(own, text, real(own, *args, **keywords))
@@ -123,6 +149,7 @@ def _install_patterns(state, sources, sink):
                 return attribute
 
             def call(*args, **keywords):
+                args = tuple(str(item) if isinstance(item, Awaited) else item for item in args)
                 text = args[1:] if name in ("sub", "subn") else args[:1]
                 text = text or keywords.get("string", "")
                 told("re." + name, self.real.pattern, text)

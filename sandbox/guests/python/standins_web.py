@@ -4,6 +4,7 @@ One request and one response stand for flask, django, fastapi, starlette, aiohtt
 tornado alike: their attributes do not clash. Registered handlers are called by the driver.
 """
 
+import html
 import json
 import posixpath
 import re
@@ -12,6 +13,7 @@ import urllib.parse
 
 from incoming import Request, Session, Upload
 from recording import Refusal, plain
+from sources import Fields
 
 HTML = "text/html"
 URL_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
@@ -263,8 +265,13 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
         sink("page" if "html" in plain(kind) else "value", api, body, line=0)
         return status
 
+    def cgi(module):
+        module.FieldStorage = lambda *_, **__: Fields(sources, "form")
+        module.escape = html.escape
+        module.parse_header = lambda line: (plain(line), {})
+
     web.__dict__.update(
-        Response=respond(HTML), HTMLResponse=respond(HTML), HttpResponse=respond(HTML),
+        cgi=cgi, Response=respond(HTML), HTMLResponse=respond(HTML), HttpResponse=respond(HTML),
         PlainTextResponse=respond("text/plain"), JSONResponse=respond("application/json"),
         JsonResponse=respond("application/json"), make_response=lambda body="", *_: (
             body if isinstance(body, Response) else Response(sink, body)),
@@ -339,7 +346,7 @@ def providers(web, unknown):
     shared = {
         name: value
         for name, value in web.__dict__.items()
-        if name not in ("sink", "App", "JsonApp", "TypedApp", "answer")
+        if name not in ("sink", "cgi", "App", "JsonApp", "TypedApp", "answer")
     }
 
     def framework(module):

@@ -45,11 +45,12 @@ EXCEPTIONS = re.compile(r"(?:Error|Exception|Warning|DoesNotExist|NotFound)$")
 FORM_DATA = frozenset({"data", "cleaned_data", "validated_data"})
 ROUTES = frozenset({"route", "get", "post", "put", "patch", "delete", "view", "websocket",
                    "api_view",
-                    "require_http_methods", "require_POST", "require_GET", "csrf_exempt", "expose",
+                    "require_http_methods", "message_handler", "callback_query_handler", "on_message",
+                    "require_POST", "require_GET", "csrf_exempt", "expose",
                     "view_config", "endpoint"})  # fmt: skip
 PATIENCE = 4
 """So many times in a row is the answer yes at the same place."""
-WEIGHT = 6
+WEIGHT = 20
 """What a call or a question costs of the work that a run may do, in loops of the snippet's own."""
 OWN_MAKING = re.compile(
     r"escape|quote|sanit|clean|dumps|serial|render|format|digest|hash|encod|uuid|count|time|date"
@@ -73,7 +74,8 @@ def make_unknown(state, sources, recorder, special):
     def at_claim(name, short, args):
         """A call that is claimed to be a sink, of something that nobody here knows: where a text
         that the snippet made goes in, it is taken for one."""
-        if JUDGES.search(short) or short in QUIET or EXCEPTIONS.search(short):
+        quiet = short in QUIET and short not in ("add", "write")
+        if JUDGES.search(short) or quiet or EXCEPTIONS.search(short):
             return
         kinds = [kind for kind in state.claimed(caller_line()) if kind in DIRECT]
         made = [item for item in args if isinstance(item, str) and state.made(item)]
@@ -88,7 +90,7 @@ def make_unknown(state, sources, recorder, special):
         if any(state.tainted(value) for value in values):
             recorder.doubt(name, bool(JUDGES.search(name)))
 
-    def yes(name, values):
+    def yes(name, values, alike=False):
         """The answer to a question, which is yes so that code goes on; but not for ever, for a loop
         may wait for a no."""
         doubt(name, values)
@@ -96,7 +98,8 @@ def make_unknown(state, sources, recorder, special):
         place = frame.f_code, frame.f_lasti
         count = state.answers[place] = state.answers.get(place, 0) + 1
         work(WEIGHT)
-        return count <= PATIENCE or count % 2 == 0
+        answer = count <= PATIENCE or count % 2 == 0
+        return answer != (state.contrary > 1 or (alike and state.contrary == 1))
 
     def work(weight):
         state.work += weight
@@ -166,9 +169,18 @@ def make_unknown(state, sources, recorder, special):
             return True
 
         def __getitem__(self, key):
-            if isinstance(key, int) and key > 3:
+            if isinstance(key, int) and key > 50:
                 raise IndexError(key)
             return Unknown(f"{self._n}_{plain(key)[:20]}", self._g)
+
+        def keys(self):
+            return ["name"]
+
+        def items(self):
+            return [("name", self["name"])]
+
+        def values(self, *_, **__):
+            return [self["name"]]
 
         def __setitem__(self, key, value):
             pass
@@ -190,11 +202,11 @@ def make_unknown(state, sources, recorder, special):
             return yes(self._n, self._g)
 
         def __contains__(self, item):
-            return yes(self._n, (item,))
+            return yes(self._n, (item,), alike=True)
 
         def __eq__(self, other):
             if isinstance(other, (str, bytes, int)):
-                return yes(self._n, (other, *self._g))
+                return yes(self._n, (other, *self._g), alike=True)
             return self is other
 
         def __ne__(self, other):

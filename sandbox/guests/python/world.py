@@ -26,9 +26,35 @@ from recording import State, make_recorder, plain
 from sources import HOSTS, Fields, Given, Sources
 from unknown import make_finder, make_unknown
 
+MEMBERS = {
+    name: module
+    for module, names in {
+        "pathlib": "Path PurePath",
+        "datetime": "timedelta timezone date",
+        "collections": "defaultdict OrderedDict namedtuple Counter deque",
+        "functools": "wraps partial lru_cache",
+        "contextlib": "contextmanager closing suppress",
+        "dataclasses": "dataclass field",
+        "enum": "Enum IntEnum",
+        "abc": "ABC abstractmethod",
+        "urllib.parse": "urlparse urlsplit urljoin urlencode parse_qs quote_plus unquote unquote_plus",
+        "urllib.request": "urlopen urlretrieve Request",
+        "subprocess": "Popen check_output check_call getoutput PIPE STDOUT CalledProcessError",
+        "base64": "b64decode b64encode urlsafe_b64decode",
+        "hashlib": "md5 sha1 sha256 sha512",
+        "random": "randint choice randrange",
+        "uuid": "uuid4",
+        "os.path": "dirname basename abspath realpath isfile isdir expanduser",
+        "time": "sleep localtime strftime",
+        "lxml.etree": "XMLParser",
+        "typing": "Any Optional List Dict Tuple Union Callable Iterable Sequence Mapping Set Type",
+    }.items()
+    for name in names.split()
+}
+"""Names that a fragment uses without their import, where one module is surely meant."""
 MODULE_NAMES = frozenset(
     "os re sys json time math random base64 hashlib subprocess shlex shutil pickle sqlite3 urllib "
-    "socket logging tempfile html datetime string secrets uuid io csv functools itertools "
+    "socket logging tempfile html string secrets uuid io csv functools itertools "
     "collections struct pathlib glob copy tarfile zipfile requests yaml httpx flask jwt "
     "etree".split()
 )
@@ -133,6 +159,10 @@ class World:
             return self._known[name]
         if name in CURSORS:
             return self.cursor("db")
+        if name in MEMBERS:
+            return getattr(importlib.import_module(MEMBERS[name]), name)
+        if name == "datetime":
+            return Moments()
         if name in MODULE_NAMES:
             return importlib.import_module("lxml.etree" if name == "etree" else name)
         return self.unknown(name)
@@ -191,6 +221,20 @@ class World:
         logging.root.handlers[:] = []
 
 
+class Moments(types.ModuleType):
+    """`datetime` of a fragment: the module, or the class that bears its name."""
+
+    def __init__(self):
+        super().__init__("datetime")
+        self.__dict__.update(vars(importlib.import_module("datetime")))
+
+    def __getattr__(self, name):
+        return getattr(self.__dict__["datetime"], name)
+
+    def __call__(self, *args, **keywords):
+        return self.__dict__["datetime"](*args, **keywords)
+
+
 class PageWriter:
     def __init__(self, sink):
         self._sink = sink
@@ -208,6 +252,7 @@ def gather(unknown, base, sink, database, reach, render, web):
     found = {}
     found.update(standins_database.providers(database, unknown, base, sink))
     found.update(standins_clients.providers(unknown, reach))
+    found["cgi"] = web.cgi
     found.update(standins_data.providers(unknown, sink))
     found.update(standins_xml.providers(sink))
     found.update(standins_crypto.providers(unknown, sink))
