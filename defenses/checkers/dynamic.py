@@ -14,6 +14,7 @@ from bluecode.defenses.checkers.effects import Effect
 from bluecode.defenses.checkers.observations import read
 from bluecode.defenses.checkers.probes import job_of, kinds_of, token_of
 from bluecode.defenses.checkers.proof import Run, describe, not_testable, prove
+from bluecode.defenses.checkers.runnable import Runnable, runnable
 from bluecode.defenses.checkers.trials import Trial, trials
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.verdict import Category, DetectorError, Evidence, Finding, Severity
@@ -119,13 +120,13 @@ class DynamicChecker:
         """
         if not claims and not reaches_out(snippet.code):
             return DynamicReport(evidence=())
-        token = token_of(snippet)
-        program = Program("python", job_of(snippet, claims, token))
+        token, made = token_of(snippet), runnable(snippet.code)
+        program = Program("python", job_of(snippet, claims, token, made))
         try:
             outcome = await self.sandbox.run(program, LIMITS)
         except SandboxUnavailable as error:
             raise DetectorError(f"the sandbox could not run the snippet: {error}") from error
-        return report(snippet, claims, outcome, token)
+        return report(snippet, claims, outcome, token, made)
 
 
 def reaches_out(code: str) -> bool:
@@ -144,10 +145,16 @@ def _imports(code: str) -> Iterator[str]:
 
 
 def report(
-    snippet: Snippet, claims: Sequence[Finding], outcome: Outcome, token: str
+    snippet: Snippet,
+    claims: Sequence[Finding],
+    outcome: Outcome,
+    token: str,
+    made: Runnable | None = None,
 ) -> DynamicReport:
     """What an outcome says of the claims, and what it shows besides."""
     seen = read(outcome.events)
+    if made is not None:
+        seen = made.restored(seen)
     run = Run(seen, trials(seen, token, snippet.code), outcome.ended, snippet.code)
     if not seen.entries and seen.readable:
         why = not_testable(f"the run ended before anything was called: {outcome.ended}")

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
+from bluecode.defenses.checkers.runnable import Runnable
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.verdict import Finding
 
@@ -100,8 +101,11 @@ def kinds_of(claim: Finding) -> tuple[str, ...]:
     return (*own, "return") if (claim.cwe or 0) in RETURNS else own
 
 
-def job_of(snippet: Snippet, claims: Sequence[Finding], token: str) -> bytes:
+def job_of(
+    snippet: Snippet, claims: Sequence[Finding], token: str, made: Runnable | None = None
+) -> bytes:
     """What the guest is asked to do; the form is `sandbox/guests/python/harness.py`'s."""
+    made = made or Runnable(snippet.code)
     asked = {RETURNS[cwe] for cwe in (claim.cwe or 0 for claim in claims) if cwe in RETURNS}
     probes = [
         {"kind": kind, "id": f"{kind}{at}", "value": value}
@@ -114,15 +118,15 @@ def job_of(snippet: Snippet, claims: Sequence[Finding], token: str) -> bytes:
         for at, value in enumerate(PROBES[kind])
     ]
     job = {
-        "code": snippet.code,
+        "code": made.code,
         "context": snippet.context,
         "token": token,
         "probes": probes,
-        "claims": [_target(claim) for claim in claims if claim.span is not None],
+        "claims": [_target(claim, made) for claim in claims if claim.span is not None],
     }
     return json.dumps(job).encode("utf-8", "replace")
 
 
-def _target(claim: Finding) -> dict[str, object]:
-    first, last = claim.span or (1, 1)
+def _target(claim: Finding, made: Runnable) -> dict[str, object]:
+    first, last = made.span(*(claim.span or (1, 1)))
     return {"first": first, "last": last, "kinds": kinds_of(claim)}

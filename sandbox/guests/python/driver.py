@@ -116,8 +116,9 @@ class Driver:
         hits = {}
         self.scout.try_it(entry, hits, Setting())
         entry.call = again
+        reaching = None if self.scout.satisfied(entry, hits) else self.scout.search(entry, hits)
         if self.sources.names:
-            self.attack(entry, hits, None)
+            self.attack(entry, hits, reaching)
 
     def begin_entry(self, entry):
         self.say("entry", entry.name, entry.role, entry.first, entry.last)

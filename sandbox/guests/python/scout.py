@@ -127,9 +127,12 @@ class Scout:
 
     def concerns(self, entry, claim):
         """Could this entry reach a claimed line?"""
+        if entry.role == "module":
+            lines = {line for _, _, line in entry.code.co_lines() if line}
+            return any(claim["first"] <= line <= claim["last"] for line in lines)
         if entry.first <= claim["last"] and claim["first"] <= entry.last:
             return True
-        return entry.role != "module" and bool(self.callers(claim) & set(entry.code.co_names))
+        return bool(self.callers(claim) & set(entry.code.co_names))
 
     def callers(self, claim):
         """Names of the functions that hold the claimed line."""

@@ -166,11 +166,6 @@ NOT_SHOWN = {
     ),
     "a secret in the code": ("KEY = 'abcdef123456'\n", 798),
     "code that does not parse": ("def f(:\n  x x\n", 78),
-    "a helper whose callers check": (
-        "import os, re\ndef _run(name):\n    os.system('ls ' + name)\n"
-        "def f(name):\n    if not re.fullmatch('[0-9]+x', name):\n        return\n    _run(name)\n",
-        78,
-    ),
 }
 
 
