@@ -1,8 +1,9 @@
 """Attack inputs, by the kind of place they are for, and the job that carries them to the guest.
 
 `<T>` stands for the run's marker, `<BASE>` for the last name of the folder that a benign input led
-to, `<HOST>` for the host that the snippet trusts, `<ORIGIN>` for that with its scheme. Several of a kind matter: each defeats a defence
-that only looks good, such as a single replacement, a list of bad characters or a prefix check.
+to, `<HOST>` for the host that the snippet trusts, `<ORIGIN>` for that with its scheme. Several of a
+kind matter: each defeats a defence that only looks good, such as a single replacement, a list of
+bad characters or a prefix check.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Code of a fragment as the guest can run it: completed as for the static checks, line by line known.
+"""Code of a fragment as the guest can run it, completed as for the static checks, line by line.
 
 What parses is run as it stands. What does not is read as far as possible and written anew; whose
 line is whose is remembered, so that claims and sinks meet.
@@ -53,28 +53,63 @@ class Runnable:
 
 
 def runnable(code: str) -> Runnable:
-    """The code itself where it parses, else what of it can be read."""
-    if len(code) > LONGEST or _parses(code) or _parses(textwrap.dedent(code)):
+    """The code itself where it can be run, else what of it can be read."""
+    if len(code) > LONGEST or _runs(code) or _runs(textwrap.dedent(code)):
         return Runnable(code)
     try:
         parsed = python_fragments.parse(code)
-        text = ast.unparse(parsed.tree)
+        tree = _gathered(parsed.tree)
+        text = ast.unparse(tree)
         again = ast.parse(text)
     except (DetectorError, SyntaxError, ValueError, RecursionError, MemoryError):
         return Runnable(code)
     lines: dict[int, int] = {}
-    for new, old in zip(ast.walk(again), ast.walk(parsed.tree), strict=False):
+    for new, old in zip(ast.walk(again), ast.walk(tree), strict=False):
         at, was = getattr(new, "lineno", None), getattr(old, "lineno", None)
         if type(new) is type(old) and at is not None and was is not None:
             lines.setdefault(at, max(1, was - parsed.shift))
     return Runnable(text, lines)
 
 
-def _parses(code: str) -> bool:
+def _gathered(tree: ast.Module) -> ast.Module:
+    """A module whose loose statements stand in a function, where they need one: a piece that was
+    cut out of a function often ends with a `return` before the next one begins."""
+    loose = [node for node in tree.body if not isinstance(node, _DEFINITIONS)]
+    if not loose or not any(_needs_function(node) for node in loose):
+        return tree
+    text = f"async def {FRAGMENT}(): pass" if _awaits(loose) else f"def {FRAGMENT}(): pass"
+    function = ast.parse(text).body[0]
+    assert isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+    function.body = loose
+    function.lineno = loose[0].lineno
+    tree.body = [function, *(node for node in tree.body if isinstance(node, _DEFINITIONS))]
+    return tree
+
+
+_DEFINITIONS = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom,
+)  # fmt: skip
+FRAGMENT = "fragment"
+
+
+def _needs_function(node: ast.AST) -> bool:
+    if isinstance(node, (*_DEFINITIONS, ast.Lambda)):
+        return False
+    if isinstance(node, ast.Return | ast.Yield | ast.YieldFrom | ast.Await | ast.AsyncFor):
+        return True
+    return any(_needs_function(child) for child in ast.iter_child_nodes(node))
+
+
+def _awaits(nodes: list[ast.stmt]) -> bool:
+    waiting = (ast.Await, ast.AsyncFor, ast.AsyncWith)
+    return any(isinstance(item, waiting) for node in nodes for item in ast.walk(node))
+
+
+def _runs(code: str) -> bool:
+    """Does it parse, with nothing outside a function that only a function may hold?"""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(code)
+            return not any(_needs_function(node) for node in ast.parse(code).body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    return True

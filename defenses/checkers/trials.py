@@ -43,8 +43,8 @@ class Trial:
 
     @property
     def certain(self) -> bool:
-        """Did nothing unknown decide on the data on its way? For harm, only what came before counts:
-        what is asked afterwards stops nothing."""
+        """Did nothing unknown decide on the data on its way? For harm, only what came before
+        counts, for what is asked afterwards stops nothing."""
         if self.effect is Effect.HARM and self.sink is not None:
             return not self.sink.asked
         return self.call.doubts == 0

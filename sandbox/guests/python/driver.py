@@ -177,7 +177,7 @@ class Driver:
                 forms += [inner, benign + text]
             if not self.any_reaches(entry, hit.setting, name, kind, probe["id"], forms):
                 stopped.append((probe["id"], text))
-        if kind in WRAPPED:
+        if kind in WRAPPED and name != ALL:
             for probe, text in stopped[:DISGUISED]:
                 forms = disguises(text, benign, self.sources.constants, self.state.separators)
                 self.any_reaches(entry, hit.setting, name, kind, probe, forms)
@@ -235,6 +235,9 @@ class Driver:
             ended = "Exhausted"
         except BaseException as error:  # the snippet's own, `SystemExit` and worse among them
             ended, chosen, line = type(error).__name__[:60], deliberate(error), last_line(error)
+            letter = isinstance(error, AttributeError) and type(error.obj) is str
+            if letter and len(error.obj) == 1 and self.sources.walked:
+                self.sources.want(self.sources.walked, "rows")
         self.recorder.end(ended, chosen, line)
         if not setting.objects:
             self.sources.ever_typed |= self.sources.typed

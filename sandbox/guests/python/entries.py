@@ -211,6 +211,8 @@ class Builder:
             return Upload(self.sources, "files:" + name, self.world.disk_open)
         if kind == "unknown":
             return self.world.unknown(name)
+        if kind == "rows":
+            return [Fields(self.sources, source)]
         if kind == "file":
             return io.BytesIO(self.sources.text(source).encode())
         if kind == "path":

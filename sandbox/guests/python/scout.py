@@ -8,7 +8,7 @@ tell an attack that was turned away from one that never had a chance.
 from entries import OBJECTS, is_base
 from sources import ALTERNATIVES
 
-SEARCH_CALLS = 44
+SEARCH_CALLS = 40
 TWICE = frozenset({"iv", "salt"})
 """Kinds of sink where it matters whether the next call brings the same again."""
 ROOTED = frozenset({"path", "url", "redirect", "return"})
@@ -87,7 +87,9 @@ class Scout:
 
     def search(self, entry, hits):
         """Other values, by which a claimed sink may be reached."""
-        settings = [Setting(unknown=True), Setting(contrary=1), Setting(contrary=2)]
+        settings = [Setting(unknown=True)]
+        for contrary in (1, 2):
+            settings += [Setting(contrary=contrary), Setting(unknown=True, contrary=contrary)]
         settings += [Setting(objects=kind) for kind in range(2, len(OBJECTS))]
         settings += [Setting(variant) for variant in range(len(ALTERNATIVES))]
         for setting in settings:
@@ -129,7 +131,7 @@ class Scout:
         """Could this entry reach a claimed line?"""
         if entry.role == "module":
             lines = {line for _, _, line in entry.code.co_lines() if line}
-            return any(claim["first"] <= line <= claim["last"] for line in lines)
+            return not self.callers(claim) and any(claim["first"] <= line <= claim["last"] for line in lines)
         if entry.first <= claim["last"] and claim["first"] <= entry.last:
             return True
         return bool(self.callers(claim) & set(entry.code.co_names))
@@ -139,7 +141,7 @@ class Scout:
         return {
             code.co_name
             for code in self.codes[1:]
-            if code.co_firstlineno <= claim["first"] <= last_line_of(code)
+            if code.co_firstlineno <= claim["last"] and claim["first"] <= last_line_of(code)
         }
 
     def at_claim(self):

@@ -130,6 +130,7 @@ class Sources:
         """A call: benign if there is no target. `fixed` holds values that some sources keep;
         with `unknown`, data of unknown origin is a source, too."""
         self.unknown = unknown
+        self.walked = ""  # the text that was taken letter by letter
         self.given = set()
         self.kind = kind
         self.target = target
@@ -237,6 +238,11 @@ class Given(str):
 
     def get(self, key, default=None):
         return self._of.value(f"{self._name}.{key}")
+
+    def __iter__(self):
+        if self._of is not None and self._name:
+            self._of.walked = self._name
+        return str.__iter__(self)
 
     def __getattr__(self, name):
         if self._of is not None and self._name and not name.startswith("__"):
