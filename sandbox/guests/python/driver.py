@@ -21,7 +21,7 @@ from entries import (
 )
 from pumps import pumps
 from recording import MODULE, SNIPPET, Exhausted, frame_above, plain
-from scout import Hit, Scout, Setting
+from scout import ENDLESS, Hit, Scout, Setting
 from sources import ALL, ALTERNATIVES
 
 TOOL = 4
@@ -114,9 +114,12 @@ class Driver:
         self.sources.forget()
         self.begin_entry(entry)
         hits = {}
-        self.scout.try_it(entry, hits, Setting())
+        ended = self.scout.try_it(entry, hits, Setting())[1]
         entry.call = again
-        reaching = None if self.scout.satisfied(entry, hits) else self.scout.search(entry, hits)
+        varies = (self.sources.names or self.state.guessed) and ended not in ENDLESS
+        reaching = None
+        if varies and not self.scout.satisfied(entry, hits):
+            reaching = self.scout.search(entry, hits)
         if self.sources.names:
             self.attack(entry, hits, reaching)
 

@@ -51,6 +51,7 @@ class State:
         self.entered = set()
         self.separators = []
         self.muted = False  # some function was called too often to be looked at
+        self.guessed = False  # something unknown took part
         self.claims = ()  # what the host was told by static checkers
         self.begin_call()
 

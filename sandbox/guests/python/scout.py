@@ -13,7 +13,7 @@ TWICE = frozenset({"iv", "salt"})
 """Kinds of sink where it matters whether the next call brings the same again."""
 ROOTED = frozenset({"path", "url", "redirect", "return"})
 """Kinds whose values lie within a folder or on a host that may be a parameter of its own."""
-ENDLESS = frozenset({"Exhausted", "RecursionError"})
+ENDLESS = frozenset({"Exhausted", "RecursionError", "MemoryError", "OverflowError"})
 STUMBLES = frozenset({"TypeError", "AttributeError", "KeyError", "IndexError"})
 TAUGHT = STUMBLES | {"ValueError"}
 ADOPTIONS = 5

@@ -109,6 +109,7 @@ def make_unknown(state, sources, recorder, special):
 
     class Unknown(Awaited):
         def __init__(self, name, given=()):
+            state.guessed = True
             self.__dict__["_n"] = name
             self.__dict__["_g"] = given
 
