@@ -8,6 +8,7 @@ no conversation.
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from starlette.applications import Starlette
@@ -38,6 +39,10 @@ from bluecode.proxy.wire import reading
 from bluecode.proxy.wire.wire import Wire
 from bluecode.proxy.wires import WIRES
 
+if TYPE_CHECKING:
+    from bluecode.proxy.tracing import Tracing
+
+Kind = TypeVar("Kind", bound=Guard)
 _PASSED = (
     ("/models", "GET"),
     ("/models/{model:path}", "GET"),
@@ -110,6 +115,7 @@ class _House:
         self._metrics = metrics
         self._on_progress = on_progress
         self._services: Services | None = None
+        self._tracing: Tracing | None = None
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -123,6 +129,7 @@ class _House:
             self._metrics.watch_guests(engine.guest_runs, engine.guests_waiting)
             self._metrics.show_policy(engine.policy_version)
             given = self._given or upstream_for(self._config)
+            given = await self._trace(engine, given, stack)
             upstream = TimedUpstream(given, self._metrics.seconds.labels("upstream").observe)
             stack.push_async_callback(upstream.close)
             audit = Audit(
@@ -151,6 +158,21 @@ class _House:
                 stack.callback(tasks.cancel_scope.cancel)
             yield
             self._services = None
+
+    async def _trace(self, engine: Engine, upstream: Upstream, stack: AsyncExitStack) -> Upstream:
+        """Trace requests, where the config says to whom; the upstream to use."""
+        if not self._config.traces:
+            return upstream
+        from bluecode.proxy.tracing import Tracing  # its libraries are an extra
+
+        opened = Tracing.open(self._config.traces, self._config.body_limit, self._metrics)
+        self._tracing = await stack.enter_async_context(opened)
+        engine.wrap_prover(self._tracing.prover)
+        return self._tracing.upstream(upstream, self._config.upstream)
+
+    def _kind(self, kind: type[Kind]) -> type[Kind]:
+        """The guard to use for such a route."""
+        return kind if self._tracing is None else self._tracing.guard(kind)
 
     async def _share(self, engine: Engine, limits: Limits, stack: AsyncExitStack) -> None:
         """Use what other replicas know, where the config names a store."""
@@ -187,7 +209,8 @@ class _House:
 
         class Guarded:
             async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-                guard = Guard(house.services, wire, path, _below_root(scope["path"]))
+                kind = house._kind(Guard)
+                guard = kind(house.services, wire, path, _below_root(scope["path"]))
                 await guard.serve(scope, receive, send)
 
         return Guarded()
@@ -198,7 +221,8 @@ class _House:
 
         class Asked:
             async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-                await Guardrail(house.services, wire, asked).serve(scope, receive, send)
+                guard = house._kind(Guardrail)(house.services, wire, asked)
+                await guard.serve(scope, receive, send)
 
         return Asked()
 
@@ -208,7 +232,8 @@ class _House:
 
         class Moderated:
             async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-                await Moderations(house.services, wire).serve(scope, receive, send)
+                guard = house._kind(Moderations)(house.services, wire)
+                await guard.serve(scope, receive, send)
 
         return Moderated()
 

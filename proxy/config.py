@@ -86,6 +86,8 @@ class Config:
     seal_key: Secret | None = None
     """With which the service seals its own notes, so that replicas know each other's; one of its
     own, made at the start, where none is given."""
+    traces: str = ""
+    """Root of an OTLP receiver, as in `http://collector:4318`; no traces where empty."""
     shared: Secret | None = None
     """Address of a Redis or Valkey that replicas share; it may hold a password."""
     shared_wait: float = 0.005
@@ -311,6 +313,10 @@ def _secret_file(name: str, value: Any, base: Path) -> Secret:
     return _secret(f"The file of {name}", _contents(name, value, base), base)
 
 
+def _receiver(name: str, value: Any, base: Path) -> str:
+    return _root(name, _text(name, value, base)).removesuffix("/v1/traces")
+
+
 def _store(name: str, value: Any, base: Path) -> Secret:
     address = _secret(name, value, base)
     if urlsplit(address.get()).scheme not in ("redis", "rediss", "unix"):
@@ -441,6 +447,7 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "upstream_key_file": _secret_file,
     "seal_key": _secret,
     "seal_key_file": _secret_file,
+    "traces": _receiver,
     "shared": _store,
     "shared_file": _store_file,
     "shared_wait": _seconds,

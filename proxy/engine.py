@@ -210,6 +210,11 @@ class Engine:
         if (judge := self._prompts.judge) is not None:
             judge.observer = observer
 
+    def wrap_prover(self, wrap: Callable[[Prover], Prover]) -> None:
+        """Put something around the sandbox's part, where there is one."""
+        if self._prover is not None:
+            self._prover = wrap(self._prover)
+
     @property
     def ready(self) -> dict[str, bool]:
         """What is loaded, by name."""

@@ -51,6 +51,11 @@ class Metrics:
         self.disconnects = self._counter(
             "client_disconnects", "Clients that left before the end", "route"
         )
+        self.spans_lost = Counter(
+            "bluecode_spans_lost",
+            "Spans that could not be handed to the receiver of traces",
+            registry=self.registry,
+        )
         self.shared_up = Gauge(
             "bluecode_shared_up",
             "1 while the shared store is asked",

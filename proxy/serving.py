@@ -134,7 +134,7 @@ def _look_ahead(config: Config) -> None:
             " OpenAI-compatible URL, a litellm model name, or `--upstream demo` to look around."
         )
     by_litellm = config.upstream != "demo" and "://" not in config.upstream
-    if by_litellm and importlib.util.find_spec("litellm") is None:
+    if by_litellm and not _installed("litellm"):
         raise ConfigError(
             f"`upstream` is {config.upstream!r}, which litellm serves, and litellm is not"
             " installed; install BlueCode with its `litellm` extra."
@@ -143,7 +143,11 @@ def _look_ahead(config: Config) -> None:
         raise ConfigError(
             "`shared` needs `seal_key`, the same for all replicas: what is shared is sealed by it."
         )
-    if config.shared is not None and importlib.util.find_spec("redis") is None:
+    if config.traces and not _installed("opentelemetry.exporter.otlp.proto.http"):
+        raise ConfigError(
+            "`traces` needs packages of OpenTelemetry; install BlueCode with its `otel` extra."
+        )
+    if config.shared is not None and not _installed("redis"):
         raise ConfigError(
             "`shared` needs the package `redis`; install BlueCode with its `redis` extra."
         )
@@ -157,6 +161,13 @@ def _look_ahead(config: Config) -> None:
             Path(config.audit).open("a").close()
         except OSError as error:
             raise ConfigError(f"The audit file cannot be written: {error}.") from error
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # a package above it is not there
+        return False
 
 
 def _listen(host: str, port: int) -> socket.socket:

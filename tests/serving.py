@@ -44,6 +44,7 @@ async def guarded(
     policy: Policy | None = None,
     detectors: Sequence[Any] | None = None,
     checkers: Sequence[Any] | None = None,
+    prover: Any = None,
     **settings: Any,
 ) -> AsyncIterator[str]:
     """BlueCode with word detectors (`badword` blocks) and no sandbox; its root URL."""
@@ -52,7 +53,7 @@ async def guarded(
         chosen,
         [WordDetector("badword")] if detectors is None else detectors,
         [WordChecker()] if checkers is None else checkers,
-        None,
+        prover,
     )
     config = Config(**{"upstream": "http://127.0.0.1:1/v1", "audit": "none", **settings})
     async with serving(create_app(config, policy=chosen, upstream=upstream, engine=engine)) as root:

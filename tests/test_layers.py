@@ -16,6 +16,7 @@ ALLOWED = {
 HOMES = {
     "litellm": "proxy/upstream.py",
     "prometheus_client": "proxy/metrics.py",
+    "opentelemetry": "proxy/tracing.py",
     "redis": "proxy/shared.py",
     "wasmtime": "sandbox/wasm.py",
 }
