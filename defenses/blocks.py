@@ -66,7 +66,8 @@ def program(line: str) -> Opener:
     """A line without any fence that begins a program."""
     start = fences.sent_first(line)
     prefix = (re.match(fences.PREFIX, line) or [""])[0]
-    return Opener(kind="unfenced", start=start, body=start, prefix=prefix if ">" in prefix else "")
+    quoted = ">" in prefix and not prefix.endswith(">>> ")  # which is a REPL's, not a quotation's
+    return Opener(kind="unfenced", start=start, body=start, prefix=prefix if quoted else "")
 
 
 def closing_tag(names: str) -> re.Pattern[str]:

@@ -59,6 +59,8 @@ def _pieces_of(block: Block) -> list[Piece]:
     if block.kind == "xml_tool" and "\n" not in block.code and reads_as_prose(block.code):
         return []  # a word or a sentence: the tool's other arguments
     piece = documents.of_block(block)
+    if block.kind == "code_tag" and "\n" not in block.code and piece.snippet().language is None:
+        return []  # a name within a sentence
     bracket = piece.spoken is None and block.code.lstrip()[:1] in ("{", "[")
     if piece.spoken == "json" or bracket:
         return [piece, *call_arguments.files(block.code)]

@@ -7,6 +7,7 @@ unchecked, never as safe.
 
 import ast
 import re
+import textwrap
 import warnings
 from pathlib import PurePosixPath
 
@@ -55,7 +56,17 @@ _STRICT = frozenset({"json", "csv", "css"})
 _UNMISTAKABLE = (
     (
         "bash",
-        re.compile(r"^(?:#!.*\b(?:ba|z|k)?sh\b|\$ \w|(?:sudo|cd|ls|curl|apt-get|npm) \S)", re.M),
+        re.compile(
+            r"^(?:#!.*\b(?:ba|z|k)?sh\b|\$ \w|[ \t]*(?:"
+            r"(?:sudo|cd|ls|curl|wget|apt|apt-get|apk|dnf|yum|brew|pacman|pip3?|pipx|uvx?|poetry"
+            r"|conda|npm|npx|yarn|pnpm|bunx?|cargo|gem|bundle|composer|git|gh|docker|podman|kubectl"
+            r"|helm|terraform|ansible|aws|az|gcloud|systemctl|ssh|scp|rsync|chmod|chown|mkdir|rm|cp"
+            r"|mv|tar|unzip|grep|sed|awk|openssl|crontab|nohup|bash|sh|zsh|pytest|dotnet|mvn)"
+            r" [\w./~$\"'@-]|python3? (?:-|[\w/]+\.py)|node (?:-|[\w/]+\.[cm]?js)"
+            r"|go (?:build|run|get|install|test|mod) |make (?:-|[\w-]+$)|export \w+="
+            r"|source [\w./~-]+$|find [./~$]|kill -|echo [\"'$]|\w+=\S+ [a-z][\w-]+ [\w-]))",
+            re.M,
+        ),
     ),
     ("c", re.compile(r"^[ \t]*#include\s*[<\"]\w", re.M)),
     ("php", re.compile(r"<\?php")),
@@ -141,7 +152,8 @@ def _parsed(code: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # odd escapes are the snippet's affair
-            return ast.parse(code.strip("\n").replace("\0", "").removeprefix("\ufeff"))
+            text = code.strip("\n").replace("\0", "").removeprefix("\ufeff")
+            return ast.parse(textwrap.dedent(text) if text[:1] in (" ", "\t") else text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

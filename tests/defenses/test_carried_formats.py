@@ -86,6 +86,50 @@ def test_data_is_no_code(text: str) -> None:
     assert all(item.language in language.DATA for item in carriers.in_text(text))
 
 
+COMMANDS = (
+    "pip install requests",
+    "python -m build -w",
+    "go test ./...",
+    "git clone https://example.com/a.git && cd a",
+    'export TOKEN=abc\necho "$TOKEN"',
+    "DEBUG=1 flask run",
+    "rm -rf build",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_in_a_fence_without_a_tag_are_commands(command: str) -> None:
+    (found,) = {item.language for item in carriers.in_text(f"Run this:\n```\n{command}\n```\n")}
+
+    assert found == "bash"
+
+
+PROSE = (
+    "make sure that it works\ngo on with the next step\nfind out what is wrong\nkill the process",
+    ".\n├── .env\n└── foo.py",
+    "please contact us through the [mailing\nlist](https://example.com/list) first.",
+    "Or use <code>async def</code> there.",
+)
+
+
+@pytest.mark.parametrize("text", PROSE)
+def test_prose_and_trees_are_no_commands(text: str) -> None:
+    assert "bash" not in {item.language for item in carriers.in_text(f"```\n{text}\n```\n")}
+
+
+@pytest.mark.parametrize("text", PROSE[2:])
+def test_links_and_names_in_a_sentence_are_no_code(text: str) -> None:
+    assert carriers.in_text(text) == ()
+
+
+def test_a_session_at_a_prompt_is_read_without_its_output() -> None:
+    text = "Try it:\n\n    >>> import re\n    >>> re.escape('.')\n    '[.]'\n"
+
+    (found,) = carriers.in_text(text)
+
+    assert (found.language, found.code.split()) == ("python", ["import", "re", "re.escape('.')"])
+
+
 def test_every_file_of_an_answer_in_json_is_read() -> None:
     told = json.dumps({"files": {"a.py": CODE, "b.py": SECOND}, "note": "two files"})
 
