@@ -48,7 +48,7 @@ _BLANKS = frozenset({"isspace", "iscntrl"})
 MEMORY = frozenset({
     "buffer_copy", "unbounded_read", "out_of_bounds_write", "out_of_bounds_read",
     "integer_overflow", "null_dereference", "use_after_free", "double_free", "pointer_scaling",
-    "temporary_file", "dangerous_function", "file_race",
+    "temporary_file", "dangerous_function", "file_race", "stack_address",
 })  # fmt: skip
 """What is claimed of memory."""
 

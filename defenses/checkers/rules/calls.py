@@ -43,6 +43,10 @@ class Calls(Names):
     def callee(self, node: Node, base: Value) -> Callee:
         """The names under which rules may know a call."""
         heads: list[str] = []
+        if not node.name and node.base is not None and node.base.name == "promisify":
+            inner = path_of(node.base.args[0]) if node.base.args else ""
+            head, _, last = (self.lookup(inner).path or inner).rpartition(".")
+            return Callee(last, (head,) if head else ())
         if node.base is not None:
             written = path_of(node.base)
             heads = [head for head in (written, base.path) if head] or ["?"]
@@ -80,8 +84,8 @@ class Calls(Names):
                     else None
                 )
                 given = [self._callback(p, element, at) for at, p in enumerate(arg.args)]
-                self.function(arg, given)
-                values.append(Value(path="function"))
+                result = self.function(arg, given)
+                values.append(Value(path="function", fields={"()": result}))
             else:
                 values.append(self.eval(arg))
         return values
@@ -140,7 +144,7 @@ class Calls(Names):
                 return known
         cleaners = matcher.cleaners.of(callee)
         if cleaners:
-            value = site.arg(cleaners[0].arg)
+            value = site.arg(cleaners[0].arg) if site.args else site.base
             labels = " ".join(cleaner.labels for cleaner in cleaners).split()
             return replace(value.without(labels), path=_made(callee))
         if matcher.resolves.of(callee):

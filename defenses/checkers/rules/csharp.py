@@ -4,6 +4,7 @@ import re
 
 from bluecode.defenses.checkers.rules.csharp_calls import (
     cookie,
+    member_name,
     old_protocol,
     password_rule,
     returns_true,
@@ -21,6 +22,7 @@ from bluecode.defenses.checkers.rules.rule import (
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     broken_hash,
+    cors_header,
     few_bits,
     random_secret,
     weak_hash,
@@ -100,6 +102,8 @@ RULES = Language(
             "HttpClientHandler.DangerousAcceptAnyServerCertificateValidator",
             lambda s: 0.85,
         ),
+        Property("cors_any", "Headers.Add Headers.Append *.AddHeader", cors_header),
+        Property("path_traversal", "*.ExtractToFile", member_name),
         Property(
             "cors_any",
             "*.AllowAnyOrigin *.WithOrigins *.SetIsOriginAllowed",

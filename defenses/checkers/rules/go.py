@@ -19,6 +19,7 @@ from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     broken_hash,
     chooses_host,
+    cors_header,
     few_bits,
     is_shell,
     leads_away,
@@ -165,6 +166,22 @@ RULES = Language(
             "html",
             factor=1.1,
         ),
+        Sink(
+            "xss",
+            "*.Execute",
+            (1,),
+            "html",
+            least=Level.REQUEST,
+            when=lambda s: s.mentions(r'"text/template"') and _to_browser(s),
+        ),
+        Sink(
+            "xss",
+            "*.ExecuteTemplate",
+            (2,),
+            "html",
+            least=Level.REQUEST,
+            when=lambda s: s.mentions(r'"text/template"') and _to_browser(s),
+        ),
         Sink("xss", "c.Data", (2,), "html", least=Level.REQUEST),
         Sink(
             "open_redirect",
@@ -255,6 +272,7 @@ RULES = Language(
     ),
     properties=(
         Property("insecure_cookie", "new.http.Cookie", _cookie),
+        Property("cors_any", "*.Set *.Add *.Header", cors_header),
         Property("weak_hash", "md5.New md5.Sum sha1.New sha1.Sum md4.New", broken_hash),
         Property(
             "weak_cipher",
@@ -376,6 +394,11 @@ def _writes_page(site: Site) -> bool:
         return False
     target = site.base.path if site.name == "Write" else site.arg(0).path
     return "ResponseWriter" in target or target in ("w", "rw")
+
+
+def _to_browser(site: Site) -> bool:
+    """Is the first argument what answers the request?"""
+    return "ResponseWriter" in site.arg(0).path or site.arg(0).path in ("w", "rw")
 
 
 def _client(site: Site) -> bool:

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 def call(low: Lowering, node: "Piece") -> Node:
     """`f(x)` and `a.f(x)` where the callee is one expression."""
     made = low.make(node, "call", args=_arguments(low, first(node, "arguments")))
-    callee = low.field(node, "function", "constructor", "macro")
-    _name(made, callee)
+    callee = first(node, "function", "constructor", "macro")
+    _name(made, low.lower(callee))
+    made.tags += _variable(callee)
     return made
+
+
+def _variable(label: "Piece | None") -> tuple[str, ...]:
+    """PHP's `$f()`: a variable holds the name."""
+    return ("$",) if label is not None and label.kind() == "variable_name" else ()
 
 
 def _name(made: Node, callee: Node) -> None:
@@ -46,6 +52,7 @@ def method_call(low: Lowering, node: "Piece") -> Node:
     receiver = first(node, "object", "receiver", "scope")
     label = first(node, "name", "method")
     made = low.make(node, "call", dotted(label.text()) if label is not None else "")
+    made.tags = _variable(label)
     if receiver is not None:
         made.base = low.lower(receiver)
     made.args = _arguments(low, first(node, "arguments"))
@@ -69,6 +76,7 @@ def construct(low: Lowering, node: "Piece") -> Node:
     label = dotted(kind.text().partition("<")[0]) if kind is not None else ""
     head, _, tail = label.rpartition(".")
     made = low.make(node, "call", tail, args=_arguments(low, arguments), type="new")
+    made.tags = _variable(kind)
     if head:
         made.base = Node("name", head, made.line, made.line)
     for kid in parts:

@@ -23,6 +23,7 @@ from bluecode.defenses.checkers.rules.rule import (
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     broken_hash,
+    cors_header,
     few_bits,
     random_secret,
     weak_hash,
@@ -179,6 +180,7 @@ RULES = Language(
             "*.setAllowUniversalAccessFromFileURLs *.setAllowFileAccessFromFileURLs",
             lambda s: 0.55 if s.arg(0).known == "true" else 0.0,
         ),
+        Property("cors_any", "*.setHeader *.addHeader *.header", cors_header),
         Property(
             "cors_any",
             "*.allowedOrigins *.addAllowedOrigin",

@@ -33,6 +33,7 @@ from bluecode.defenses.checkers.rules.javascript_calls import (
 )
 from bluecode.defenses.checkers.rules.javascript_sinks import SINKS
 from bluecode.defenses.checkers.rules.rule import (
+    BASE,
     Check,
     Cleaner,
     Language,
@@ -42,11 +43,15 @@ from bluecode.defenses.checkers.rules.rule import (
     Store,
 )  # fmt: skip
 from bluecode.defenses.checkers.rules.values import Level
-from bluecode.defenses.checkers.rules.words import random_secret
+from bluecode.defenses.checkers.rules.words import cors_header, random_secret
 
 RULES = Language(
     name="javascript",
     sources=(
+        Source(
+            Level.NONE,
+            paths=r"^(?:req|request|ctx)\.file\.(?:path|filename|destination|size|mimetype)$",
+        ),
         Source(Level.REQUEST, paths=REQUEST),
         Source(
             Level.REQUEST,
@@ -61,8 +66,9 @@ RULES = Language(
             acts_as="req",
             parameters=r"^(?:req|request|ctx)$",
             types=r"\b(?:Request|NextApiRequest|IncomingMessage|FastifyRequest|NextRequest|Context)\b|"
-            r"@(?:Body|Query|Param|Headers|Req)\(",
+            r"@Req\(",
         ),
+        Source(Level.REQUEST, types=r"@(?:Body|Query|Param|Headers)\("),
         Source(
             Level.REQUEST,
             calls="*.searchParams.get URLSearchParams.get searchParams.get req.param req.get "
@@ -129,6 +135,7 @@ RULES = Language(
             cookie,
         ),
         Property("cors_any", "cors", cors_any),
+        Property("cors_any", "*.setHeader *.header *.set *.append", cors_header),
         Property("postmessage_origin", "*.postMessage", message_to_any),
         Property("postmessage_origin", "*.addEventListener addEventListener", message_from_any),
         Property("unsafe_deserialization", "yaml.load *.load js-yaml.load jsyaml.load", yaml_full),
@@ -232,7 +239,8 @@ RULES = Language(
             "lodash.escapeRegExp",
             "regex",
         ),
-        Cleaner("String *.toString", "nosql"),
+        Cleaner("String", "nosql"),
+        Cleaner("*.toString", "nosql", BASE),
         Cleaner("mongoSanitize.sanitize sanitize", "nosql"),
         Cleaner("JSON.stringify", "line shell_words nosql"),
         Cleaner("ldapEscape.filter *.ldapEscape", "ldap"),

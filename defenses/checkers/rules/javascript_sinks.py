@@ -123,6 +123,12 @@ SINKS = (
     ),
     Sink(
         "path_traversal",
+        "fs.rename fs.renameSync fs.copyFile fs.copyFileSync promises.rename promises.copyFile",
+        (1,),
+        "path",
+    ),
+    Sink(
+        "path_traversal",
         "res.sendFile res.download response.sendFile reply.sendFile *.sendfile",
         (0,),
         "path",

@@ -67,9 +67,9 @@ def _java() -> Dialect:
 
 
 def _php() -> Dialect:
-    from bluecode.defenses.checkers.rules import php
+    from bluecode.defenses.checkers.rules import php, php_flow
 
-    return Dialect(php.RULES, general, _RESULTS | _BACKTRACKS)
+    return Dialect(php.RULES, php_flow.follow, _RESULTS | _BACKTRACKS)
 
 
 def _csharp() -> Dialect:
@@ -83,9 +83,9 @@ def _csharp() -> Dialect:
 
 
 def _ruby() -> Dialect:
-    from bluecode.defenses.checkers.rules import ruby
+    from bluecode.defenses.checkers.rules import ruby, ruby_flow
 
-    return Dialect(ruby.RULES, general, _RESULTS | _BACKTRACKS)
+    return Dialect(ruby.RULES, ruby_flow.follow, _RESULTS | _BACKTRACKS)
 
 
 def _rust() -> Dialect:

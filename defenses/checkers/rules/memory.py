@@ -169,6 +169,7 @@ class Reader:
 
     def _end(self, node: Node) -> bool:
         for arg in node.args:
+            self.body.returned.add(id(arg))
             self.visit(arg)
         if node.role == "return" or node.name in ("goto", "throw"):
             label = path_of(node.args[0]) if node.name == "goto" and node.args else ""
@@ -349,6 +350,7 @@ class Reader:
                     self._follow(plain)
                 self.note("deref", path, node)
             else:
+                self.body.returned.add(id(plain))
                 self.visit(arg)
         self.note("call", node.name or "?", node)
         return node.name in _EXITS

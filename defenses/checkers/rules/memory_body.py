@@ -55,6 +55,8 @@ class Body:
     loops: list[tuple[Node, Branch]] = field(default_factory=list)
     lower_checked: set[int] = field(default_factory=set)
     """Identities of names that are compared with a lower limit."""
+    returned: set[int] = field(default_factory=set)
+    """Identities of names that are given back, or handed on to a call."""
     null_tests: set[int] = field(default_factory=set)
     """Identities of names that are tested as they stand, or compared with nothing."""
 

@@ -37,9 +37,29 @@ def pointers(run: Run, body: Body) -> None:
             elif event.kind == "free":
                 _after_free(run, body, event)
         _checked_too_late(run, body, events)
+    _local_given_back(run, body)
     for event in body.calls:
         _handed_on_unseen(run, event)
     _followed_before_checked(run, body)
+
+
+def _local_given_back(run: Run, body: Body) -> None:
+    """`char b[8]; return b;`: the array is gone with the function."""
+    if body.function.base is None:
+        return
+    for node in body.function.base.walk():
+        if node.role != "return" or len(node.args) != 1:
+            continue
+        value = node.args[0]
+        if value.role == "unary" and value.name == "&":
+            value, whole = value.args[0], True
+        else:
+            whole = False
+        local = body.locals.get(value.name) if value.role == "name" else None
+        if local is None or local.parameter or local.static:
+            continue
+        if local.size is not None or (whole and "&" not in local.type):
+            run.claim("stack_address", node, 0.8)
 
 
 _MAY_BE_MISSING = frozenset({"getenv", "strchr", "strrchr", "strstr", "strtok", "crypt", "strpbrk",
@@ -163,7 +183,8 @@ def _after_free(run: Run, body: Body, freed: Event) -> None:
                 return  # its parts are given back, and then it is
             run.claim(rule, event.node, 0.75 if sure else 0.55)
             return
-        if event.kind == "deref" or (event.kind == "use" and _handed_on(event)):
+        handed = event.kind == "use" and (_handed_on(event) or id(event.node) in body.returned)
+        if event.kind == "deref" or handed:
             run.claim("use_after_free", event.node, 0.75 if sure else 0.55)
             return
     _parts_after(run, body, freed, sure)

@@ -44,5 +44,20 @@ def by_regex(flow: "Flow", node: Node, *, whole: bool = False) -> frozenset[str]
     ends = re.search(r"(?:\$|\\z|\\Z)\)*$", text) is not None
     if not whole and not (begins and ends):
         return frozenset()
-    labels = {label for label, letters in _DANGEROUS.items() if not lets_through(text, letters)}
+    plain = _plain(text)
+    labels = {label for label, letters in _DANGEROUS.items() if not lets_through(plain, letters)}
     return frozenset(labels)
+
+
+_POSIX = {
+    "[:alnum:]": "a-zA-Z0-9", "[:alpha:]": "a-zA-Z", "[:digit:]": "0-9", "[:xdigit:]": "0-9a-fA-F",
+    "[:lower:]": "a-z", "[:upper:]": "A-Z", "[:word:]": r"\w", "[:space:]": r"\s",
+}  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """An expression as Python writes it."""
+    for posix, letters in _POSIX.items():
+        text = text.replace(posix, letters)
+    text = text.replace(r"\z", r"\Z").replace(r"\h", "[0-9a-fA-F]")
+    return re.sub(r"\(\?<(?=[a-zA-Z])", "(?P<", text)

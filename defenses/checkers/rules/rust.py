@@ -65,7 +65,8 @@ RULES = Language(
             Level.REQUEST,
             types=r"\b(?:Query|Path|Form|Json|web::(?:Query|Path|Form|Json)|Multipart)\s*<|"
             r"HttpRequest|&?\s*Request(?:<|$)",
-            calls="req.query_string req.match_info req.headers *.query_pairs req.uri",
+            calls="field.file_name Field.file_name req.query_string req.match_info req.headers "
+            "*.query_pairs req.uri",
         ),
         Source(
             Level.INPUT,

@@ -28,7 +28,8 @@ class Node:
     args: parts in the order of the code; for `if` condition, then, else; for `loop` what runs
       first, the condition, and the step, or the target and the collection of an `each`.
     type: the declared type of `declare`, `param` and `function`; `new` on calls that construct.
-    tags: decorators, annotations and modifiers, as written; `->` on C's calls through a pointer.
+    tags: decorators, annotations and modifiers, as written; `->` on C's calls through a pointer,
+      `$` on PHP's calls of what a variable names.
     """
 
     role: Role

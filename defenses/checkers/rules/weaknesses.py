@@ -223,6 +223,13 @@ _MEMORY = {
         "Memory is given back twice.",
         "set the pointer to null after freeing it",
     ),
+    "stack_address": Weakness(
+        "Address of a local variable handed out",
+        562,
+        HIGH,
+        "The address of a local variable is given back, and is void as soon as the function ends.",
+        "allocate it, make it static, or let the caller give the buffer",
+    ),
     "pointer_scaling": Weakness(
         "Pointer moved by the wrong unit",
         468,

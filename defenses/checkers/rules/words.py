@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from bluecode.defenses.checkers.rules.secrets import is_secret, is_unique, keeps_secret
 from bluecode.defenses.checkers.rules.site import Site
-from bluecode.defenses.checkers.rules.values import HOLE
+from bluecode.defenses.checkers.rules.values import HOLE, Level
 
 WEAK_HASH = re.compile(r"^(?:rsa-)?(?:md[245]|sha-?1|ripemd\d*|sha|hmac-?md5|hmacsha1)$", re.I)
 WEAK_CIPHER = re.compile(
@@ -65,6 +65,18 @@ def leads_away(site: Site, index: int = 0) -> bool:
 def is_shell(site: Site, index: int = 0) -> bool:
     """Is the program a shell?"""
     return site.text(index).replace("\\", "/").rpartition("/")[2] in _SHELLS
+
+
+def cors_header(site: Site) -> float:
+    """A header that lets any site, or whichever asks, read the answers."""
+    if site.text(0) != "access-control-allow-origin":
+        return 0.0
+    if site.arg(1).known == "*":
+        return 0.5
+    return 0.7 if site.arg(1).level >= Level.REQUEST and site.mentions(_LOGINS) else 0.0
+
+
+_LOGINS = r"(?i)access-control-allow-credentials"
 
 
 def few_bits(least: int = 2048, index: int = 0) -> Callable[[Site], float]:
