@@ -65,7 +65,9 @@ def _applied(run: Run, state: State, call: Call) -> Value:
     return _unknown(run, state, call)
 
 
-_CALLING_FIRST = frozenset("submit to_thread call_soon run_sync apply_async starmap map".split())
+_CALLING_FIRST = frozenset(
+    "submit to_thread call_soon run_sync apply_async starmap map filter reduce".split()
+)
 _CALLING_SECOND = frozenset("run_in_executor call_later".split())
 
 
@@ -76,8 +78,10 @@ def _handed_on(call: Call) -> Call | None:
         given = arguments.items or () if arguments is not None else ()
     elif call.last in _CALLING_FIRST and call.args:
         target, given = call.args[0], call.args[1:]
-        if call.last in ("map", "starmap"):
+        if call.last in ("map", "starmap", "filter", "reduce"):
             given = tuple(iterated(value) for value in given)
+        if call.last == "reduce":
+            given = (*given[:1], *given[:1])
     elif call.last in _CALLING_SECOND and len(call.args) > 1:
         target, given = call.args[1], call.args[2:]
     else:

@@ -49,10 +49,18 @@ def _hash(run: Run, call: Call) -> None:
     if declared is not None and declared.const is False:
         return
     names = _context(run, call)
-    if any(names_password(name) for name in names[1:]) and not _keyed(names):
+    of_password = any(names_password(name) for name in names[1:]) or _stores_password(names[0])
+    if of_password and not _keyed(names):
         run.claim("weak_password_hash", call.node, 0.8 if algorithm in _BROKEN else 0.72)
     elif algorithm in _BROKEN:
         run.claim("weak_hash", call.node, hash_weight(names))
+
+
+def _stores_password(function: str) -> bool:
+    """`set_password`, `hash_pw`: what it hashes is a password, whatever it is called."""
+    found = words(function)
+    kept = found & {"password", "passwd", "passphrase", "pw", "pwd"}
+    return bool(kept and found & {"hash", "set", "make", "store", "encode", "encrypt", "verify"})
 
 
 def _keyed(names: tuple[str, ...]) -> bool:

@@ -99,12 +99,15 @@ def _register(run: Run, tree: ast.Module) -> None:
     """Note what the snippet defines, calls and imports, in one pass."""
     called: set[str] = set()
     imported: set[str] = set()
+    spoken: set[str] = set()
     left: deque[Any] = deque([tree])
     while left:
         node = left.popleft()
         kind = type(node)
         if kind is ast.Call:
             called.add(_called_name(node.func))
+            if type(node.func) is ast.Attribute:
+                spoken.add(node.func.attr)
         elif kind is ast.ClassDef:
             run.classes[node.name] = node
             run.methods[node.name] = {item.name: item for item in node.body if is_function(item)}
@@ -121,6 +124,7 @@ def _register(run: Run, tree: ast.Module) -> None:
     run.functions.update({item.name: item for item in tree.body if is_function(item)})
     run.is_test = not imported.isdisjoint(("pytest", "unittest", "unittest2", "nose"))
     run.called, run.imports = frozenset(called), frozenset(imported)
+    run.spoken = frozenset(spoken | called)
 
 
 def _called_name(function: ast.expr) -> str:

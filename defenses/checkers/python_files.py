@@ -81,6 +81,8 @@ def _first(run: Run, call: Call) -> None:
             run.claim("race_condition", call.node, 0.6)
     _used(run, call, call.argument(0, "file") or call.argument(0, "path"))
     _temporary_literal(run, call)
+    if call.last == "open":
+        _secret_written(run, call)
 
 
 def _both(run: Run, call: Call) -> None:
@@ -93,6 +95,7 @@ def _own(run: Run, call: Call) -> None:
     """Methods of a path object."""
     if "path" in call.receiver.marks:
         _used(run, call, call.receiver)
+        _secret_written(run, call)
 
 
 def _sent(run: Run, call: Call) -> None:
@@ -120,6 +123,29 @@ def _temporary_literal(run: Run, call: Call) -> None:
     if literal and _TEMPORARY.match(literal) and mode is not None:
         if set(mode.literal or "r") & set("wa+"):
             run.claim("temporary_file", call.node, 0.52)
+
+
+_RESTRICTS = frozenset("chmod fchmod umask mkstemp fdopen open_restricted".split())
+_PRIVATE_NAMES = ("secret", "credential", "private", "passwd", "password")
+
+
+def _secret_written(run: Run, call: Call) -> None:
+    """A function that saves secrets leaves the file open to whoever the umask lets in."""
+    mode = call.argument(1, "mode")
+    writes = call.last in ("write_text", "write_bytes") or (
+        mode is not None and bool(set(mode.literal or "") & set("wx"))
+    )
+    if not writes or run.spoken & _RESTRICTS or call.keyword("opener") is not None:
+        return
+    if _saves_secrets(run):
+        run.claim("loose_permissions", call.node, 0.5)
+
+
+def _saves_secrets(run: Run) -> bool:
+    """Whether the function says by its name that what it writes is not for everybody."""
+    spoken = words(run.frame.name)
+    saves = spoken & frozenset("save store write dump export persist create generate".split())
+    return bool(saves) and any(word.startswith(_PRIVATE_NAMES) for word in spoken)
 
 
 def _guessable_name(run: Run, call: Call) -> None:
@@ -176,7 +202,7 @@ def _unpack_any(run: Run, call: Call) -> None:
 def _mode_set(run: Run, call: Call) -> None:
     mode = call.argument(1, "mode") if not _is_method(call) else call.argument(0, "mode")
     node = _argument_node(call, 1 if not _is_method(call) else 0, "mode")
-    _judge_mode(run, call, mode, node, 0.78, 0.0)
+    _judge_mode(run, call, mode, node, 0.78, 0.5 if _saves_secrets(run) else 0.0)
 
 
 def _is_method(call: Call) -> bool:
@@ -214,9 +240,11 @@ def _umask(run: Run, call: Call) -> None:
 def _created(run: Run, call: Call) -> None:
     """`os.open` and `os.makedirs` with a mode that lets everybody write."""
     index = 2 if call.name == "os.open" else 1
-    _judge_mode(
-        run, call, call.argument(index, "mode"), _argument_node(call, index, "mode"), 0.6, 0.0
-    )
+    mode, node = call.argument(index, "mode"), _argument_node(call, index, "mode")
+    secret = _saves_secrets(run)
+    _judge_mode(run, call, mode, node, 0.6, 0.5 if secret else 0.0)
+    if secret and mode is None and call.name == "os.open" and not run.spoken & _RESTRICTS:
+        run.claim("loose_permissions", call.node, 0.55)
     _used(run, call, call.argument(0, "path"))
 
 

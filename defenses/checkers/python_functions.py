@@ -25,6 +25,7 @@ from bluecode.defenses.checkers.python_values import (
     blend,
     cleaned,
     constant,
+    decoded,
     is_constant,
     keep_kinds,
     sequence,
@@ -42,6 +43,12 @@ def _first(run: Run, state: State, call: Call) -> Value:
         plain = cleaned(value._replace(tags=all_tags(value)), frozenset({"nosql"}))
         return plain._replace(const=value.const)
     return value
+
+
+def _decoded(run: Run, state: State, call: Call) -> Value:
+    """Percent signs, entities, base64: what was checked before is not what comes out."""
+    given = _first(run, state, call)
+    return given if is_constant(given) else decoded(given)
 
 
 def _kept(run: Run, state: State, call: Call) -> Value:
@@ -159,11 +166,15 @@ FUNCTIONS: Mapping[str, Transfer] = {
     **dict.fromkeys(
         "str unicode bytes bytearray sorted reversed iter next tuple frozenset max min copy.copy "
         "copy.deepcopy compile os.fspath os.path.expanduser os.path.expandvars "
-        "urllib.parse.unquote "
-        "urllib.parse.unquote_plus html.unescape base64.b64encode io.StringIO io.BytesIO "
-        "base64.b64decode memoryview django.utils.encoding.force_str typing.cast "
-        "asyncio.wait_for".split(),
+        "base64.b64encode io.StringIO io.BytesIO memoryview "
+        "django.utils.encoding.force_str typing.cast asyncio.wait_for".split(),
         _first,
+    ),
+    **dict.fromkeys(
+        "urllib.parse.unquote urllib.parse.unquote_plus urllib.unquote urllib.unquote_plus unquote "
+        "html.unescape base64.b64decode base64.urlsafe_b64decode base64.b32decode "
+        "bytes.fromhex binascii.unhexlify codecs.decode unicodedata.normalize".split(),
+        _decoded,
     ),
     **dict.fromkeys(
         "pathlib.Path pathlib.PurePath pathlib.PosixPath pathlib.PurePosixPath Path".split(), path
@@ -202,10 +213,10 @@ FUNCTIONS: Mapping[str, Transfer] = {
     **dict.fromkeys("importlib.import_module __import__".split(), _imported),
     **dict.fromkeys(
         "json.loads json.load urllib.parse.parse_qs urllib.parse.parse_qsl urllib.parse.urlunparse "
-        "urllib.parse.unquote_to_bytes binascii.unhexlify zlib.decompress gzip.decompress "
-        "codecs.decode textwrap.dedent textwrap.indent textwrap.fill itertools.chain "
+        "urllib.parse.unquote_to_bytes zlib.decompress gzip.decompress "
+        "textwrap.dedent textwrap.indent textwrap.fill itertools.chain "
         "itertools.islice csv.reader csv.DictReader tomllib.loads shlex.join string.capwords "
-        "xmltodict.parse functools.reduce orjson.loads ujson.loads bytes.fromhex "
+        "xmltodict.parse functools.reduce orjson.loads ujson.loads "
         "urlparse.parse_qs cgi.parse_qs parse_qs parse_qsl".split(),
         _kept,
     ),

@@ -99,6 +99,8 @@ def item_set(
 def delivered(run: Run, state: State, node: ast.Return | ast.Yield, value: Value) -> None:
     """A value that leaves a function."""
     python_crypto.named(run, node, run.frame.name, value)
+    if run.frame.owner:
+        python_crypto.named(run, node, run.frame.owner, value)
     python_web.delivered(run, state, node, value)
 
 

@@ -261,6 +261,8 @@ def _parameter(
         return NUMBER
     if annotation in _SAFE_TYPES:
         return NUMBER if kind else _hinted(name, level)
+    if last in ("Path", "PurePath"):
+        return Value(name=name, marks=frozenset({"path"}))
     if name in _OBJECT_NAMES or last in _OBJECT_TYPES or annotation in _OBJECT_TYPES:
         return Value(name=name)
     tag = Tag(f"param {name}", _risen(level, kind), line=argument.lineno)

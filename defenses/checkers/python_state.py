@@ -218,6 +218,8 @@ class Run:
     imports: frozenset[str] = frozenset()
     frames: list[Frame] = field(default_factory=lambda: [Frame("")])
     claims: dict[tuple[str, int], Claim] = field(default_factory=dict)
+    spoken: frozenset[str] = frozenset()
+    """Last names of everything that is called anywhere."""
     remarks: dict[str, Claim] = field(default_factory=dict)
     """By rule: what is worth a look and no more, at its first place."""
     is_test: bool = False

@@ -225,6 +225,18 @@ def _extended(root: str, word: str) -> str:
     return root if root.count(">") > 2 else f"{root}>{word}"
 
 
+def decoded(value: Value) -> Value:
+    """The value after a decoding, which can bring back whatever a check or a cleaner took out."""
+    tags = frozenset(_afresh(tag) for tag in all_tags(value))
+    return Value(tags=tags, name=value.name) if tags else value
+
+
+def _afresh(tag: Tag) -> Tag:
+    if tag.kind != "input" or tag.root.endswith("%decoded"):
+        return tag._replace(cleared=frozenset())
+    return tag._replace(root=f"{tag.root}%decoded", cleared=frozenset())
+
+
 def weakened(tags: Tags) -> Tags:
     """Tags after a function that nobody here can read."""
     out = set()

@@ -128,8 +128,28 @@ def _format_markup(run: Run, call: Call) -> None:
 def _engine(run: Run, call: Call) -> None:
     """`jinja2.Environment` without autoescape."""
     given = call.keyword("autoescape")
+    if call.keyword("**") is not None and given is None:
+        return
+    if call.name == "Environment" and call.keyword("loader") is None:
+        return
     if given is None or (is_constant(given) and not given.const):
         run.claim("autoescape_off", call.node, 0.55 if given is None else 0.65)
+
+
+_PAGES = frozenset("django flask fastapi starlette aiohttp wtforms jinja2 markupsafe".split())
+_FOR_PAGES = frozenset("html page view template context queryset article post comment".split())
+
+
+def _rendered(run: Run, call: Call) -> None:
+    """Markdown lets markup through: what renders it must clean the result."""
+    tags = live(call, call.argument(0, "text"), "html")
+    level = max((tag.level for tag in tags), default=Level.NONE)
+    cleans = any("clean" in name or "sanitize" in name for name in run.spoken)
+    paged = bool(run.imports & _PAGES) or bool(words(run.frame.name) & _FOR_PAGES)
+    if level is Level.NONE or cleans or call.keyword("safe_mode") is not None:
+        return
+    if "bleach" not in run.imports and "nh3" not in run.imports and paged:
+        run.claim("xss", call.node, 0.75 if level is Level.REQUEST else 0.5, level)
 
 
 def _mako(run: Run, call: Call) -> None:
@@ -251,9 +271,17 @@ def _host_ending(run: Run, call: Call) -> None:
 
 def _assigned_fields(run: Run, call: Call) -> None:
     """`setattr(thing, name, value)` with names of a request."""
-    name = call.argument(1)
-    tags = [tag for tag in live(call, name, "name") if tag.level is Level.REQUEST]
-    report(run, call, "mass_assignment", scores.ONLY_REQUESTS, tags)
+    name, thing = call.argument(1), call.argument(0)
+    tags = live(call, name, "name")
+    sent = [tag for tag in tags if tag.level is Level.REQUEST]
+    report(run, call, "mass_assignment", scores.ONLY_REQUESTS, sent)
+    named = [tag for tag in tags if tag.level is Level.PARAMETER and tag.root.endswith(">each")]
+    record = thing is not None and any(tag.root.startswith("param ") for tag in thing.tags)
+    if record and any(words(tag.root) & _GIVEN for tag in named):
+        run.claim("mass_assignment", call.node, 0.52, Level.PARAMETER)
+
+
+_GIVEN = frozenset("data payload form fields updates changes body json attributes".split())
 
 
 def _reflected(run: Run, call: Call) -> None:
@@ -323,7 +351,12 @@ CALLS: Mapping[str, Look] = {
         "django.utils.safestring.SafeText".split(),
         _marked_safe,
     ),
-    "jinja2.Environment": _engine,
+    **dict.fromkeys(["jinja2.Environment", "Environment"], _engine),
+    **dict.fromkeys(
+        "markdown.markdown markdown markdown2.markdown mistune.html mistune.markdown "
+        "commonmark.commonmark".split(),
+        _rendered,
+    ),
     "mako.lookup.TemplateLookup": _mako,
     "setattr": _assigned_fields,
     "getattr": _reflected,

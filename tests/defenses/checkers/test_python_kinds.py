@@ -1,0 +1,260 @@
+"""Kinds of weakness in few lines: what each rule must match, and the near miss it must not."""
+
+import textwrap
+
+import pytest
+
+from bluecode.defenses.checkers.python import find
+from bluecode.defenses.conversation import Snippet
+
+
+def rules(code: str) -> set[str]:
+    snippet = Snippet(code=textwrap.dedent(code), language="python", origin="fence")
+    return {item.rule.removeprefix("python.") for item in find(snippet) if item.score >= 0.5}
+
+
+MATCHED = {
+    "checked, then decoded": (
+        "path_traversal",
+        """
+        from urllib.parse import unquote
+        def show(page):
+            if ".." in page or page.startswith("/"):
+                raise ValueError
+            return open("/srv/pages/" + unquote(page)).read()
+        """,
+    ),
+    "escaped, then unescaped": (
+        "xss",
+        """
+        import html
+        from flask import request
+        def show():
+            name = html.unescape(html.escape(request.args["name"]))
+            return f"<b>{name}</b>"
+        """,
+    ),
+    "folded over": (
+        "code_injection",
+        """
+        from functools import reduce
+        def apply(steps, value):
+            return reduce(lambda made, step: eval(f"made {step}"), steps, value)
+        """,
+    ),
+    "hash of a method that sets passwords": (
+        "weak_password_hash",
+        """
+        import hashlib
+        class Account:
+            def set_password(self, raw):
+                self.digest = hashlib.sha256(raw.encode()).hexdigest()
+        """,
+    ),
+    "generator of passwords": (
+        "weak_random",
+        """
+        import random
+        class PasswordMaker:
+            def make(self):
+                return "".join(random.choice("abcdef") for _ in range(12))
+        """,
+    ),
+    "mode of a path that is a parameter": (
+        "loose_permissions",
+        """
+        from pathlib import Path
+        def share(path: Path):
+            path.chmod(0o666)
+        """,
+    ),
+    "secret in an ordinary file": (
+        "loose_permissions",
+        """
+        def save_private_key(path, key):
+            with open(path, "wb") as file:
+                file.write(key)
+        """,
+    ),
+    "secret in a path's file": (
+        "loose_permissions",
+        """
+        from pathlib import Path
+        def store_credentials(text):
+            Path("credentials.ini").write_text(text)
+        """,
+    ),
+    "secret in a file of the default mode": (
+        "loose_permissions",
+        """
+        import os
+        def write_secret(path, data):
+            handle = os.open(path, os.O_CREAT | os.O_WRONLY)
+            os.write(handle, data)
+        """,
+    ),
+    "fields of a payload": (
+        "mass_assignment",
+        """
+        def change(member, payload):
+            for name, value in payload.items():
+                setattr(member, name, value)
+        """,
+    ),
+    "record of a form": (
+        "mass_assignment",
+        """
+        from flask import request
+        def create():
+            return Member(**request.form)
+        """,
+    ),
+    "markdown in a page": (
+        "xss",
+        """
+        import markdown
+        from flask import request
+        def preview():
+            return markdown.markdown(request.form["text"])
+        """,
+    ),
+    "engine of a fragment": (
+        "autoescape_off",
+        """
+        def make(folder):
+            return Environment(loader=FileSystemLoader(folder)).get_template("page.html")
+        """,
+    ),
+    "listing of files": (
+        "path_traversal",
+        """
+        import glob
+        from flask import request
+        def listing():
+            return {"files": glob.glob(request.args["folder"] + "/*")}
+        """,
+    ),
+    "short passwords": (
+        "weak_password_rule",
+        """
+        def valid(password):
+            return len(password) >= 6 and password.isalnum()
+        """,
+    ),
+}
+
+LEFT_ALONE = {
+    "decoded, then checked": """
+        from urllib.parse import unquote
+        def show(page):
+            page = unquote(page)
+            if ".." in page or page.startswith("/"):
+                raise ValueError
+            return open("/srv/pages/" + page).read()
+        """,
+    "unescaped, then escaped": """
+        import html
+        from flask import request
+        def show():
+            return f"<b>{html.escape(html.unescape(request.args['name']))}</b>"
+        """,
+    "numbers folded over": """
+        from functools import reduce
+        def product(numbers):
+            return reduce(lambda made, number: made * number, numbers, 1)
+        """,
+    "hash of a file": """
+        import hashlib
+        class Package:
+            def set_checksum(self, raw):
+                self.digest = hashlib.sha256(raw).hexdigest()
+        """,
+    "generator of colours": """
+        import random
+        class Palette:
+            def make(self):
+                return [random.randrange(256) for _ in range(3)]
+        """,
+    "mode for the owner": """
+        from pathlib import Path
+        def keep(path: Path):
+            path.chmod(0o600)
+        """,
+    "secret in a file for the owner": """
+        import os
+        def save_private_key(path, key):
+            with open(path, "wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(key)
+        """,
+    "secret in a file made for the owner": """
+        import os
+        def write_secret(path, data):
+            handle = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+            os.write(handle, data)
+        """,
+    "secret that is read": """
+        def load_private_key(path):
+            with open(path, "rb") as file:
+                return file.read()
+        """,
+    "options of one's own": """
+        class Options:
+            def __init__(self, **given):
+                for name, value in given.items():
+                    setattr(self, name, value)
+        """,
+    "fields of a known set": """
+        FIELDS = ("name", "mail")
+        def change(member, payload):
+            for name in FIELDS:
+                setattr(member, name, payload[name])
+        """,
+    "validated record": """
+        from flask import request
+        def create():
+            return MemberSchema(**request.form).save()
+        """,
+    "cleaned markdown": """
+        import bleach, markdown
+        from flask import request
+        def preview():
+            return bleach.clean(markdown.markdown(request.form["text"]))
+        """,
+    "markdown of a tool": """
+        import markdown
+        def build(text):
+            return markdown.markdown(text)
+        """,
+    "engine that escapes": """
+        def make(folder):
+            return Environment(loader=FileSystemLoader(folder), autoescape=True)
+        """,
+    "environment of another kind": """
+        def make(name):
+            return Environment(name)
+        """,
+    "longer passwords": """
+        def valid(password):
+            return len(password) >= 10
+        """,
+    "password that must be given": """
+        def valid(password):
+            return len(password) > 0
+        """,
+    "upper limit": """
+        def valid(password):
+            if len(password) > 72:
+                raise ValueError
+        """,
+}
+
+
+@pytest.mark.parametrize(("rule", "code"), MATCHED.values(), ids=MATCHED)
+def test_it_is_claimed(rule: str, code: str) -> None:
+    assert rule in rules(code)
+
+
+@pytest.mark.parametrize("code", LEFT_ALONE.values(), ids=LEFT_ALONE)
+def test_the_near_miss_is_left_alone(code: str) -> None:
+    assert rules(code) == set()
