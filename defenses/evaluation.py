@@ -17,20 +17,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bluecode.defenses.arms import FULL
 from bluecode.defenses.conversation import Message, Role
 from bluecode.defenses.detectors import DETECTORS
 from bluecode.defenses.detectors.prompts import Prompts
 from bluecode.defenses.families import AXES, auc, report
-from bluecode.defenses.policy import Policy
+from bluecode.defenses.policy import Policy, Threshold
+from bluecode.defenses.prompt_evaluation import TASKS, Judged
 from bluecode.defenses.verdict import Category, Detector, DetectorError
-
-TASKS: Mapping[str, Category] = {
-    "bias": Category.BIAS,
-    "malicious": Category.MALICE,
-    "malice": Category.MALICE,
-    "injection": Category.INJECTION,
-}
-"""Names of tasks in labelled sets, and the category that a finding must have to count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +148,21 @@ async def evaluate(name: str, records: Sequence[Labelled], policy: Policy) -> Ro
         warned=measure(unsafe, own, warn),
         blocked=measure(unsafe, own, block),
         any_blocked=sum(stopped) / len(stopped),
+    )
+
+
+def row_of(name: str, judged: Sequence[Judged], policy: Policy) -> Row:
+    """One set as the full default has judged it."""
+    looked = [item.looked[FULL] for item in judged]
+    unsafe = [item.unsafe for item in judged]
+    own = [one.score for one in looked]
+    limits = [policy.thresholds.get(item.category, Threshold()) for item in judged]
+    return Row(
+        name=name,
+        size=len(judged),
+        warned=measure(unsafe, own, max(limit.warn for limit in limits)),
+        blocked=measure(unsafe, own, max(limit.block for limit in limits)),
+        any_blocked=sum(one.stopped for one in looked) / len(looked),
     )
 
 

@@ -103,11 +103,18 @@ def _judged(
 
 def report(axis: str) -> Shown:
     """The mean and the lowest areas of each model, for a terminal."""
-    shown = Shown("model", "families", "mean AUC", "lowest", title=f"Left out: each {axis}")
+    return shown(axis, [family for model in SHAPES for family in leave_out(model, axis)])
+
+
+def shown(axis: str, families: Sequence[Family]) -> Shown:
+    """Families that were left out, for a terminal; the last row is the mean over all."""
+    table = Shown("model", "families", "mean AUC", "lowest", title=f"Left out: each {axis}")
     for model in SHAPES:
-        if families := leave_out(model, axis):
-            shown.add_row(model, *_figures(families))
-    return shown
+        if own := [family for family in families if family.model == model]:
+            table.add_row(model, *_figures(own))
+    if families:
+        table.add_row("all", *_figures(families))
+    return table
 
 
 def _figures(families: Sequence[Family]) -> tuple[str, str, str]:

@@ -199,11 +199,11 @@ def _add_eval(commands: Any) -> None:
         "eval",
         help="measure how often verdicts are right on labelled sets",
         description="Check the code and screen the prompts of labelled sets, and print precision,"
-        " recall, F1, false-positive rate and paired accuracy with 95 % intervals. Exit status 3"
-        " where a checker or the sandbox failed at a record.",
+        " recall, F1, false-positive rate and paired accuracy with 95 % intervals; of prompts for"
+        " several arms side by side. Exit status 3 where something failed at a record.",
     )
     measure.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="a JSONL file, or a folder of them"
+        "paths", nargs="*", type=Path, metavar="PATH", help="a JSONL file, or a folder of them"
     )
     measure.add_argument("--static", action="store_true", help="leave the sandbox out")
     measure.add_argument(
@@ -211,6 +211,18 @@ def _add_eval(commands: Any) -> None:
     )
     measure.add_argument(
         "--jobs", type=_natural, metavar="N", help="processes (default: one for each core)"
+    )
+    measure.add_argument(
+        "--judge",
+        action="store_true",
+        help="ask the judge of the settings, too: directly, with the paper's two reminders, by a"
+        " constitution, and behind the detectors; six calls a prompt",
+    )
+    measure.add_argument(
+        "--leave-out",
+        choices=("category", "channel", "language", "register"),
+        help="fit the screens anew without each family of the knowledge base in turn, and judge"
+        " it; takes minutes to an hour",
     )
     measure.add_argument("--errors", action="store_true", help="name the records of wrong verdicts")
     measure.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
@@ -324,7 +336,16 @@ def _eval(given: argparse.Namespace) -> int:
     from bluecode.proxy import eval_command
     from bluecode.proxy.eval_command import Asked
 
-    asked = Asked(paths=given.paths, static=given.static, limit=given.limit, jobs=given.jobs)
+    if not given.paths and not given.leave_out:
+        raise ConfigError("Name sets to measure on: JSONL files, or folders of them.")
+    asked = Asked(
+        paths=given.paths,
+        static=given.static,
+        limit=given.limit,
+        jobs=given.jobs,
+        leave_out=given.leave_out,
+        judge=given.judge,
+    )
     return eval_command.run(_config(given), asked, style=given.format, errors=given.errors)
 
 

@@ -10,10 +10,12 @@ import multiprocessing
 import os
 import random
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,16 +23,16 @@ import anyio
 from rich.console import Console
 from rich.table import Table
 
-from bluecode.defenses import code_evaluation, evaluation
+from bluecode.defenses import code_evaluation, prompt_evaluation
 from bluecode.defenses.checkers.dynamic_prover import DynamicProver
 from bluecode.defenses.code_evaluation import Group, Judged, Record, SetError
 from bluecode.defenses.detectors import DETECTORS
-from bluecode.defenses.evaluation import Row
-from bluecode.defenses.intervals import Figure, wilson
 from bluecode.defenses.policy import Policy, PolicyError
 from bluecode.defenses.verdict import Action
+from bluecode.proxy import eval_prompts
 from bluecode.proxy.config import Config, ConfigError
 from bluecode.proxy.engine import Engine
+from bluecode.proxy.eval_prompts import Prompts, Scored, screen
 
 STATIC: Final = "static"
 BOTH: Final = "static + dynamic"
@@ -64,23 +66,10 @@ class Asked:
     """Records of each source; None for all."""
     jobs: int | None
     """Processes; None for as many as there are cores."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompts:
-    """One source of one prompt task, as lines of JSON."""
-
-    source: str
-    task: str
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A set of prompts and what the detectors made of it."""
-
-    task: str
-    row: Row
+    leave_out: str | None = None
+    """Axis of the knowledge base whose families are left out of the training in turn."""
+    judge: bool = False
+    """Ask the configured judge, in each of its arms, about every prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +82,34 @@ class Results:
 
     @property
     def failed(self) -> bool:
-        """Did a checker or the sandbox fail at a record, so that the figures are not whole?"""
-        return any(out.failed for item in self.judged for out in item.outcomes.values())
+        """Did something fail at a record, so that the figures are not whole?"""
+        code = any(out.failed for item in self.judged for out in item.outcomes.values())
+        return code or any(
+            not one.decided
+            for item in eval_prompts.judged_in(self.scored)
+            for one in item.looked.values()
+        )
 
 
 def run(config: Config, asked: Asked, *, style: str, errors: bool) -> int:
     """Measure and print; 0, or 3 where something failed. Raises `ConfigError`."""
+    if asked.leave_out:
+        leave_out(asked.leave_out, style)
+        if not asked.paths:
+            return 0
     try:
         policy = Policy.load(config.policy)
         code, prompts = sets(asked)
     except (PolicyError, SetError) as error:
         raise ConfigError(str(error)) from error
+    judge = config.judge if asked.judge else None
+    if asked.judge and judge is None:
+        raise ConfigError("`--judge` asks the judge of the settings, and none is configured.")
     try:
         results = measured(config, policy, asked, code, prompts)
+        if judge is not None:
+            ask = partial(eval_prompts.ask_judge, judge, policy, results.scored, prompts)
+            results = replace(results, scored=anyio.run(ask))
     except BrokenProcessPool:
         print("bluecode: a process of the evaluation was ended from outside.", file=sys.stderr)
         return 3
@@ -114,6 +118,26 @@ def run(config: Config, asked: Asked, *, style: str, errors: bool) -> int:
     else:
         show(results, errors=errors)
     return 3 if results.failed else 0
+
+
+def leave_out(axis: str, style: str) -> None:
+    """Fit without each family of the knowledge base in turn, and print how it is judged then."""
+    from bluecode.defenses import families
+    from bluecode.defenses.detectors.classifier import SHAPES
+
+    found: list[families.Family] = []
+    for model in SHAPES:
+        started = time.perf_counter()
+        own = families.leave_out(model, axis)
+        found += own
+        took = time.perf_counter() - started
+        print(f"bluecode: {model}: {len(own)} fits in {took:.0f} s", file=sys.stderr)
+    if style == "json":
+        print(json.dumps({"leave_out": axis, "families": [asdict(it) for it in found]}, indent=2))
+    else:
+        Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(
+            families.shown(axis, found)
+        )
 
 
 def sets(asked: Asked) -> tuple[list[Record], list[Prompts]]:
@@ -163,7 +187,7 @@ def _add_prompts(
         also = (given.get("extra") or {}).get("also", ()) if given["label"] == 0 else ()
         source = str(given.get("source") or name)
         for task in dict.fromkeys((given["task"], *also)):
-            if task in evaluation.TASKS:
+            if task in prompt_evaluation.TASKS:
                 record = {"kind": "prompt", **given, "task": task}
                 prompts.setdefault((source, task), []).append(json.dumps(record))
 
@@ -182,21 +206,21 @@ def measured(
     prompts: Sequence[Prompts],
 ) -> Results:
     """Do the work, here or in processes."""
-    arms = (STATIC,) if asked.static else (STATIC, BOTH)
+    checked = (STATIC,) if asked.static else (STATIC, BOTH)
     size = asked.jobs or _cores()
     shares = [share for share in (code[at::size] for at in range(size)) if share]
     if size == 1:
-        judged = [check(config, policy, arms, share) for share in shares]
+        judged = [check(config, policy, checked, share) for share in shares]
         scored = [screen(policy, item) for item in prompts]
     else:
         # What a fork would copy, threads and locks included, is not fit for a second event loop.
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(size, mp_context=spawn) as pool:
-            checks = [pool.submit(check, config, policy, arms, share) for share in shares]
+            checks = [pool.submit(check, config, policy, checked, share) for share in shares]
             screens = [pool.submit(screen, policy, item) for item in prompts]
             judged = [item.result() for item in checks]
             scored = [item.result() for item in screens]
-    return Results(arms, tuple(item for share in judged for item in share), tuple(scored))
+    return Results(checked, tuple(item for share in judged for item in share), tuple(scored))
 
 
 def _cores() -> int:
@@ -224,12 +248,6 @@ async def _check(
         async with Engine.open(config, code) as engine:
             checks[BOTH] = engine.check
             return [await code_evaluation.judge(record, checks, policy) for record in records]
-
-
-def screen(policy: Policy, prompts: Prompts) -> Scored:
-    """Score one set of prompts."""
-    records = evaluation.read(prompts.lines)
-    return Scored(prompts.task, anyio.run(evaluation.evaluate, prompts.source, records, policy))
 
 
 def grouped(results: Results) -> dict[str, list[Group]]:
@@ -261,29 +279,13 @@ def as_json(policy: Policy, results: Results, *, errors: bool) -> dict[str, Any]
             name: [{**asdict(group), "at": group.at.name.lower()} for group in found]
             for name, found in grouped(results).items()
         },
-        "prompts": [_prompts_json(scored) for scored in results.scored],
+        "prompts": [eval_prompts.source_json(scored) for scored in results.scored],
+        "prompt_arms": {
+            name: [eval_prompts.group_json(group) for group in found]
+            for name, found in eval_prompts.groups(results.scored).items()
+        },
     }
     return {**told, "wrong": _wrong(results)} if errors else told
-
-
-def _prompts_json(scored: Scored) -> dict[str, Any]:
-    row = scored.row
-    figures = {
-        at: {name: None if it is None else asdict(it) for name, it in _shares(scores).items()}
-        for at, scores in (("warn", row.warned), ("block", row.blocked))
-    }
-    auc, blocked = row.warned.auc, row.any_blocked
-    told = {"source": row.name, "task": scored.task, "records": row.size}
-    return {**told, **figures, "auc": auc, "blocked_in_any_category": blocked}
-
-
-def _shares(scores: evaluation.Scores) -> dict[str, Figure | None]:
-    unsafe = scores.true_positives + scores.false_negatives
-    safe = scores.false_positives + scores.true_negatives
-    return {
-        "recall": wilson(scores.true_positives, unsafe),
-        "false_positive_rate": wilson(scores.false_positives, safe),
-    }
 
 
 def _wrong(results: Results) -> list[dict[str, Any]]:
@@ -311,7 +313,10 @@ def show(results: Results, *, errors: bool) -> None:
                 console.print(code_table(TITLES[name], wanted))
         console.print(_unseen(results), soft_wrap=True)
     if results.scored:
-        console.print(prompt_table(results.scored))
+        console.print(eval_prompts.prompt_table(results.scored))
+        for table in eval_prompts.arm_tables(results.scored):
+            console.print(table)
+        console.print(eval_prompts.undecided(results.scored), soft_wrap=True)
     for item in _wrong(results) if errors else ():
         word = "missed" if item["unsafe"] else "false alarm"
         rules = ", ".join([*item["rules"], *item["unchecked"], *item["failed"]])
@@ -329,15 +334,11 @@ def code_table(title: str, found: Sequence[Group]) -> Table:
     for group in found:
         size = f"{group.unsafe}/{group.safe}/{group.pairs}"
         head = (group.name, size) if group.name != before else ("", "")
-        cells = [_cell(group.figures[name]) for name in COLUMNS]
+        cells = [eval_prompts.cell(group.figures[name]) for name in COLUMNS]
         unseen = (str(group.unchecked), str(group.failed))
         shown.add_row(*head, group.arm, group.at.name.lower(), *cells, *unseen)
         before = group.name
     return shown
-
-
-def _cell(figure: Figure | None) -> str:
-    return "-" if figure is None else f"{figure.value:.2f} ({figure.low:.2f}-{figure.high:.2f})"
 
 
 def _unseen(results: Results) -> str:
@@ -350,25 +351,3 @@ def _unseen(results: Results) -> str:
         told = ", ".join(f"{why} {reasons.count(why)}" for why in sorted(set(reasons)))
         parts.append(f"{arm}: {told or 'all was looked at'}")
     return "Records not wholly looked at: " + "; ".join(parts) + "."
-
-
-def prompt_table(scored: Sequence[Scored]) -> Table:
-    """Sets of prompts for a terminal."""
-    shown = Table("source", "task", title="Prompts by source", box=None, title_justify="left")
-    for column in (
-        "records",
-        "recall, warn",
-        "false positives, warn",
-        "recall, block",
-        "false positives, block",
-        "AUC",
-        "blocked at all",
-    ):
-        shown.add_column(column, justify="right")
-    for item in scored:
-        row = item.row
-        figures = [*_shares(row.warned).values(), *_shares(row.blocked).values()]
-        auc = "-" if row.warned.auc is None else f"{row.warned.auc:.3f}"
-        cells = [_cell(figure) for figure in figures]
-        shown.add_row(row.name, item.task, str(row.size), *cells, auc, f"{row.any_blocked:.3f}")
-    return shown

@@ -6,8 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from judges import JudgeServer, rules, verdict
+from serving import serving
 
+from bluecode.defenses.policy import Policy
+from bluecode.proxy import eval_prompts
 from bluecode.proxy.__main__ import main
+from bluecode.proxy.config import JudgeConfig
 
 UNSAFE = "import os\n\ndef show(name):\n    os.system('cat ' + name)  # marked-text\n"
 SAFE = "import subprocess\n\ndef show(name):\n    subprocess.run(['cat', '--', name])\n"
@@ -201,3 +206,52 @@ def test_numbers_start_at_one(flag: str, capsys: pytest.CaptureFixture[str]) -> 
 
     assert caught.value.code == 2
     assert "no number from 1 on" in capsys.readouterr().err
+
+
+def test_prompts_have_arms_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, prompts(tmp_path / "asked.jsonl"), "--jobs", "1")
+
+    malice = [item for item in found["prompt_arms"]["all"] if item["task"] == "malice"]
+    assert [item["arm"] for item in malice] == [
+        "no guard",
+        "keyword rules",
+        "classifier alone",
+        "retrieval alone",
+        "full default",
+    ]
+    assert [item["block"]["recall"]["value"] for item in malice] == [0.0, 1.0, 1.0, 1.0, 1.0]
+    assert set(found["prompt_arms"]) == {"all", "source", "kind", "language", "obfuscation"}
+    assert main(["eval", str(tmp_path / "asked.jsonl"), "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "arms side by side" in out and "all were, by every arm" in out
+
+
+async def test_the_papers_arms_ask_the_configured_judge(tmp_path: Path) -> None:
+    server = JudgeServer(
+        lambda i, q: (rules() if "Write a constitution" in i else verdict("unsafe"))(i, q)
+    )
+    given = prompts(tmp_path / "asked.jsonl").read_text("utf-8").splitlines()
+    sets = [eval_prompts.Prompts("asked", "malicious", tuple(given[:1]))]
+    policy = Policy.default()
+    before = [await eval_prompts.screened(policy, item) for item in sets]
+    async with serving(server.app) as root:
+        config = JudgeConfig(model="m", base_url=f"{root}/v1", per_minute=1)
+        scored = await eval_prompts.ask_judge(config, policy, before, sets)
+
+    (judged,) = eval_prompts.judged_in(scored)
+    arms = [name for name in judged.looked if name.startswith("judge: ")]
+    assert len(arms) == 4 and all(judged.looked[name].action.name == "BLOCK" for name in arms)
+    assert "full, with judge" in judged.looked
+    assert len(server.bodies) >= 5, "an allowance for traffic is none for measuring"
+
+
+def test_a_judge_that_is_not_configured_cannot_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", str(prompts(tmp_path / "asked.jsonl")), "--judge"]) == 2
+    assert "none is configured" in capsys.readouterr().err
+
+
+def test_something_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval"]) == 2
+    assert "Name sets" in capsys.readouterr().err
