@@ -135,7 +135,9 @@ class HeldStream:
         All of it is noted before anything is judged: a verdict on one choice may rewrite the event.
         """
         for part in parts:
-            choice = self._choices.setdefault(part.index, Choice())
+            choice = self._choices.get(part.index)
+            if choice is None:  # many events, few choices: none is made to be thrown away
+                choice = self._choices[part.index] = Choice()
             if choice.cut is not None and event.payload is not None:
                 event = shortened(self._shape, event, part.index, choice.cut)
         for part in parts:

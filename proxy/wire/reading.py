@@ -79,9 +79,10 @@ def written(answer: Any) -> bytes:
 def event(data: bytes) -> Any:
     """The JSON of one event; read strictly only where a key could stand twice, since a hook costs
     as much again as the parsing. Raises ValueError or RecursionError."""
-    if any(data.count(key) > 1 for key in _WATCHED) or _ESCAPED_LETTER.search(data):
-        return strictly(data)
-    return json.loads(data)
+    for key in _WATCHED:
+        if data.count(key) > 1:
+            return strictly(data)
+    return strictly(data) if _ESCAPED_LETTER.search(data) else json.loads(data)
 
 
 def event_object(data: bytes) -> dict[str, Any]:
