@@ -1,7 +1,8 @@
-"""Answers as an assistant writes them, in pairs: `tests/data/rules/answers`, a file a language.
+"""Answers as an assistant writes them: `tests/data/rules/answers`, a file a language.
 
 `=== 89 564 a few words` heads an unsafe answer that must be warned of under one of these CWEs,
-`=== safe` the answer after it that does the same and must pass without a word.
+`=== safe` the answer after it that does the same and must pass without a word. `=== fine a few
+words` heads everyday code that stands alone and must pass as well.
 """
 
 import re
@@ -15,25 +16,28 @@ _HEAD = re.compile(r"^=== (.*)\n", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One unsafe answer with its safe twin."""
+    """One answer: unsafe where it has CWEs."""
 
     language: str
     title: str
     cwes: frozenset[int]
-    unsafe: str
-    safe: str
+    code: str
 
 
 def answers() -> Iterator[Answer]:
-    """Every pair of every language."""
+    """Every answer of every language, a safe twin under its unsafe one's title."""
     for path in sorted(FOLDER.glob("*.txt")):
         parts = _HEAD.split(path.read_text("utf-8"))[1:]
-        for at in range(0, len(parts), 4):
-            head, unsafe, safe_head, safe = parts[at : at + 4]
-            title = head.lstrip("0123456789 ")
-            cwes = frozenset(map(int, head.removesuffix(title).split()))
-            assert cwes and safe_head == "safe", f"{path.name}: `{head}` has no CWE or no twin"
-            yield Answer(path.stem, title, cwes, unsafe, safe)
+        title = ""
+        for head, code in zip(parts[::2], parts[1::2], strict=True):
+            words = head.lstrip("0123456789 ")
+            cwes = frozenset(map(int, head.removesuffix(words).split()))
+            if head != "safe":
+                title = words
+                assert cwes or head.startswith("fine "), f"{path.name}: `{head}` has no CWE"
+            yield Answer(path.stem, title, cwes, code)
 
 
 ANSWERS = tuple(answers())
+UNSAFE = tuple(answer for answer in ANSWERS if answer.cwes)
+SAFE = tuple(answer for answer in ANSWERS if not answer.cwes)

@@ -11,14 +11,10 @@ from bluecode.defenses.checkers.rules.rule import (
     Source,
     Writer,
 )
-from bluecode.defenses.checkers.rules.secrets import is_password, is_secret, keeps_secret
+from bluecode.defenses.checkers.rules.secrets import is_password, is_secret
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
-from bluecode.defenses.checkers.rules.words import random_secret
-
-
-def _hash(site: Site) -> float:
-    return 0.75 if keeps_secret(site.purpose) else 0.58
+from bluecode.defenses.checkers.rules.words import broken_hash, random_secret
 
 
 def _shell_text(site: Site) -> bool:
@@ -271,7 +267,7 @@ RULES = Language(
             "EVP_md5 EVP_sha1 EVP_md4 EVP_md2 CC_MD5 CC_SHA1 gcry_md_md5 MD5Init SHA1Init "
             "SHA1_Update li_MD5_Init mbedtls_md5 mbedtls_sha1 RIPEMD160 EVP_ripemd160 "
             "*.EVP_md5 private_MD4_Init MD5_Final",
-            _hash,
+            broken_hash,
         ),
         Property(
             "weak_cipher",

@@ -217,7 +217,7 @@ class Calls(Names):
         if not carried:
             level = max((value.level for value in args), default=Level.NONE)
             known = base.text if callee.name in _KEEPS_TEXT else None
-            if not callee.new and (base.level or not (base.path or base.text is not None)):
+            if not callee.new and (base.level or not _of_the_code(base)):
                 level = Level.UNKNOWN  # a tool of the language gives back what it was given
             return Value(level, text=known, path=_made(callee), fields=_options(args),
                          items=tuple(args) if callee.new else ())  # fmt: skip
@@ -288,6 +288,11 @@ def _looked_up(site: Site) -> bool:
         return False
     written = path_of(site.node.base)
     return bool(site.base.fields or CONSTANT.match(written) or site.base.path in _TABLES)
+
+
+def _of_the_code(value: Value) -> bool:
+    """Is something known of it, so that it is the code's own?"""
+    return bool(value.path or value.items or value.fields) or value.text is not None
 
 
 def _made(callee: Callee) -> str:

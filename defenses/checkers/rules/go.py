@@ -23,6 +23,7 @@ from bluecode.defenses.checkers.rules.words import (
     few_bits,
     is_shell,
     leads_away,
+    more_than_address,
     random_secret,
     speaks_sql,
 )
@@ -240,6 +241,7 @@ RULES = Language(
             (ANY,),
             "line",
             least=Level.REQUEST,
+            when=more_than_address,
         ),
         Sink("ldap_injection", "ldap.NewSearchRequest", (7,), "ldap", built=True),
         Sink(

@@ -356,12 +356,16 @@ def _begins(flow: "Flow", call: Node) -> tuple[Facts, Facts]:
     labels: set[str] = set()
     value = flow.eval(target)
     known = flow.eval(prefix).shape if prefix is not None else ""
+    if known in ("//", "/\\\\"):
+        return {}, _fact(target, frozenset({"no_host"}))
     ending = "nd" in call.name[:2].lower() or "Suffix" in call.name
     if known == ".." or known.startswith("../"):
         inside = frozenset({"path"}) if {"resolved", "relative"} & value.marks else frozenset()
         return {}, _fact(target, frozenset(inside))
     if not ending and "resolved" in value.marks:
         labels.add("path")
+    if not ending and known == "/":
+        labels.add("rooted")
     if ending:
         if known.startswith("."):
             labels |= {"url", "redirect"}

@@ -12,7 +12,6 @@ from bluecode.defenses.checkers.rules.javascript_calls import (
     few_rounds,
     fixed_iv,
     fixed_salt,
-    hash_call,
     message_from_any,
     message_to_any,
     new_buffer,
@@ -43,7 +42,12 @@ from bluecode.defenses.checkers.rules.rule import (
     Store,
 )  # fmt: skip
 from bluecode.defenses.checkers.rules.values import Level
-from bluecode.defenses.checkers.rules.words import cors_header, random_secret
+from bluecode.defenses.checkers.rules.words import (
+    broken_hash,
+    cors_header,
+    random_secret,
+    weak_hash,
+)
 
 RULES = Language(
     name="javascript",
@@ -79,8 +83,8 @@ RULES = Language(
     ),
     sinks=SINKS,
     properties=(
-        Property("weak_hash", "*.createHash createHash *.createHmac", hash_call),
-        Property("weak_hash", "CryptoJS.MD5 CryptoJS.SHA1 md5 sha1", lambda s: 0.6),
+        Property("weak_hash", "*.createHash createHash *.createHmac", weak_hash),
+        Property("weak_hash", "CryptoJS.MD5 CryptoJS.SHA1 md5 sha1", broken_hash),
         Property("password_hash", "*.update", password_hash),
         Property("weak_cipher", "*.createCipheriv createCipheriv *.createDecipheriv", cipher),
         Property(
@@ -266,7 +270,8 @@ RULES = Language(
         "db": r"(?:^|[._])(?:db|database|conn\w*|client|pool|sql\w*|mysql\w*|pg\w*|knex|"
         r"sequelize|prisma|sqlite\w*|session|trx|transaction|tx|manager|repository|repo|queryRunner|"
         r"cursor|stmt|datasource|connection)(?:$|[.(\[])",
-        "nosql": r"(?:^|[._])(?:\w*collection\w*|db|mongo\w*|[A-Z]\w*|users?|models?|\w+Model)"
+        "nosql": r"(?:^|[._])(?:\w*collection\w*|db|mongo\w*|(?-i:[A-Z]\w*)|users?|models?|"
+        r"\w+Model)"
         r"(?:$|[.(\[])",
     },
     advice={

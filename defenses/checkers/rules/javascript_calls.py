@@ -4,7 +4,6 @@ import re
 
 from bluecode.defenses.checkers.rules.secrets import (
     is_secret,
-    keeps_secret,
     names_login,
 )
 from bluecode.defenses.checkers.rules.site import Site
@@ -15,21 +14,11 @@ def _is(text: str) -> "re.Pattern[str]":
     return re.compile(text, re.I)
 
 
-_WEAK_HASH = _is(r"^(?:rsa-)?(?:md[245]|sha-?1|ripemd|sha)$")
-
-
 _WEAK_CIPHER = _is(r"^(?:des|rc[24]|bf|blowfish|cast|idea|seed)|-ecb$|^aes\d*$|arcfour")
 
 
 _SQL = _is(r"^\W*(?:select|insert|update|delete|with|replace|create|drop|alter|merge|call)\b|"
            r"\b(?:where|from|values|set|order by|limit)\b")  # fmt: skip
-
-
-def hash_call(site: Site) -> float:
-    """A broken hash, the worse where it protects something."""
-    if not _WEAK_HASH.match(site.text(0)):
-        return 0.0
-    return 0.8 if keeps_secret(site.purpose) else 0.6
 
 
 def password_hash(site: Site) -> float:

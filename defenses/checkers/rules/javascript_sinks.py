@@ -15,6 +15,7 @@ from bluecode.defenses.checkers.rules.rule import (
 )  # fmt: skip
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
+from bluecode.defenses.checkers.rules.words import more_than_address
 
 
 def _replaces(site: Site) -> bool:
@@ -234,6 +235,7 @@ SINKS = (
         (ANY,),
         "line",
         least=Level.REQUEST,
+        when=more_than_address,
     ),
     Sink(
         "header_injection",

@@ -237,12 +237,13 @@ class Names:
         value = given if given is not None else self.seed(node, function)
         if given is not None and given.level <= Level.INPUT and _FRAME.search(node.name):
             value = replace(given, eased=given.eased | _FRAMED)
+        for default in node.args:
+            if self.eval(default).known and value.level is Level.PARAMETER:
+                value = replace(value, eased=value.eased | _FRAMED)  # few callers give it
         if node.base is not None:
             self.bind(node.base, value)
         if node.name:
             self.env[node.name] = value
-        for default in node.args:
-            self.eval(default)
 
     def seed(self, node: Node, function: Node) -> Value:
         """What a caller may hand over."""

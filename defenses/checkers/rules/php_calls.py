@@ -3,7 +3,7 @@
 import re
 
 from bluecode.defenses.checkers.python_regex import explodes
-from bluecode.defenses.checkers.rules.secrets import is_password, names_login
+from bluecode.defenses.checkers.rules.secrets import is_password, keeps_books, names_login
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
@@ -17,6 +17,8 @@ def hash_call(site: Site) -> float:
     words = site.purpose + " " + argument_names(site)
     if is_password(words):
         return 0.0
+    if keeps_books(words):
+        return 0.45
     return broken_hash(site) if re.search(r"token|auth|sign|secret", words) else 0.52
 
 

@@ -41,6 +41,17 @@ def names_login(name: str) -> bool:
     return _LOGIN.search(name) is not None
 
 
+_BOOKKEEPING = re.compile(
+    r"etag|cache|checksum|gravatar|fingerprint|bucket|shard|dedup|(?:file|content|object)_?hash|"
+    r"integrity|accept_?key|websocket"
+)
+
+
+def keeps_books(words: str) -> bool:
+    """Do the names around say that a hash only tells contents apart? Lower-case words."""
+    return _BOOKKEEPING.search(words) is not None and not is_password(words)
+
+
 def is_password(words: str) -> bool:
     """Do the names around speak of a person's password?"""
     return re.search(r"passw|passwd|pwd|passphrase|pin_?code", words) is not None

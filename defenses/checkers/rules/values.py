@@ -32,6 +32,8 @@ SOURCES = {
 HOLE = "\0"
 """Stands in `Value.text` for a part that is not known."""
 
+_OWN_SITE = frozenset({"rooted", "no_host"})
+"""An address that begins with one slash and not with two stays on the site."""
 _LONGEST = 2_000
 """Characters of a known text that are kept."""
 
@@ -69,7 +71,10 @@ class Value:
             return self
         if "all" in given:
             return replace(self, level=Level.NONE, text=None, items=(), fields={})
-        return replace(self, clean=self.clean | given)
+        clean = self.clean | given
+        if clean >= _OWN_SITE:
+            clean |= {"redirect"}
+        return replace(self, clean=clean)
 
     def marked(self, *marks: str) -> "Value":
         """The value with more said of it."""

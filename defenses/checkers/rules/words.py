@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from bluecode.defenses.checkers.rules.secrets import is_secret, is_unique, keeps_secret
+from bluecode.defenses.checkers.rules.secrets import is_secret, is_unique, keeps_books, keeps_secret
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import HOLE, Level
 
@@ -24,13 +24,14 @@ _SHELLS = ("sh", "bash", "zsh", "dash", "cmd", "cmd.exe", "powershell", "powersh
 
 def weak_hash(site: Site) -> float:
     """A call whose first text names a broken hash."""
-    if not WEAK_HASH.match(site.text(0)):
-        return 0.0
-    return 0.78 if keeps_secret(site.purpose) else 0.6
+    return broken_hash(site) if WEAK_HASH.match(site.text(0)) else 0.0
 
 
 def broken_hash(site: Site) -> float:
-    """A call that is a broken hash itself."""
+    """A broken hash, the worse where it protects something, and no matter where it only tells
+    contents apart."""
+    if keeps_books(site.purpose):
+        return 0.45
     return 0.78 if keeps_secret(site.purpose) else 0.58
 
 
@@ -77,6 +78,14 @@ def cors_header(site: Site) -> float:
 
 
 _LOGINS = r"(?i)access-control-allow-credentials"
+
+
+_ADDRESS = re.compile(r"(?:URL(?:\.Path)?|RequestURI|Method|Host|[uU]rl|path|method|ip|hostname)$")
+
+
+def more_than_address(site: Site) -> bool:
+    """Is more logged of a request than where it went? Servers do that for each."""
+    return any(arg.level >= Level.REQUEST and not _ADDRESS.search(arg.path) for arg in site.args)
 
 
 def few_bits(least: int = 2048, index: int = 0) -> Callable[[Site], float]:
