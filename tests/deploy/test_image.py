@@ -33,6 +33,9 @@ def of(word: str, lines: list = LINES) -> list[str]:
     return [line.text for line in lines if line.word == word]
 
 
+(EXTRAS,) = (text.split("=")[1].strip('"') for text in of("ARG") if text.startswith("EXTRAS="))
+
+
 def test_the_base_is_pinned_by_digest_and_every_stage_stands_on_it() -> None:
     (base,) = [text for text in of("ARG") if text.startswith("BASE=")]
 
@@ -61,7 +64,8 @@ def test_the_versions_in_the_image_are_those_that_the_package_works_with() -> No
         for found in (Requirement(line) for line in lines if not line.startswith("#"))
     }
 
-    for wanted in map(Requirement, project["dependencies"]):
+    extras = [project["optional-dependencies"][name] for name in EXTRAS.strip("[]").split(",")]
+    for wanted in map(Requirement, sum(extras, project["dependencies"])):
         assert wanted.name in pinned, f"freeze {wanted.name} and what it needs in constraints.txt"
         assert wanted.specifier.contains(pinned[wanted.name]), wanted
 
@@ -87,7 +91,7 @@ def image() -> Iterator[Path]:
         root.chmod(0o755)
         sent_to_the_builder(root)
         for command in of("RUN"):
-            command = command.replace("/opt/", f"{root}/opt/").replace('".${EXTRAS}"', ".")
+            command = command.replace("/opt/", f"{root}/opt/").replace('".${EXTRAS}"', f".{EXTRAS}")
             command = re.sub(r"^python ", f"{sys.executable} ", command)
             made = subprocess.run(
                 command.split(), cwd=root, capture_output=True, text=True, timeout=300
