@@ -24,6 +24,7 @@ FLAGS: Final[Mapping[str, tuple[str, str]]] = {
     "seal_key_file": ("FILE", "file with the key that replicas share to know each other's notes"),
     "upstream_key_file": ("FILE", "file with the key that is sent upstream in the client's place"),
     "proxy_keys_file": ("FILE", "file of `name:key` lines; clients must present one of the keys"),
+    "metrics_key_file": ("FILE", "file with the key that readers of /metrics must present"),
     "traces": ("URL", "root of an OTLP receiver, to which traces go"),
     "shared_file": ("FILE", "file with the address of a Redis that replicas share"),
     "shared_wait": ("SECONDS", "that a lookup there may take"),

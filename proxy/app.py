@@ -295,6 +295,10 @@ class _House:
         )
 
     async def expose(self, request: Request) -> Response:
+        key = self._config.metrics_key
+        if key is not None and not key.matches(gate.bearer(request.headers)):
+            denied = {"www-authenticate": "Bearer"}
+            return PlainTextResponse("The key is missing or wrong.\n", 401, headers=denied)
         return Response(self._metrics.render(), media_type=self._metrics.content_type)
 
     async def unserved(self, request: Request, error: Exception) -> Response:

@@ -86,6 +86,8 @@ class Config:
     seal_key: Secret | None = None
     """With which the service seals its own notes, so that replicas know each other's; one of its
     own, made at the start, where none is given."""
+    metrics_key: Secret | None = None
+    """What those must present who read `/metrics`; anybody may where there is none."""
     traces: str = ""
     """Root of an OTLP receiver, as in `http://collector:4318`; no traces where empty."""
     shared: Secret | None = None
@@ -447,6 +449,8 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "upstream_key_file": _secret_file,
     "seal_key": _secret,
     "seal_key_file": _secret_file,
+    "metrics_key": _secret,
+    "metrics_key_file": _secret_file,
     "traces": _receiver,
     "shared": _store,
     "shared_file": _store_file,

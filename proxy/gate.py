@@ -69,10 +69,11 @@ def admit(headers: Headers, config: Config) -> str | None:
 def _keys(headers: Headers) -> dict[str, str]:
     """The keys a client presents, by header: protocols differ in where they put it."""
     given = {name: headers.get(name, "") for name in ("x-bluecode-key", *_KEY_HEADERS)}
-    return {**given, "authorization": _bearer(headers)}
+    return {**given, "authorization": bearer(headers)}
 
 
-def _bearer(headers: Headers) -> str:
+def bearer(headers: Headers) -> str:
+    """The token in `Authorization`; empty where there is none."""
     kind, _, value = headers.get("authorization", "").partition(" ")
     return value.strip() if kind.lower() == "bearer" else ""
 

@@ -33,11 +33,23 @@ MODES: Mapping[str, dict[str, Any]] = {
         **EVERYTHING,
         "upstreamKeySecret": "provider",
         "proxyKeysSecret": "clients",
+        "sealKeySecret": "seal",
+        "sharedSecret": "redis",
+        "metricsKeySecret": "scrapers",
+        "traces": "http://collector.monitoring:4318",
         "policy": "shadow = true\n",
         "settings": {"BLUECODE_HELD_LIMIT": "4000000"},
         "image": {"repository": "registry.example/bluecode", "digest": "sha256:" + "a" * 64},
         "gateway": {"autoscaling": {"inFlight": 20}},
-        "networkPolicy": {"upstream": {"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}]}},
+        "networkPolicy": {
+            "upstream": {"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}]},
+            "egress": [
+                {
+                    "to": [{"podSelector": {"matchLabels": {"app": "redis"}}}],
+                    "ports": [{"protocol": "TCP", "port": 6380}],
+                }
+            ],
+        },
     },
     "sidecars": {"gateway": {"enabled": False}, "webhook": {"enabled": True}},
     "sidecars-classic": {
@@ -224,6 +236,8 @@ def test_the_sidecar_to_copy_is_the_one_that_the_webhook_writes(name: str) -> No
         {"webhook": {"failurePolicy": "Maybe"}},
         {"settings": {"PATH": "/"}},
         {"upstream": ""},
+        {"sharedSecret": "redis"},
+        {"traces": 4318},
         {"image": {"digest": "latest"}},
     ],
 )
