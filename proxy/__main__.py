@@ -173,6 +173,11 @@ def _add_screen(commands: Any) -> None:
         default="user",
         help="who speaks (default: user)",
     )
+    screen.add_argument(
+        "--explain",
+        action="store_true",
+        help="show the principle, the nearest cases and the lines behind each finding",
+    )
     screen.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     _add_config(screen)
     _add_policy(screen)
@@ -323,7 +328,9 @@ def _check(given: argparse.Namespace) -> int:
 def _screen(given: argparse.Namespace) -> int:
     from bluecode.proxy import commands
 
-    return commands.screen(_config(given), given.files, role=given.role, style=given.format)
+    return commands.screen(
+        _config(given), given.files, role=given.role, style=given.format, explain=given.explain
+    )
 
 
 def _sandbox_run(given: argparse.Namespace) -> int:

@@ -4,6 +4,8 @@ import importlib.util
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,10 +47,14 @@ def check(config: Config, files: Sequence[str], *, language: str | None, style: 
     return _inspect(config, lambda engine: inspection.check(engine, sources, spoken), style)
 
 
-def screen(config: Config, files: Sequence[str], *, role: str, style: str) -> int:
-    """Screen texts and print what was found."""
+def screen(
+    config: Config, files: Sequence[str], *, role: str, style: str, explain: bool = False
+) -> int:
+    """Screen texts and print what was found, and on demand what stands behind it."""
     sources = [Source.read(name) for name in files]
-    return _inspect(config, lambda engine: inspection.screen(engine, sources, Role(role)), style)
+    look = partial(inspection.screen, sources=sources, role=Role(role))
+    # No code is checked here: the sandbox need not be warmed.
+    return _inspect(config, look, style, without=frozenset({"dynamic"}), explain=explain)
 
 
 def replay(config: Config, files: Sequence[Path], *, style: str) -> int:
@@ -58,15 +64,29 @@ def replay(config: Config, files: Sequence[Path], *, style: str) -> int:
     return replay_command.run(_policy(config), files, style=style)
 
 
-def _inspect(config: Config, look: Look, style: str) -> int:
+def _inspect(
+    config: Config,
+    look: Look,
+    style: str,
+    *,
+    without: frozenset[str] = frozenset(),
+    explain: bool = False,
+) -> int:
     policy = _policy(config)
+    loaded = replace(policy, disabled=policy.disabled | without)
 
     async def run() -> list[Inspected]:
-        async with Engine.open(config, policy, on_progress=_progress) as engine:
+        async with Engine.open(config, loaded, on_progress=_progress) as engine:
             return [item async for item in look(engine)]
 
     inspected = _run(run)
     _present(policy, inspected, style)
+    if explain and style == "text":
+        from bluecode.proxy import report
+        from bluecode.proxy.explanation import Explanation
+
+        explanation = Explanation(config)
+        report.print_lines(line for item in inspected for line in explanation.of(item))
     return inspection.status_of(policy, inspected)
 
 

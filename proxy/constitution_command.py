@@ -26,10 +26,10 @@ from bluecode.defenses.record_store import RecordStore, StoreError
 from bluecode.defenses.verdict import Action
 from bluecode.proxy.config import Config, ConfigError
 from bluecode.proxy.engine import Engine
+from bluecode.proxy.explanation import Explanation, short
 
 WIDTH: Final = 140
 """Columns where the output goes to no terminal."""
-_SHOWN: Final = 90
 Answer = Callable[[Config, Any], int]
 
 
@@ -92,7 +92,7 @@ def _print_principle(console: Console, item: Principle) -> None:
     console.print(Text.assemble(("  safe when   ", "green"), item.safe))
     for must, texts in (("fail", item.must_fail), ("pass", item.must_pass)):
         for text in texts:
-            console.print(Text.assemble((f"  must {must}   ", "dim"), _short(text)))
+            console.print(Text.assemble((f"  must {must}   ", "dim"), short(text)))
     for name in ("provenance", "reviewed_by"):
         if told := getattr(item, name):
             console.print(Text(f"  {name.replace('_', ' ')}: {told}", "dim"))
@@ -160,7 +160,7 @@ def _print_tried(principles: Sequence[Principle], tried: Sequence[Tried]) -> Non
             head = Text.assemble((f"{word}  ", "bold red"), (one.principle.id, "bold"))
             head.append(f"  score {one.score:.2f}", "dim")
             console.print(head)
-            console.print(Text(f"    {_short(one.text)}"))
+            console.print(Text(f"    {short(one.text)}"))
         if one.unseen:
             told = f"not wholly looked at  {one.principle.id}  {', '.join(one.unseen)}"
             console.print(Text(told, "magenta"))
@@ -215,9 +215,10 @@ def _explain(config: Config, given: Any) -> int:
     if not findings:
         console.print("No finding on a prompt is in there: there is nothing to explain.")
         return 0
-    cases = {case.id: case for case in _cases(config)}
+    explanation = Explanation(config)
     for item in findings:
-        _explain_one(console, item, cases)
+        for line in explanation.told(item):
+            console.print(line, soft_wrap=True)
     return 0
 
 
@@ -251,27 +252,6 @@ def _findings(values: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
         for item in listed if isinstance(listed, list) else ():
             if isinstance(item, dict) and item.get("category") in TASKS:
                 yield {"request_id": value.get("request_id"), **item}
-
-
-def _explain_one(console: Console, item: Mapping[str, Any], cases: Mapping[str, Case]) -> None:
-    evidence = item.get("evidence")
-    evidence = evidence if isinstance(evidence, dict) else item
-    score = item.get("score")
-    told = f"  score {score:.2f}" if isinstance(score, int | float) else ""
-    head = Text.assemble((str(item.get("rule")), "bold"), (told, "dim"))
-    if isinstance(span := item.get("span"), list) and len(span) == 2:
-        head.append(f"  lines {span[0]}-{span[1]}", "dim")
-    console.print(head)
-    principle = constitution.exemplified().principles.get(str(evidence.get("principle")))
-    if principle is not None:
-        console.print(Text.assemble(("  unsafe when ", "red"), principle.unsafe))
-        console.print(Text.assemble(("  safe when   ", "green"), principle.safe))
-    if evidence.get("judge"):
-        console.print(Text(f"  the judge said: {evidence['judge']}"))
-    known = [cases[name] for name in evidence.get("cases") or () if name in cases]
-    for case in known:
-        label = "unsafe" if case.unsafe else "safe"
-        console.print(Text.assemble((f"  like {case.id} ({label})  ", "dim"), _short(case.text)))
 
 
 def _build(config: Config, given: Any) -> int:
@@ -340,11 +320,6 @@ def _tried_json(item: Tried) -> dict[str, Any]:
         "holds": item.holds,
         "unseen": list(item.unseen),
     }
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"
 
 
 def _table(*columns: str) -> Table:

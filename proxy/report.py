@@ -1,6 +1,6 @@
 """Results of `check` and `screen` for people (coloured text) and for programs (JSON)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -31,6 +31,15 @@ def print_inspected(policy: Policy, inspected: Sequence[Inspected]) -> None:
         for line in _unseen_lines(item):
             console.print(line)
     console.print(_summary(policy, inspected))
+
+
+def print_lines(lines: Iterable[Text]) -> None:
+    """Lines that belong below what was found."""
+    console = Console(highlight=False, soft_wrap=True)
+    for at, line in enumerate(lines):
+        if not at:
+            console.print()
+        console.print(line)
 
 
 def _finding_lines(policy: Policy, item: Inspected, finding: Finding) -> Iterator[Text]:

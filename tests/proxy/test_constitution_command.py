@@ -138,7 +138,7 @@ def test_a_verdict_is_explained_wherever_it_stands(
     assert run("explain", written(tmp_path, value, "v.json")) == 0
     out = capsys.readouterr().out
     assert constitution.shipped().principle("malice.theft").unsafe in out
-    assert "like malice-ransomware-unsafe-001 (unsafe)" in out and "judge said: unsafe" in out
+    assert "like unsafe malice-ransomware-unsafe-001" in out and "judge said: unsafe" in out
 
 
 def test_one_request_of_an_audit_can_be_chosen(tmp_path: Path, capsys: Captured) -> None:
