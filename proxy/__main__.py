@@ -1,5 +1,5 @@
 """The command line: `bluecode serve`, `demo`, `check`, `screen`, `sandbox run`, `eval`,
-`knowledge`, `constitution`, `replay`, `setup`, `doctor`, `version`.
+`knowledge`, `constitution`, `replay`, `setup`, `doctor`, `redteam`, `version`.
 
 Exit status: 0 fine, 1 the policy blocks, or the demo or the doctor found something wrong, 2 a
 setting, a file or the command line cannot be used, 3 something could not be checked and the policy
@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from bluecode.proxy import redteam_arguments
 from bluecode.proxy.config import PREFIX, Config, ConfigError
 from bluecode.proxy.knowledge_arguments import add_constitution, add_knowledge
 from bluecode.sandbox.outcome import SandboxUnavailable
@@ -97,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_setup(commands)
     _add_doctor(commands)
+    redteam_arguments.add(commands, (_add_config, _add_policy))
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(command=lambda given: print(_version()) or 0)
     return line
