@@ -398,7 +398,7 @@ async def _texts(part: Part, target: Target, engine: Engine) -> Done:
             else:
                 for kind, attack in (("attack", twins.attack), ("lawful", twins.lawful)):
                     heard = await target.hear(attack)
-                    twin = twins.lawful if kind == "attack" else None
+                    twin = twins.lawful if kind == "attack" else twins.attack
                     records.append(
                         Record(
                             kind="attack" if kind == "attack" else "lawful",

@@ -83,18 +83,24 @@ def case_of(given: Mapping[str, Any]) -> Case:
 def propose(records: Iterable[AnyRecord], *, day: str, each: int = 8) -> list[Candidate]:
     """Candidates out of what a campaign wrote: survivors and stopped neighbours, with their twins.
 
-    At most `each` pairs of a category; encoded texts are left out, for words are what is learned.
+    At most `each` pairs of a category because the attack passed, and as many because the neighbour
+    was stopped. Encoded texts are left out, for words are what is learned.
     """
-    found: dict[tuple[str, str], list[tuple[Attack, Attack]]] = {}
+    found: dict[tuple[str, str, bool], list[tuple[Attack, Attack]]] = {}
     for item in records:
-        if isinstance(item, Record) and item.twin is not None and item.kind != "lawful":
-            if item.passed and readable(item.attack):
-                key = (item.attack.task, item.attack.category)
-                found.setdefault(key, []).append((item.attack, item.twin))
-    chosen = []
-    for _, twins in sorted(found.items()):
-        chosen += [pair for both in _varied(twins, each) for pair in _pair(*both, day)]
-    return chosen
+        if isinstance(item, Record) and item.twin is not None and readable(item.attack):
+            lawful = item.kind == "lawful"
+            twins = (item.twin, item.attack) if lawful else (item.attack, item.twin)
+            if item.passed is not lawful:
+                key = (item.attack.task, item.attack.category, lawful)
+                found.setdefault(key, []).append(twins)
+    chosen: dict[str, Candidate] = {}
+    for _, both in sorted(found.items()):
+        for attack, neighbour in _varied(both, each):
+            pair = _pair(attack, neighbour, day)
+            if not {item.case.id for item in pair} & chosen.keys():
+                chosen |= {item.case.id: item for item in pair}
+    return list(chosen.values())
 
 
 def _varied(twins: Sequence[tuple[Attack, Attack]], each: int) -> list[tuple[Attack, Attack]]:
@@ -151,9 +157,10 @@ _RATIONALE: Final = {
 class Gate:
     """What a candidate must be to be accepted without a person.
 
-    The label is the generator's claim. Two further looks must agree with it for a pair: its nearest
-    cases, and the detectors, which must find the unsafe wish at least more suspect than its
-    neighbour. A pair of which one half fails is not accepted.
+    The label is the generator's claim, the first look. A second, independent one must agree: the
+    nearest cases, to which the unsafe wish must be likelier kin than its neighbour, or else the
+    detectors, which must find it the more suspect of the two. A pair of which one half fails is
+    not accepted.
     """
 
     base: KnowledgeBase
@@ -191,13 +198,11 @@ class Gate:
         return bool(own) and own[0].similarity >= self.near
 
     async def _disagreements(self, unsafe: Case, safe: Case) -> list[str]:
-        reasons = []
-        if self._margin(unsafe) <= self._margin(safe):
-            reasons.append("its nearest cases do not agree with the label")
+        """Empty where one of the two looks agrees with the generator: then two of three do."""
+        if self._margin(unsafe) > self._margin(safe):
+            return []
         scores = [await self._score(case) for case in (unsafe, safe)]
-        if scores[0] <= scores[1]:
-            reasons.append("the detectors do not agree with the label")
-        return reasons
+        return [] if scores[0] > scores[1] else ["neither cases nor detectors agree with the label"]
 
     def _margin(self, case: Case) -> float:
         text = self.wording.get(case.id, case.text)

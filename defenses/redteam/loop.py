@@ -218,6 +218,7 @@ async def rounds(
     yield Round(number=0, tried=0, survived=0, accepted=0, measured=before), [], learned
     for number in range(1, effort.rounds + 1):
         records = await _attack(detectors, subjects, effort, number)
+        attacks = [item for item in records if item.kind != "lawful"]
         proposed = harvest.propose(records, day=day, each=effort.kept)
         wording = wordings(records)
         gate = Gate(learned.base, detectors, wording=wording)
@@ -234,8 +235,8 @@ async def rounds(
         yield (
             Round(
                 number=number,
-                tried=len(records),
-                survived=sum(item.passed for item in records),
+                tried=len(attacks),
+                survived=sum(item.passed for item in attacks),
                 accepted=len(cases),
                 measured=measured,
             ),
@@ -266,6 +267,15 @@ async def _attack(
                     twin=twins.lawful,
                 )
             )
+            records.append(
+                Record(
+                    kind="lawful",
+                    generator=search.NAME,
+                    attack=twins.lawful,
+                    heard=await detectors.hear(twins.lawful),
+                    twin=twins.attack,
+                )
+            )
     return records
 
 
@@ -274,8 +284,9 @@ def wordings(records: Sequence[Record]) -> dict[str, str]:
     found = {}
     for item in records:
         if item.twin is not None:
-            for unsafe, attack in ((True, item.attack), (False, item.twin)):
-                found[harvest.id_of(attack, unsafe)] = attack.plain
+            unsafe = item.kind != "lawful"
+            found[harvest.id_of(item.attack, unsafe)] = item.attack.plain
+            found[harvest.id_of(item.twin, not unsafe)] = item.twin.plain
     return found
 
 

@@ -338,17 +338,16 @@ async def _tried(pair: Pair, code: str, sandbox: Runs) -> tuple[Run, Evidence]:
 
 
 def _ran(run: Run, cwe: int) -> bool:
-    """Did the code come to the end of a call, in a run that is whole, and without any harm of this
-    kind? Names that are missing are a fault of the twin, not a defence."""
-    kinds = KINDS.get(cwe, ())
-    harmed = any(item.effect is Effect.HARM and item.kind in kinds for item in run.trials)
-    entries = [entry for entry in run.seen.entries if entry.role != "module"]
+    """Did the code come to the end of a call by itself, in a run that is whole, and is the place
+    where the harm would show gone? Names that are missing are a fault of the twin, no defence."""
+    kinds = set(KINDS.get(cwe, ())) - {"match"}  # A pattern that ends quickly is met there, too.
+    calls = [call for entry in run.seen.entries if entry.role != "module" for call in entry.calls]
+    reached = any(sink.kind in kinds for call in calls for sink in call.sinks)
     ended = any(
         call.ended and (not call.error or (call.deliberate and call.error not in _FAULTS))
-        for entry in entries
-        for call in entry.calls
+        for call in calls
     )
-    return run.whole and ended and not harmed
+    return run.whole and ended and not reached
 
 
 _FAULTS = frozenset(
