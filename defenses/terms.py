@@ -62,6 +62,14 @@ class Terms:
         """Offset in `text` of each word, also of those before the first."""
         return tuple(match.start() for match in _pattern(self.text).finditer(self.text))
 
+    @property
+    def breaks(self) -> npt.NDArray[np.int64]:
+        """Where a paragraph begins: after lines with nothing on them."""
+        ends = self.hashes == _LINE_END
+        (before,) = (ends[:-2] & ends[1:-1] & ~ends[2:]).nonzero()
+        found: npt.NDArray[np.int64] = before + 2
+        return found
+
     def line(self, index: int) -> int:
         """The line, from 1, in which a term stands."""
         if not self.words:
@@ -136,6 +144,9 @@ def code(found: str) -> int:
     """The 64-bit hash of a stem."""
     data = found.encode()
     return zlib.crc32(data) | zlib.crc32(data, 0x9E3779B9) << 32
+
+
+_LINE_END = np.uint64(code("\n"))
 
 
 def stem(word: str) -> str:

@@ -19,20 +19,23 @@ from bluecode.defenses.detectors import lexicon
 from bluecode.defenses.detectors.features import (
     Survey,
     Windows,
+    passages,
     sentences,
     stretches,
     survey,
 )
-from bluecode.defenses.detectors.lexicon import Floats, Lexicon
+from bluecode.defenses.detectors.lexicon import Array, Floats, Lexicon
 from bluecode.defenses.detectors.stack import Stack, Weights
 from bluecode.defenses.knowledge import KnowledgeBase, Nearest, Task
-from bluecode.defenses.terms import Terms
+from bluecode.defenses.terms import Terms, code
 
 _OWN = 3
 """Windows in which the loudest sentence stands: its own, and one with each neighbour."""
 _SILENCE = -4.0
 """Log-odds of a background that says nothing."""
-_QUIET = -0.5
+_APART = 0.3
+"""E-folds of a crowd that the first and the last paragraph count as."""
+_QUIET = 0.0
 """Log-odds of no finding: below, nearest cases are not looked up."""
 
 
@@ -48,13 +51,25 @@ class Shape:
     """Share of the log-odds of the background that is taken off: a manual is full of orders, and
     one order in a page without others stands out."""
 
+    ends: int = 0
+    """How many windows at the end of the list are a layer apart, which asks for less caution: the
+    first and the last paragraph stand out by their place."""
+
     def hear(self, logits: Floats) -> tuple[float, int]:
         """The log-odds of a whole text, and its loudest window, from those of each window."""
+        if self.ends and len(logits) > self.ends:
+            rest = len(logits) - self.ends
+            caution = np.full(len(logits), self.crowd * _APART, np.float32)
+            caution[:rest] = self.crowd * log(rest)
+            logits = logits - caution
+        elif self.crowd:
+            logits = logits - self.crowd * log(len(logits))
         loudest = int(logits.argmax())
-        said = float(logits[loudest]) - self.crowd * log(len(logits))
-        if self.contrast:
-            said -= self.contrast * self._background(logits)
-        return said, loudest
+        return float(logits[loudest]) - self.offset(logits), loudest
+
+    def offset(self, logits: Floats) -> float:
+        """What the background takes off the log-odds of each window."""
+        return self.contrast * self._background(logits) if self.contrast else 0.0
 
     def _background(self, logits: Floats) -> float:
         """What nine tenths of the windows stay below, but for those that the loudest makes."""
@@ -66,11 +81,14 @@ class Shape:
 
 _ONE_WINDOW = 64
 """Terms; a text as short is one window to every model of what a person says."""
-_LONG, _SHORT = partial(stretches, size=192), partial(stretches, size=_ONE_WINDOW)
+_LONG = partial(passages, size=192, short=_ONE_WINDOW)
+_SHORT = partial(stretches, size=_ONE_WINDOW)
+_SAID = (_LONG, _SHORT)
+"""How what a person said is cut, for one model or another."""
 
 SHAPES: Mapping[str, Shape] = {
-    "malice": Shape("malice", _LONG, crowd=0.8),
-    "bias": Shape("bias", _LONG, crowd=0.8),
+    "malice": Shape("malice", _LONG, crowd=0.8, ends=3),
+    "bias": Shape("bias", _LONG, crowd=0.8, ends=3),
     # What a person writes: an attack on the rules takes a few sentences.
     "injection_said": Shape("injection", _SHORT, crowd=0.8),
     # What a tool brings: one sentence in a long text may be an order.
@@ -95,6 +113,22 @@ class Judgement:
         return self.terms.line(first), self.terms.line(max(last - 1, first))
 
 
+Heard = tuple[Windows, Floats]
+"""Windows, and for each of them and each model its raw log-odds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """How unsafe each line of a text is, by its loudest window."""
+
+    odds: Floats
+    """Calibrated log-odds of each line."""
+    windows: Array
+    """The loudest window of each; -1 for a line without words."""
+    at: Windows
+    terms: Terms
+
+
 class Classifier:
     """All fitted models over one knowledge base and lexicon."""
 
@@ -106,29 +140,79 @@ class Classifier:
         self._lexicon = words_of
         self._stack = Stack.build(weights, {name: SHAPES[name].task for name in weights}, words_of)
         self._column = {model: at for at, model in enumerate(self._stack.models)}
-        self._read = lru_cache(maxsize=8)(self._listen)
+        self._all = lru_cache(maxsize=8)(self._listen_to_person)
 
     def judge(self, text: str, model: str, *, caution: float = 0.0) -> Judgement:
         """Judge a text; the log-odds must overcome `caution`, for where false alarms are easy."""
         shape, weights = SHAPES[model], self._weights[model]
         found = survey(text, self._lexicon)
-        short = found.length <= _ONE_WINDOW and shape.cut is _LONG
-        at, logits = self._read(found, _SHORT if short else shape.cut)
+        at, logits = self._listen(found, shape.cut)
         said, loudest = shape.hear(logits[:, self._column[model]])
         bounds = at.bounds(loudest)
         odds = weights.slope * said + weights.shift - caution
         nearest = _NOBODY
-        if odds > _QUIET:
+        if odds >= _QUIET:
             nearest = self._base.nearest(found.terms.part(*bounds), shape.task)
         score = 1 / (1 + exp(-odds))
         return Judgement(score=score, terms=found.terms, bounds=bounds, nearest=nearest)
 
-    def _listen(self, found: Survey, cut: Callable[[Survey], Windows]) -> tuple[Windows, Floats]:
+    def by_line(self, text: str, model: str) -> Lines:
+        """Judge each line of a text by itself, in the light of all."""
+        shape, weights = SHAPES[model], self._weights[model]
+        found = survey(text, self._lexicon)
+        at, logits = self._listen(found, shape.cut)
+        said = logits[:, self._column[model]]
+        windows = _loudest(found.terms, at, said)
+        heard = np.where(windows < 0, _SILENCE, said[windows]) - shape.offset(said)
+        odds = (weights.slope * heard + weights.shift).astype(np.float32)
+        return Lines(odds=odds, windows=windows, at=at, terms=found.terms)
+
+    def judgement(self, lines: Lines, line: int, score: float, task: Task) -> Judgement:
+        """The judgement on a text whose likeliest order stands on a line, from 1."""
+        window = int(lines.windows[min(line, len(lines.windows)) - 1])
+        bounds = lines.at.bounds(max(window, 0))
+        nearest = self._base.nearest(lines.terms.part(*bounds), task)
+        return Judgement(score=score, terms=lines.terms, bounds=bounds, nearest=nearest)
+
+    def _listen(self, found: Survey, cut: Callable[[Survey], Windows]) -> Heard:
+        """What a person said is read once for all models, whatever their windows."""
+        if cut in _SAID:
+            return self._all(found)[_SAID.index(cut)]
         at = cut(found)
         return at, self._stack.logits(found, at)
 
+    def _listen_to_person(self, found: Survey) -> tuple[Heard, ...]:
+        cuts = [cut(found) for cut in _SAID]
+        if found.length <= _ONE_WINDOW:
+            return ((cuts[0], self._stack.logits(found, cuts[0])),) * len(cuts)
+        every = Windows(tuple(layer for at in cuts for layer in at.layers), found.length)
+        ends = np.cumsum([at.count for at in cuts])[:-1]
+        pieces = np.split(self._stack.logits(found, every), ends)
+        return tuple(zip(cuts, pieces, strict=True))
+
 
 _NOBODY = Nearest((), ())
+
+
+def _loudest(terms: Terms, at: Windows, said: Floats) -> Array:
+    """For each line of a text, its window with the highest log-odds; -1 where it has none."""
+    ends = terms.hashes == _LINE_END
+    line = np.cumsum(ends) - ends
+    windows = np.full(int(ends.sum()) + 1, -1)
+    if not len(line):
+        return windows
+    first, after = at.edges
+    begins = line[first]
+    span = line[np.maximum(after - 1, first)] - begins + 1
+    quietest_first = np.argsort(said, kind="stable")
+    span = span[quietest_first]
+    order = np.repeat(quietest_first, span)
+    within = np.arange(len(order)) - np.repeat(np.cumsum(span) - span, span)
+    windows[begins[order] + within] = order  # of several on one line, the last stays
+    return windows
+
+
+_LINE_END = np.uint64(code("\n"))
 
 
 def parse(data: bytes) -> tuple[dict[str, Weights], str]:

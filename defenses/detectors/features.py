@@ -19,6 +19,8 @@ _WORD_SCALE, LETTER_SCALE = 2.0, 2.0
 """How readily the fit makes use of words, and of parts of words."""
 _SHORTEST = 4
 """Terms; a shorter sentence goes with the one before."""
+_SHORTEST_PARAGRAPH = 8
+"""Terms; a shorter paragraph goes with its neighbour."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +57,12 @@ class Windows:
     def count(self) -> int:
         return sum(len(layer) for layer in self.layers)
 
+    @property
+    def edges(self) -> tuple[Array, Array]:
+        """First term, and the one after the last, of each window."""
+        ends = [np.append(layer[1:], self.length) for layer in self.layers]
+        return np.concatenate(self.layers), np.concatenate(ends)
+
     def bounds(self, number: int) -> tuple[int, int]:
         """First term, and the one after the last, of a window."""
         for layer in self.layers:
@@ -79,6 +87,22 @@ def stretches(found: Survey, size: int) -> Windows:
     if length > size:
         layers.append(np.arange(size // 2, length, size))
     return Windows(tuple(layers), length)
+
+
+def passages(found: Survey, size: int, short: int) -> Windows:
+    """Windows of `size` terms as in `stretches`, and a last layer of three: the first paragraph,
+    what lies between, and the last. A request opens or closes a message, whatever else is in it.
+
+    A paragraph is cut after `short` terms; a text that is no longer is one window."""
+    if found.length <= short:
+        return Windows((np.zeros(1, dtype=np.int64),), found.length)
+    blank = found.terms.breaks
+    after = blank[(blank >= _SHORTEST_PARAGRAPH) & (blank <= short)]
+    before = blank[(blank >= found.length - short) & (blank <= found.length - _SHORTEST_PARAGRAPH)]
+    first = min(int(after[0]) if len(after) else short, found.length - 2 * _SHORTEST_PARAGRAPH)
+    last = int(before[-1]) if len(before) else found.length - short
+    ends = np.array([0, first, max(last, first + _SHORTEST_PARAGRAPH)], dtype=np.int64)
+    return Windows((*stretches(found, size).layers, ends), found.length)
 
 
 def sentences(found: Survey, size: int) -> Windows:

@@ -2,18 +2,21 @@
 
 The same sentence is an instruction from a person and an attack inside a tool's result, so each
 voice has a model of its own. What a tool brings is read twice: for what its sentences say, and for
-how they stand among the rest (`orders.py`), in the light of the user's task where it is known. The
-client's system messages are its own affair and are not read.
+how they stand among the rest (`orders.py`), in the light of the user's task where it is known; an
+order is the sentence of which both speak loudest together. The client's system messages are its own
+affair and are not read.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from math import exp, log
 
-from bluecode.defenses import knowledge, terms
+import numpy as np
+
 from bluecode.defenses.conversation import Message, Role
 from bluecode.defenses.detectors import obfuscation, order_weights, orders, overrides
-from bluecode.defenses.detectors.classifier import Judgement
+from bluecode.defenses.detectors.classifier import Lines
+from bluecode.defenses.detectors.lexicon import Floats
 from bluecode.defenses.detectors.order_weights import Weights
 from bluecode.defenses.detectors.prompts import Prompts, Reader, Readers
 from bluecode.defenses.detectors.segments import Segment, split
@@ -25,7 +28,12 @@ _SAID = -0.4
 0.61 is treated like one of 0.7 elsewhere."""
 _SURE = 6.0
 """Log-odds beyond which neither reading outvotes the other."""
-_SHIFT = 2.3
+_SAYS = 2.0
+"""Weight of what a sentence says beside how it stands. The first is calibrated on kinds of attack
+that the fit had not met, and so speaks more softly."""
+_CROWD = 0.1
+"""Caution for each e-fold of sentences: of many, one is loud by chance."""
+_SHIFT = 3.6
 """Added to the sum of both log-odds, so that few ordinary documents reach a score of 0.7."""
 _PLAIN = 3.0
 """Log-odds of an order that sets earlier instructions aside in so many words."""
@@ -58,32 +66,35 @@ class Injection(Prompts):
     def score(self, text: str, task: str = "") -> float:
         """How likely it is, 0 to 1, that a text which a tool brought gives orders to the model.
 
-        The text is read as it stands; nothing in it is decoded."""
-        return self._read(text, task)[0].score
+        The text is read as it stands, alone or not; nothing in it is decoded."""
+        return _chance(self._read(text, task)[0])
 
     def _brought(self, segment: Segment, task: str) -> Iterator[Finding]:
         plain = obfuscation.normalise(segment.text)
         for text, hidden in ((plain.text, False), *((text, True) for text in plain.decoded)):
-            judged, line = self._read(text, task, alone=_ALONE)
-            if judged.score < self.reported:
+            odds, line, lines = self._read(text, task)
+            if (score := _chance(odds)) < self.reported:
                 continue
-            found = self._finding(_with_cases(judged, text, line), segment, hidden)
+            judged = self.models.judgement(lines, line, score, "injection")
+            found = self._finding(judged, segment, hidden)
             wider = None if hidden else _wider(found.span, segment.line + line - 1)
             yield replace(found, span=wider)
 
-    def _read(self, text: str, task: str, alone: float = 0.0) -> tuple[Judgement, int]:
-        """The judgement of both readings, and the line, from 1, of the likeliest order.
-
-        `alone` is taken off the log-odds of a text of one sentence."""
-        judged = self.models.judge(text, _BROUGHT)
+    def _read(self, text: str, task: str) -> tuple[float, int, Lines]:
+        """Log-odds of both readings of the likeliest order, and the line, from 1, it stands on."""
+        lines = self.models.by_line(text, _BROUGHT)
         units = orders.read(text, task)
-        odds, loudest = self.standing.odds(units)
-        both = _bounded(_logit(judged.score)) + _bounded(odds) + _SHIFT
-        both -= alone if units.count <= 1 else 0.0
-        line = int(units.lines[loudest]) if units.count else 1
+        both, line = -_SURE, 1
+        if units.count:
+            said = lines.odds[np.minimum(units.lines, len(lines.odds)) - 1]
+            joined = _bounded(self.standing.each(units)) + _SAYS * _bounded(said)
+            loudest = int(joined.argmax())
+            both = float(joined[loudest]) - _CROWD * log(units.count) + _SHIFT
+            line = int(units.lines[loudest])
+        both -= _ALONE if units.count <= 1 else 0.0
         if (plain := overrides.line_of(text)) is not None:
             both, line = max(both, _PLAIN), plain
-        return replace(judged, score=1 / (1 + exp(-both))), line
+        return both, line, lines
 
 
 def _wider(span: tuple[int, int] | None, line: int) -> tuple[int, int]:
@@ -93,20 +104,12 @@ def _wider(span: tuple[int, int] | None, line: int) -> tuple[int, int]:
     return line, line
 
 
-def _with_cases(judged: Judgement, text: str, line: int) -> Judgement:
-    """A judgement with the cases nearest to the order, where none was looked up."""
-    if judged.nearest.unsafe:
-        return judged
-    order = text.split("\n")[line - 1]
-    return replace(judged, nearest=knowledge.shipped().nearest(terms.read(order), "injection"))
+def _bounded(odds: Floats) -> Floats:
+    return np.clip(odds, -_SURE, _SURE)
 
 
-def _logit(score: float) -> float:
-    return log(max(score, 1e-9) / max(1 - score, 1e-9))
-
-
-def _bounded(odds: float) -> float:
-    return max(min(odds, _SURE), -_SURE)
+def _chance(odds: float) -> float:
+    return 1 / (1 + exp(-odds))
 
 
 def injection() -> Injection:

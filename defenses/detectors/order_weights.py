@@ -39,10 +39,15 @@ class Weights:
         """Calibrated log-odds of a text, and the unit that decides; without units, minus ten."""
         if not reading.count:
             return -10.0, 0
+        odds = self.each(reading)
+        loudest = int(odds.argmax())
+        crowd = self.slope * self.crowd * float(np.log(reading.count))
+        return float(odds[loudest]) - crowd, loudest
+
+    def each(self, reading: Reading) -> Floats:
+        """Calibrated log-odds of each unit, as if the text had no other."""
         logits = self.logits(reading) - _TASK_RELIEF * reading.relief
-        loudest = int(logits.argmax())
-        crowd = self.crowd * float(np.log(reading.count))
-        return self.slope * (float(logits[loudest]) - crowd) + self.shift, loudest
+        return (self.slope * logits + self.shift).astype(np.float32)
 
 
 _TASK_RELIEF = 2.0

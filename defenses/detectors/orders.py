@@ -118,6 +118,10 @@ def _hash(token: str) -> int:
     return zlib.crc32(data) | zlib.crc32(data, 0x9E3779B9) << 32
 
 
+_COLON = np.uint64(_hash(":"))
+_TAGS = np.array([_hash(mark) for mark in "<[#|"], np.uint64)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
     """The units of a text: spans of tokens, buckets of their words, and facts about them."""
@@ -262,8 +266,10 @@ def _facts(
     verb = np.maximum(np.maximum(opening[:, 0], opening[:, 2]), opening[:, 3])
     asked = opening[:, 1] * at["question"]
     calm = 1 - around["orders"]
-    colon = np.uint64(_hash(":"))
-    leads = (hashes[ends - 1] == colon) | (hashes[np.maximum(ends - 2, 0)] == colon)
+    label, tag, follows = _borrowed(has, index, hashes, starts, ends)
+    wants = np.maximum(np.maximum(at["say"], at["act"]), np.maximum(at["deny"], at["answer"]))
+    lone = 1 - np.minimum((label.sum() - label) * 6 / max(count - 1, 1), 1)
+    leads = (hashes[ends - 1] == _COLON) | (hashes[np.maximum(ends - 2, 0)] == _COLON)
     leads = (leads * next_code).astype(np.float32)
     plain = np.stack(
         [
@@ -309,6 +315,17 @@ def _facts(
             around["about"] * at["deny"],
             around["about"] * verb,
             around["about"] * at["model"],
+            leads * at["you"] * at["code"],
+            leads * at["code"] * np.maximum(verb, wants),
+            label * lone,
+            label * wants,
+            label * wants * lone,
+            tag,
+            tag * wants,
+            tag * at["demand"],
+            follows * lone,
+            follows * lone * wants,
+            follows * at["question"],
         ],
         axis=1,
     )
@@ -317,7 +334,7 @@ def _facts(
 
 
 _OPENERS = ("say", "ask", "act", "deny", "polite", "model", "me", "you")
-_PLAIN = 42
+_PLAIN = 53
 FACTS = len(_WANTED) + len(_PAIRS) + 2 * len(_OPENERS) + _PLAIN
 """Columns of `Reading.facts`."""
 
@@ -335,6 +352,26 @@ def _opening_classes(has: Array, index: dict[str, int], starts: Array, ends: Arr
     ]
     joined: Floats = np.concatenate((near[0], np.maximum.reduce(near)), axis=1, dtype=np.float32)
     return joined
+
+
+def _borrowed(
+    has: Array, index: dict[str, int], hashes: Hashes, starts: Array, ends: Array
+) -> tuple[Floats, Floats, Floats]:
+    """Which units borrow a voice: by a label (`User:`), by a tag (`<system>`, `[INST]`); and which
+    follow a unit that does."""
+    role = has[:, index["role"]] > 0
+    before, after = np.roll(hashes, 1), np.roll(hashes, -1)
+    labelled = role & (after == _COLON)
+    tagged = role & np.isin(before, _TAGS)
+    label, tag = (_within(mark, starts, ends) for mark in (labelled & ~tagged, tagged))
+    either = np.maximum(label, tag)
+    return label, tag, np.concatenate(([0], either[:-1])).astype(np.float32)
+
+
+def _within(mark: npt.NDArray[np.bool_], starts: Array, ends: Array) -> Floats:
+    """For each unit, whether one of its tokens is marked."""
+    sums = np.concatenate(([0], np.cumsum(mark)))
+    return (sums[ends] > sums[starts]).astype(np.float32)
 
 
 def _novelty(topics: Hashes, starts: Array, ends: Array) -> tuple[Floats, Floats]:

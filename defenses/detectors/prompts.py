@@ -39,7 +39,8 @@ class Prompts:
     reported: float = 0.5
     """Scores below are not findings."""
     own: frozenset[str] = frozenset()
-    """Rules that say nothing against what a person says: what they forbid is that others say it."""
+    """Rules that say nothing against what a person says: what they forbid is that others say it.
+    A text is no finding where all cases near it are such; else another rule is cited."""
     immediate: ClassVar[bool] = True
 
     async def inspect(self, subject: Message) -> tuple[Finding, ...]:
@@ -59,14 +60,17 @@ class Prompts:
             plain = obfuscation.normalise(segment.text)
             for text, hidden in ((plain.text, False), *((text, True) for text in plain.decoded)):
                 judged = self.models.judge(text, reader.model, caution=reader.caution)
-                if judged.score < self.reported:
-                    continue
-                found = self._finding(judged, segment, hidden)
-                if segment.voice != "said" or found.rule not in self.own:
-                    yield found
+                if judged.score >= self.reported and not self._spares(judged, segment):
+                    yield self._finding(judged, segment, hidden)
+
+    def _spares(self, judged: Judgement, segment: Segment) -> bool:
+        near = judged.nearest.unsafe
+        rules = {match.case.principle for match in near}
+        return segment.voice == "said" and bool(near) and rules <= self.own
 
     def _finding(self, judged: Judgement, segment: Segment, hidden: bool) -> Finding:
-        principle = constitution.shipped().principle(_principle(judged, self.name))
+        spared = self.own if segment.voice == "said" else frozenset()
+        principle = constitution.shipped().principle(_principle(judged, self.name, spared))
         first, last = (segment.line + line - 1 for line in judged.lines)
         return Finding(
             detector=self.name,
@@ -83,10 +87,12 @@ class Prompts:
         )
 
 
-def _principle(judged: Judgement, task: str) -> str:
+def _principle(judged: Judgement, task: str, spared: frozenset[str]) -> str:
     """The principle behind the nearest unsafe cases; the task's first where none is near."""
     weight: dict[str, float] = {}
     for match in judged.nearest.unsafe:
+        if match.case.principle in spared:
+            continue
         weight[match.case.principle] = weight.get(match.case.principle, 0.0) + _pull(match)
     if not weight:
         return constitution.shipped().of(task)[0].id

@@ -28,7 +28,7 @@ from bluecode.defenses.knowledge import Case, KnowledgeBase
 
 PENALTY = 2.0
 _FOLDS = 4
-PRIOR = {"malice": 0.2, "bias": 0.15, "injection_said": 0.14, "injection_brought": 0.22}
+PRIOR = {"malice": 0.25, "bias": 0.15, "injection_said": 0.14, "injection_brought": 0.22}
 """Share of unsafe texts that the calibration assumes among texts as hard as the safe cases.
 
 Real traffic is far more benign, but also far easier than the neighbours in the knowledge base;
@@ -104,7 +104,7 @@ _WISHES = frozenset({"manner", "foreign_order", "promotion", "docs"})
 def _said(case: Case, model: str) -> float:
     """A request by a person. Unsafe requests of another kind count as safe of this one."""
     if _wish(case, model) and case.unsafe:
-        return 0.5
+        return 1.0
     if case.task == "injection" and (case.channel != "user" or (case.unsafe and model == "malice")):
         return 0.0
     if case.task != SHAPES[model].task:
