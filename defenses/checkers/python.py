@@ -25,7 +25,7 @@ _STEPS = 150_000
 _LARGEST = 500_000
 """Characters of code that are read at all."""
 _BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_ROUTE = re.compile(r"^\s*@\w[\w.]*\.(?:route|get|post|put|delete|patch|api_route)\(", re.M)
+_ROUTE = re.compile(r"@\w[\w.]*\.(?:route|get|post|put|delete|patch|api_route)\(")
 _LONG = 20_000
 """From this many characters on, the walk goes to a thread: the event loop must not wait."""
 
@@ -55,7 +55,7 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
             f"{len(snippet.code)} characters of code are too many to be read", partial=True
         )
     parsed = parse(snippet.code)
-    run, unread = _walked(parsed.tree)
+    run, unread = _walked(parsed.tree, snippet.code)
     _hidden_text(run, snippet.code)
     if _ROUTE.search(snippet.code) is not None:
         unguarded(run, parsed.tree)
@@ -73,18 +73,18 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
     return findings
 
 
-def _walked(tree: ast.Module) -> tuple[Run, str]:
+def _walked(tree: ast.Module, text: str) -> tuple[Run, str]:
     """One walk over the tree, and why it did not see all of it where it did not.
 
     Hardly any code is too deep to be walked as it stands; such a tree is made shallow and walked
     anew.
     """
-    run = Run(steps=_STEPS, walker=Walk())
+    run = Run(steps=_STEPS, walker=Walk(), text=text)
     try:
         if walk_module(run, tree):
             return run, ""
         cuts = shallow(tree)
-        run = Run(steps=_STEPS, walker=Walk())
+        run = Run(steps=_STEPS, walker=Walk(), text=text)
         if walk_module(run, tree) and not cuts:
             return run, ""
     except OutOfSteps:
@@ -94,7 +94,7 @@ def _walked(tree: ast.Module) -> tuple[Run, str]:
 
 def _hidden_text(run: Run, code: str) -> None:
     """Direction marks anywhere in the code: what is read is not what runs."""
-    if _BIDIRECTIONAL.isdisjoint(code):
+    if code.isascii() or _BIDIRECTIONAL.isdisjoint(code):
         return
     for number, line in enumerate(code.split("\n"), start=1):
         if not _BIDIRECTIONAL.isdisjoint(line):

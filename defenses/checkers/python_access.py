@@ -6,6 +6,7 @@ beside others that ask. A guard can stand elsewhere, so these claims stay near t
 
 import ast
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from bluecode.defenses.checkers.python_names import words
 from bluecode.defenses.checkers.python_state import Function, Run
@@ -38,29 +39,37 @@ _GLOBAL_GUARDS = frozenset(
 
 def unguarded(run: Run, tree: ast.Module) -> None:
     """Claim handlers that need a guard and show none."""
-    handlers = [(node, _route(node)) for node in _functions(tree)]
-    routed = [(node, route) for node, route in handlers if route is not None]
-    if not routed or _guarded_as_a_whole(tree):
+    routed = [(node, route) for node in run.decorated if (route := _route(node)) is not None]
+    open_ones = [(node, route, _named(node, route)) for node, route in routed]
+    open_ones = [one for one in open_ones if not one[2] & _OPEN and _needs_a_guard(one[1], one[2])]
+    open_ones = [one for one in open_ones if not _asks(one[0])]
+    if not open_ones or _guarded_as_a_whole(tree):
         return
-    asking = [_asks(node) for node, _ in routed]
-    for (node, route), asks in zip(routed, asking, strict=True):
-        if asks or route is None:
-            continue
-        named = words(node.name) | words(route[0])
-        changes = bool(route[1] & _METHODS or named & _CHANGES)
-        if named & _ADMIN and not named & _OPEN:
+    others_ask = len(routed) > 1 and any(_asks(node) for node, _ in routed)
+    for node, route, named in open_ones:
+        if named & _ADMIN:
+            changes = route.methods & _METHODS or named & _CHANGES
             run.claim("missing_authentication", node, 0.6 if changes else 0.52)
-        elif any(asking) and route[1] & _METHODS and not named & _OPEN:
+        elif others_ask:
             run.claim("missing_authorization", node, 0.5)
 
 
-def _functions(tree: ast.Module) -> Iterator[Function]:
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.decorator_list:
-            yield node
+def _named(node: Function, route: "Route") -> frozenset[str]:
+    return words(node.name) | words(route.path)
 
 
-def _route(node: Function) -> tuple[str, frozenset[str]] | None:
+def _needs_a_guard(route: "Route", named: frozenset[str]) -> bool:
+    return bool(named & _ADMIN or route.methods & _METHODS)
+
+
+class Route(NamedTuple):
+    """What a decorator says of a handler."""
+
+    path: str
+    methods: frozenset[str]
+
+
+def _route(node: Function) -> Route | None:
     """Path and methods of a handler; None for other functions."""
     for decorator in node.decorator_list:
         if not (isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute)):
@@ -70,7 +79,7 @@ def _route(node: Function) -> tuple[str, frozenset[str]] | None:
         if word in _ROUTES and isinstance(first, ast.Constant) and isinstance(first.value, str):
             methods = {word} if word in _METHODS else set()
             methods |= {text.lower() for text in _texts(decorator.keywords, "methods")}
-            return first.value, frozenset(methods)
+            return Route(first.value, frozenset(methods))
     return None
 
 

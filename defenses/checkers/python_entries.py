@@ -5,10 +5,8 @@ in the size of the snippet.
 """
 
 import ast
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from bluecode.defenses.checkers import python_calls, python_guards, python_sinks, python_sources
 from bluecode.defenses.checkers.python_checks import NO_CHECKS, both
@@ -22,6 +20,7 @@ from bluecode.defenses.checkers.python_state import (
     Run,
     State,
 )
+from bluecode.defenses.checkers.python_tree import statements
 from bluecode.defenses.checkers.python_values import (
     NOTHING,
     Level,
@@ -75,71 +74,31 @@ def walk_module(run: Run, tree: ast.Module) -> bool:
     return whole
 
 
-_NO_PARTS = frozenset(
-    "ctx op ops id attr name names arg asname module level type_comment type_ignores kind simple n "
-    "s conversion rest kwd_attrs is_async lineno tag".split()
-)
-
-
-def _fields_of(kind: type[ast.AST]) -> tuple[str, ...]:
-    """The fields of a kind of node in which other nodes may stand."""
-    if issubclass(kind, (ast.Constant, ast.MatchSingleton)):
-        return ()
-    return tuple(name for name in kind._fields if name not in _NO_PARTS)
-
-
-_PARTS: Mapping[type, tuple[str, ...]] = {
-    kind: _fields_of(kind)
-    for kind in vars(ast).values()
-    if isinstance(kind, type) and issubclass(kind, ast.AST)
-}
-
-
 def _register(run: Run, tree: ast.Module) -> None:
-    """Note what the snippet defines, calls and imports, in one pass."""
-    called: set[str] = set()
+    """Note what the snippet defines and imports."""
     imported: set[str] = set()
-    spoken: set[str] = set()
-    left: deque[Any] = deque([tree])
-    while left:
-        node = left.popleft()
-        kind = type(node)
-        if kind is ast.Call:
-            called.add(_called_name(node.func))
-            if type(node.func) is ast.Attribute:
-                spoken.add(node.func.attr)
-        elif kind is ast.ClassDef:
+    for node in statements(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if node.decorator_list:
+                run.decorated.append(node)
+        elif isinstance(node, ast.ClassDef):
             run.classes[node.name] = node
             run.methods[node.name] = {item.name: item for item in node.body if is_function(item)}
-        elif kind is ast.Import:
+        elif isinstance(node, ast.Import):
             imported.update(alias.name.split(".")[0] for alias in node.names)
-        elif kind is ast.ImportFrom:
+        elif isinstance(node, ast.ImportFrom):
             imported.add((node.module or "").split(".")[0])
-        for name in _PARTS.get(kind, ()):
-            held = getattr(node, name, None)
-            if type(held) is list:
-                left.extend(held)
-            elif held is not None:
-                left.append(held)
+    run.tree = tree
     run.functions.update({item.name: item for item in tree.body if is_function(item)})
     run.is_test = not imported.isdisjoint(("pytest", "unittest", "unittest2", "nose"))
-    run.called, run.imports = frozenset(called), frozenset(imported)
-    run.spoken = frozenset(spoken | called)
-
-
-def _called_name(function: ast.expr) -> str:
-    if isinstance(function, ast.Name):
-        return function.id
-    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
-        return function.attr if function.value.id in ("self", "cls") else ""
-    return ""
+    run.imports = frozenset(imported)
 
 
 def _entry(run: Run, function: Function, outer: State, owner: str) -> None:
     """Walk a function as if anybody could call it."""
     kind = python_sources.handler_kind(run, function, owner)
     private = function.name.startswith("_") and not function.name.startswith("__")
-    known_callers = function.name in run.called
+    known_callers = run.calls(function.name)
     if private and known_callers and not kind:
         return
     level = Level.PRIVATE if known_callers or private else Level.PARAMETER

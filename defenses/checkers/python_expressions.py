@@ -16,7 +16,7 @@ from bluecode.defenses.checkers.python_members import (
     joined_path,
     sliced,
 )
-from bluecode.defenses.checkers.python_state import Inlined, Run, State
+from bluecode.defenses.checkers.python_state import Inlined, OutOfSteps, Run, State
 from bluecode.defenses.checkers.python_text import interpolated, percent
 from bluecode.defenses.checkers.python_values import (
     NOTHING,
@@ -38,7 +38,9 @@ def evaluate(run: Run, state: State, node: ast.expr | None) -> Value:
     """The abstract value of an expression; claims are made on the way."""
     if node is None:
         return NOTHING
-    run.spend()
+    run.steps -= 1
+    if run.steps < 0:
+        raise OutOfSteps
     evaluator = _EVALUATORS.get(type(node))
     return NOTHING if evaluator is None else evaluator(run, state, node)
 

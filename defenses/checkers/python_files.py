@@ -135,7 +135,7 @@ def _secret_written(run: Run, call: Call) -> None:
     writes = call.last in ("write_text", "write_bytes") or (
         mode is not None and bool(set(mode.literal or "") & set("wx"))
     )
-    if not writes or run.spoken & _RESTRICTS or call.keyword("opener") is not None:
+    if not writes or run.called.all & _RESTRICTS or call.keyword("opener") is not None:
         return
     if _saves_secrets(run):
         run.claim("loose_permissions", call.node, 0.5)
@@ -243,7 +243,7 @@ def _created(run: Run, call: Call) -> None:
     mode, node = call.argument(index, "mode"), _argument_node(call, index, "mode")
     secret = _saves_secrets(run)
     _judge_mode(run, call, mode, node, 0.6, 0.5 if secret else 0.0)
-    if secret and mode is None and call.name == "os.open" and not run.spoken & _RESTRICTS:
+    if secret and mode is None and call.name == "os.open" and not run.called.all & _RESTRICTS:
         run.claim("loose_permissions", call.node, 0.55)
     _used(run, call, call.argument(0, "path"))
 

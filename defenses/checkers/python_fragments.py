@@ -18,7 +18,10 @@ _PROMPT = re.compile(r"^\s*(?:>>>|\.\.\.|In \[\d+\]:)(?: |$)")
 _MAGIC = re.compile(r"^(\s*)(?:%{1,2}\w|!\s*\w|\?\w|\w[\w.]*\?{1,2}\s*$)")
 _GAP = re.compile(r"^(\s*)(?:\.\.\.|…)(?:\s*\S.*)?$")
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
+_INDENTED = re.compile(r"(?:[ \t]*\n)*[ \t]+[^\s#]")
 _ATTEMPTS = 12
+_WARNS = re.compile(r"[0-9](?:and|else|for|if|in|is|not|or)\b")
+"""What the parser can warn of: escapes, and numbers that run into words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ def _parsed(text: str) -> Parsed:
 
 def _tree(text: str) -> ast.Module | None:
     try:
+        if "\\" not in text and _WARNS.search(text) is None:
+            return ast.parse(text)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(text)
@@ -120,14 +125,12 @@ def _modernised(text: str) -> str:
 
 def _indented(text: str) -> Parsed | None:
     """Parse whole, or as the body of something where the piece starts indented."""
-    tree = _tree(text)
-    if tree is not None:
-        return Parsed(tree)
-    first = next((line for line in text.split("\n") if line.strip()), "")
-    if first[:1] in (" ", "\t"):
+    if _INDENTED.match(text) is not None:
         tree = _tree("if True:\n" + text)
-        return Parsed(tree, shift=1) if tree is not None else _levelled(text)
-    return _levelled(text)
+        if tree is not None:
+            return Parsed(tree, shift=1)
+    tree = _tree(text)
+    return Parsed(tree) if tree is not None else _levelled(text)
 
 
 def _levelled(text: str) -> Parsed | None:

@@ -110,9 +110,9 @@ def _replaced_process(run: Run, call: Call) -> None:
 
 def run_by_name(run: Run, call: Call) -> None:
     """A function that by its name runs commands gets a command glued together as text."""
-    if call.callee.code is not None or call.last in _HARMLESS or not call.args:
+    if not call.args or not call.args[0].composed or call.callee.code is not None:
         return
-    if call.name in CALLS or call.last in METHODS:
+    if call.last in _HARMLESS or call.name in CALLS or call.last in METHODS:
         return
     found = words(call.last)
     if not found & (_STRONG | _WEAK):

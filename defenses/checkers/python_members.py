@@ -7,6 +7,7 @@ from bluecode.defenses.checkers import python_sources
 from bluecode.defenses.checkers.python_names import names_config
 from bluecode.defenses.checkers.python_state import Function, Invocation, Run, State
 from bluecode.defenses.checkers.python_values import (
+    NO_MARKS,
     NOTHING,
     NUMBER,
     Level,
@@ -25,6 +26,7 @@ from bluecode.defenses.checkers.python_values import (
 
 _PATH_NAMES = frozenset({"name", "stem"})
 _PATH = frozenset({"path"})
+_EXTENSION = frozenset({"extension"})
 _NUMERIC_FIELDS = frozenset({"port", "status_code", "lineno", "st_size"})
 
 
@@ -57,8 +59,7 @@ def _plain_attribute(base: Value, name: str, full: str) -> Value:
         return Value(tags=base.tags, name=full, parts=base.parts, marks=base.marks)
     if name in _NUMERIC_FIELDS:
         return NUMBER
-    part = piece(base, name)
-    return part._replace(name=full)
+    return piece(base, name, full)
 
 
 def _of_self(run: Run, state: State, base: Value, name: str) -> Value:
@@ -112,7 +113,7 @@ def _of_class(run: Run, state: State, base: Value, name: str) -> Value:
     held = base.field(name) or run.fields.get(base.code.name, {}).get(name)
     if held is not None:
         return held
-    return piece(base, name)._replace(name=f"{base.name}.{name}")
+    return piece(base, name, f"{base.name}.{name}")
 
 
 def sliced(base: Value, bounds: str) -> Value:
@@ -122,9 +123,7 @@ def sliced(base: Value, bounds: str) -> Value:
     if is_constant(base):
         return Value()
     marks = base.marks & {"weak"}
-    return piece(base, f"[{bounds}]")._replace(
-        marks=marks, name=f"{base.name}[:]" if base.name else ""
-    )
+    return piece(base, f"[{bounds}]", f"{base.name}[:]" if base.name else "", marks)
 
 
 def element(base: Value, index: Value) -> Value:
@@ -143,11 +142,8 @@ def element(base: Value, index: Value) -> Value:
         return blend(value for _, value in base.fields)
     word = str(key) if isinstance(key, (str, int)) else "item"
     name = f"{base.name}[]" if base.name else ""
-    part = piece(base, word)
-    marks = (
-        frozenset({"extension"}) if base.name.endswith(("splitext()", "split()")) else part.marks
-    )
-    return part._replace(name=name, marks=marks)
+    extension = base.name.endswith(("splitext()", "split()"))
+    return piece(base, word, name, _EXTENSION if extension else NO_MARKS)
 
 
 def iterated(value: Value) -> Value:
@@ -161,7 +157,7 @@ def iterated(value: Value) -> Value:
         return found
     if value.fields is not None:
         return NOTHING
-    return piece(value, "each")._replace(name=f"{value.name}[]" if value.name else "")
+    return piece(value, "each", f"{value.name}[]" if value.name else "")
 
 
 def joined_path(left: Value, right: Value) -> Value:

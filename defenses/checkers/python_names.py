@@ -73,11 +73,13 @@ def ordered(name: str) -> str:
     return " ".join(word.lower() for word in _WORD.findall(name))
 
 
+@lru_cache(maxsize=2048)
 def names_password(name: str) -> bool:
     found = words(name)
     return bool(found & _PASSWORD) and not found & _NOT_SECRET
 
 
+@lru_cache(maxsize=2048)
 def names_secret(name: str) -> bool:
     """Whether a variable of this name holds something that must not be known."""
     found = words(name)
@@ -87,6 +89,7 @@ def names_secret(name: str) -> bool:
     return bool(found & _SECRET) or any(key in phrase for key in _SECRET_PHRASES)
 
 
+@lru_cache(maxsize=2048)
 def wants_randomness(name: str) -> bool:
     """Whether a random value of this name must be unpredictable."""
     found = words(name)
@@ -96,21 +99,25 @@ def wants_randomness(name: str) -> bool:
     return bool(found & _RANDOM_SECRET) or "code verif" in phrase or "reset code" in phrase
 
 
+@lru_cache(maxsize=2048)
 def names_check(name: str) -> bool:
     """Whether a function of this name says yes or no, or raises, about its argument."""
     return bool(words(name) & _CHECKER)
 
 
+@lru_cache(maxsize=2048)
 def names_cleaner(name: str) -> bool:
     return bool(words(name) & _CLEANER)
 
 
+@lru_cache(maxsize=2048)
 def names_place(name: str) -> bool:
     """Whether it names a folder that the caller chooses, not a file in one."""
     found = words(name)
     return bool(found & _PLACE) and "name" not in found
 
 
+@lru_cache(maxsize=2048)
 def names_config(name: str) -> bool:
     return bool(words(name) & _CONFIG) or (name.isupper() and len(name) > 1)
 

@@ -16,6 +16,7 @@ from bluecode.defenses.checkers.python_checks import (
     prefixes,
     ruling_out,
 )
+from bluecode.defenses.checkers.python_tree import Called, called
 from bluecode.defenses.checkers.python_values import (
     DANGERS,
     Level,
@@ -213,13 +214,14 @@ class Run:
     methods: dict[str, dict[str, Function]] = field(default_factory=dict)
     fields: dict[str, dict[str, Value]] = field(default_factory=dict)
     """By class: what its attributes hold after `__init__`."""
-    called: frozenset[str] = frozenset()
-    """Names that the snippet itself calls."""
     imports: frozenset[str] = frozenset()
     frames: list[Frame] = field(default_factory=lambda: [Frame("")])
     claims: dict[tuple[str, int], Claim] = field(default_factory=dict)
-    spoken: frozenset[str] = frozenset()
-    """Last names of everything that is called anywhere."""
+    decorated: list[Function] = field(default_factory=list)
+    text: str = ""
+    """The code itself, where it is at hand: a name that stands in it once is called by nobody."""
+    tree: ast.Module = field(default_factory=lambda: ast.Module(body=[], type_ignores=[]))
+    names: Called | None = None
     remarks: dict[str, Claim] = field(default_factory=dict)
     """By rule: what is worth a look and no more, at its first place."""
     is_test: bool = False
@@ -241,6 +243,19 @@ class Run:
     @property
     def frame(self) -> Frame:
         return self.frames[-1]
+
+    def calls(self, name: str) -> bool:
+        """Whether the snippet itself calls a function of its own by this name."""
+        if self.text and self.text.count(name) < 2:
+            return False
+        return name in self.called.own
+
+    @property
+    def called(self) -> Called:
+        """What the snippet calls; known once somebody asks."""
+        if self.names is None:
+            self.names = called(self.tree)
+        return self.names
 
     def spend(self, steps: int = 1) -> None:
         self.steps -= steps

@@ -215,10 +215,17 @@ def cleaned(value: Value, dangers: frozenset[str]) -> Value:
     return value._replace(tags=clear(value.tags, dangers), parts=parts, items=None, fields=None)
 
 
-def piece(value: Value, word: str) -> Value:
+def piece(value: Value, word: str, name: str = "", marks: frozenset[str] = NO_MARKS) -> Value:
     """A part of the value: a check of the part says nothing of the whole."""
-    tags = frozenset(tag._replace(root=_extended(tag.root, word)) for tag in all_tags(value))
-    return Value(tags=tags) if tags else NOTHING
+    whole = all_tags(value)
+    if not whole:
+        return Value(name=name, marks=marks) if name or marks else NOTHING
+    tags = frozenset([_part(tag, word) for tag in whole])
+    return Value(tags=tags, name=name, marks=marks)
+
+
+def _part(tag: Tag, word: str) -> Tag:
+    return Tag(_extended(tag.root, word), tag.level, tag.cleared, tag.kind, tag.line)
 
 
 def _extended(root: str, word: str) -> str:
@@ -242,7 +249,7 @@ def weakened(tags: Tags) -> Tags:
     out = set()
     for tag in tags:
         level = Level.PARAMETER if tag.level is Level.REQUEST else min(tag.level, Level.UNKNOWN)
-        out.add(tag._replace(level=level, root=_extended(tag.root, "call")))
+        out.add(Tag(_extended(tag.root, "call"), level, tag.cleared, tag.kind, tag.line))
     return frozenset(out) if out else NO_TAGS
 
 

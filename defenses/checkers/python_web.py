@@ -144,7 +144,7 @@ def _rendered(run: Run, call: Call) -> None:
     """Markdown lets markup through: what renders it must clean the result."""
     tags = live(call, call.argument(0, "text"), "html")
     level = max((tag.level for tag in tags), default=Level.NONE)
-    cleans = any("clean" in name or "sanitize" in name for name in run.spoken)
+    cleans = any("clean" in name or "sanitize" in name for name in run.called.all)
     paged = bool(run.imports & _PAGES) or bool(words(run.frame.name) & _FOR_PAGES)
     if level is Level.NONE or cleans or call.keyword("safe_mode") is not None:
         return
