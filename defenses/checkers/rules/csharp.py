@@ -25,6 +25,7 @@ from bluecode.defenses.checkers.rules.words import (
     cors_header,
     few_bits,
     random_secret,
+    shared_folder,
     weak_hash,
 )
 
@@ -117,7 +118,7 @@ RULES = Language(
         Property(
             "temporary_file",
             "File.WriteAllText File.Create",
-            lambda s: 0.5 if re.match(r"/tmp/[^\0]+$", s.arg(0).shape) else 0.0,
+            shared_folder,
         ),
         Property("unverified_token", "*.ReadJwtToken *.ReadToken", lambda s: 0.6),
         Property(

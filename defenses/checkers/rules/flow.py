@@ -296,7 +296,8 @@ class Flow(Expressions):
     def entry(self, target: Node, value: Value, node: Node) -> None:
         """A header of an answer or a request gets its value under a name."""
         holder = path_of(target.base).rpartition(".")[2].lower()
-        if holder.endswith(("header", "headers")):
+        own = path_of(target.base).startswith(("this.", "self."))
+        if holder.endswith(("header", "headers")) and not own:
             self.run.claim_flow("header_injection", node, value.level_for("line"))
 
     # Functions

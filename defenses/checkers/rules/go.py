@@ -13,7 +13,7 @@ from bluecode.defenses.checkers.rules.rule import (
     Source,
     Writer,
 )
-from bluecode.defenses.checkers.rules.secrets import is_secret, names_login
+from bluecode.defenses.checkers.rules.secrets import names_login
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
@@ -23,22 +23,17 @@ from bluecode.defenses.checkers.rules.words import (
     few_bits,
     is_shell,
     leads_away,
+    mode_for_others,
     more_than_address,
+    plain_address,
     random_secret,
+    shared_folder,
     speaks_sql,
 )
 
 
 def _mode(site: Site) -> float:
-    """Rights for others to write; or to read what is secret."""
-    text = (site.args[-1].known or "") if site.args else ""
-    match = re.fullmatch(r"0o?([0-7]{3})", text)
-    if match is None:
-        return 0.0
-    bits = int(match.group(1), 8)
-    if bits & 0o002:
-        return 0.78
-    return 0.62 if bits & 0o077 and is_secret(site.purpose) else 0.0
+    return mode_for_others(site.args[-1].known, site.purpose) if site.args else 0.0
 
 
 def _fixed_vector(site: Site) -> float:
@@ -79,10 +74,6 @@ def _cookie(site: Site) -> float:
     name = site.option("Name")
     words = (name.known or "").lower() if name is not None else ""
     return 0.6 if names_login(words) else 0.45
-
-
-def _temporary(site: Site) -> float:
-    return 0.5 if re.match(r"/tmp/[^\0]+$", site.arg(0).shape) else 0.0
 
 
 RULES = Language(
@@ -313,19 +304,9 @@ RULES = Language(
             _mode,
         ),
         Property(
-            "temporary_file", "os.Create os.WriteFile ioutil.WriteFile os.OpenFile", _temporary
+            "temporary_file", "os.Create os.WriteFile ioutil.WriteFile os.OpenFile", shared_folder
         ),
-        Property(
-            "clear_text",
-            "http.Get http.Post",
-            lambda s: (
-                0.5
-                if re.match(
-                    r"http://(?!localhost|127\.|0\.|\[::1|10\.|192\.168|[\w-]+[:/])", s.arg(0).shape
-                )
-                else 0.0
-            ),
-        ),
+        Property("clear_text", "http.Get http.Post", plain_address),
     ),
     settings=(
         Setting("tls_off", "InsecureSkipVerify", lambda v: v.known == "true", 0.86),

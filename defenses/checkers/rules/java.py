@@ -26,6 +26,7 @@ from bluecode.defenses.checkers.rules.words import (
     cors_header,
     few_bits,
     random_secret,
+    shared_folder,
     weak_hash,
 )
 
@@ -150,7 +151,7 @@ RULES = Language(
         Property(
             "temporary_file",
             "new.File new.FileOutputStream new.FileWriter",
-            lambda s: 0.5 if re.match(r"/tmp/[^\0]+$", s.arg(0).shape) else 0.0,
+            shared_folder,
         ),
         Property(
             "file_permissions",

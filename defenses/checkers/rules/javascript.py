@@ -1,7 +1,5 @@
 """JavaScript and TypeScript: what their calls, options and names mean for safety."""
 
-import re
-
 from bluecode.defenses.checkers.rules.javascript_calls import (
     REQUEST,
     buffer_old,
@@ -45,7 +43,9 @@ from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     broken_hash,
     cors_header,
+    plain_address,
     random_secret,
+    shared_folder,
     weak_hash,
 )
 
@@ -159,22 +159,11 @@ RULES = Language(
             no_assert,
         ),
         Property("weak_host_check", "*.includes *.indexOf *.startsWith *.endsWith", weak_host),
-        Property(
-            "clear_text",
-            "fetch axios.get http.get axios.post",
-            lambda s: (
-                0.5
-                if re.match(
-                    r"http://(?!localhost|127\.|0\.0|\[?::1|10\.|192\.168|\w+[:/]|\w+$)",
-                    s.arg(0).shape,
-                )
-                else 0.0
-            ),
-        ),
+        Property("clear_text", "fetch axios.get http.get axios.post", plain_address),
         Property(
             "temporary_file",
             "fs.writeFileSync fs.writeFile fs.createWriteStream fs.openSync",
-            lambda s: 0.5 if re.match(r"/tmp/[^\0]+$", s.arg(0).shape) else 0.0,
+            shared_folder,
         ),
     ),
     settings=(

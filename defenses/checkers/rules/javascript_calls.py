@@ -3,11 +3,11 @@
 import re
 
 from bluecode.defenses.checkers.rules.secrets import (
-    is_secret,
     names_login,
 )
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level, Value
+from bluecode.defenses.checkers.rules.words import mode_for_others
 
 
 def _is(text: str) -> "re.Pattern[str]":
@@ -15,10 +15,6 @@ def _is(text: str) -> "re.Pattern[str]":
 
 
 _WEAK_CIPHER = _is(r"^(?:des|rc[24]|bf|blowfish|cast|idea|seed)|-ecb$|^aes\d*$|arcfour")
-
-
-_SQL = _is(r"^\W*(?:select|insert|update|delete|with|replace|create|drop|alter|merge|call)\b|"
-           r"\b(?:where|from|values|set|order by|limit)\b")  # fmt: skip
 
 
 def password_hash(site: Site) -> float:
@@ -127,13 +123,7 @@ def open_mode(site: Site) -> float:
     option = site.option("mode")
     if option is not None:
         mode = option.known or ""
-    match = re.fullmatch(r"(?:0o?)?([0-7]{3})", mode.strip("'\""))
-    if match is None:
-        return 0.0
-    bits = int(match.group(1), 8)
-    if bits & 0o002:
-        return 0.8
-    return 0.65 if bits & 0o077 and is_secret(site.purpose) else 0.0
+    return mode_for_others(mode, site.purpose)
 
 
 def cookie(site: Site) -> float:
@@ -237,11 +227,6 @@ def shell_program(site: Site) -> bool:
 def text_first(site: Site) -> bool:
     """Is the first argument no function?"""
     return site.arg(0).path != "function"
-
-
-def sql_text(site: Site) -> bool:
-    """Does the first argument look like SQL?"""
-    return bool(_SQL.search(site.arg(0).shape))
 
 
 def object_query(site: Site) -> bool:

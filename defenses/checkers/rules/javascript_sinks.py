@@ -6,7 +6,6 @@ from bluecode.defenses.checkers.rules.javascript_calls import (
     object_query,
     shell_option,
     shell_program,
-    sql_text,
     text_first,
 )
 from bluecode.defenses.checkers.rules.rule import (
@@ -15,7 +14,7 @@ from bluecode.defenses.checkers.rules.rule import (
 )  # fmt: skip
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
-from bluecode.defenses.checkers.rules.words import more_than_address
+from bluecode.defenses.checkers.rules.words import more_than_address, speaks_sql
 
 
 def _replaces(site: Site) -> bool:
@@ -85,7 +84,7 @@ SINKS = (
         "sequelize.literal Sequelize.literal knex.raw *.unsafe",
         label="sql",
         when=lambda s: (
-            sql_text(s)
+            speaks_sql(s)
             or s.arg(0).level >= Level.REQUEST
             or s.name.lower().endswith(("raw", "unsafe", "literal"))
         ),
@@ -95,7 +94,7 @@ SINKS = (
         "*.query *.execute *.all *.run *.get",
         label="sql",
         built=True,
-        when=sql_text,
+        when=speaks_sql,
     ),
     Sink(
         "nosql_injection",

@@ -34,6 +34,7 @@ from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     chooses_host,
     random_secret,
+    shared_folder,
     speaks_sql,
 )
 
@@ -276,13 +277,7 @@ RULES = Language(
                 0.5 if re.match(r"(?i)access-control-allow-origin:\s*\*", s.arg(0).shape) else 0.0
             ),
         ),
-        Property(
-            "temporary_file",
-            "tempnam fopen file_put_contents",
-            lambda s: (
-                0.5 if re.match(r"/tmp/[^\0]+$", s.arg(0).shape) and s.name != "tempnam" else 0.0
-            ),
-        ),
+        Property("temporary_file", "fopen file_put_contents", shared_folder),
     ),
     settings=(
         Setting(

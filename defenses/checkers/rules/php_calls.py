@@ -9,6 +9,7 @@ from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     WEAK_CIPHER,
     broken_hash,
+    mode_for_others,
 )
 
 
@@ -115,5 +116,5 @@ def debug(site: Site) -> float:
 
 
 def mode(site: Site) -> float:
-    """A mode that lets everybody write."""
-    return 0.75 if re.fullmatch(r"0?o?[0-7]{2}[2367]", site.arg(1).known or "") else 0.0
+    """A mode that gives others too much."""
+    return mode_for_others(site.arg(1).known, site.purpose)

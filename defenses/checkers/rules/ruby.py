@@ -19,7 +19,9 @@ from bluecode.defenses.checkers.rules.words import (
     chooses_host,
     few_bits,
     leads_away,
+    mode_for_others,
     random_secret,
+    shared_folder,
 )
 
 
@@ -33,13 +35,8 @@ def _one_text(site: Site) -> bool:
     return len(given) == 1
 
 
-def _permits_all(site: Site) -> float:
-    return 0.72
-
-
 def _mode(site: Site) -> float:
-    mode = site.arg(0).known or ""
-    return 0.75 if re.fullmatch(r"0?o?[0-7]{2}[2367]", mode) else 0.0
+    return mode_for_others(site.arg(0).known, site.purpose)
 
 
 def _unsafe_yaml(site: Site) -> bool:
@@ -277,7 +274,7 @@ RULES = Language(
             "rand Random.rand Random.new Kernel.rand *.sample *.shuffle",
             lambda s: random_secret(s) if s.option("random") is None else 0.0,
         ),
-        Property("mass_assignment", "*.permit!", _permits_all),
+        Property("mass_assignment", "*.permit!", lambda s: 0.72),
         Property("file_permissions", "File.chmod FileUtils.chmod *.chmod", _mode),
         Property("tls_off", "OpenSSL.SSL.VERIFY_NONE", lambda s: 0.85),
         Property(
@@ -298,7 +295,7 @@ RULES = Language(
         Property(
             "temporary_file",
             "File.open File.write File.new",
-            lambda s: 0.5 if re.match(r"/tmp/[^\0]+$", s.arg(0).shape) else 0.0,
+            shared_folder,
         ),
         Property(
             "xxe",

@@ -21,6 +21,7 @@ from bluecode.defenses.checkers.rules.words import (
     chooses_host,
     few_bits,
     leads_away,
+    mode_for_others,
     random_secret,
     speaks_sql,
 )
@@ -54,8 +55,7 @@ def _beside(site: Site) -> float:
 
 
 def _mode(site: Site) -> float:
-    mode = (site.arg(0).known or "").replace("_", "")
-    return 0.75 if re.fullmatch(r"0o[0-7]{2}[2367]", mode) else 0.0
+    return mode_for_others(site.arg(0).known, site.purpose)
 
 
 RULES = Language(

@@ -88,6 +88,34 @@ def more_than_address(site: Site) -> bool:
     return any(arg.level >= Level.REQUEST and not _ADDRESS.search(arg.path) for arg in site.args)
 
 
+def shared_folder(site: Site) -> float:
+    """A file with a known name in the folder that all users share."""
+    return 0.5 if _SHARED.match(site.arg(0).shape) else 0.0
+
+
+_SHARED = re.compile(rf"/tmp/[^{HOLE}]+$")
+
+
+def plain_address(site: Site) -> float:
+    """An address without encryption, of a machine that is not this one or a neighbour."""
+    return 0.5 if _PLAIN.match(site.arg(0).shape) else 0.0
+
+
+_PLAIN = re.compile(r"http://(?!localhost|127\.|0\.|\[?::1|10\.|192\.168|[\w-]+[:/]|[\w-]+$)", re.I)
+
+
+def mode_for_others(mode: str | None, purpose: str) -> float:
+    """Rights for everybody to write; or for others to read what the names around call secret."""
+    match = _MODE.fullmatch((mode or "").replace("_", "").strip("'\""))
+    bits = int(match.group(1), 8) if match is not None else 0
+    if bits & 0o002:
+        return 0.78
+    return 0.62 if bits & 0o077 and is_secret(purpose) else 0.0
+
+
+_MODE = re.compile(r"0?o?[0-7]?([0-7]{3})")
+
+
 def few_bits(least: int = 2048, index: int = 0) -> Callable[[Site], float]:
     """A test for a size that is too small."""
 
