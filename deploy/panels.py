@@ -67,6 +67,81 @@ def recorded(name: str, by: str, only: str = "") -> str:
     return f"max by ({by}) ({name}{{{chosen}}})"
 
 
+def tile(
+    title: str,
+    about: str,
+    expr: str,
+    unit: Unit = "short",
+    *,
+    warn: float | None = None,
+    alarm: float | None = None,
+) -> Panel:
+    """One number."""
+    return Panel(
+        title=title,
+        about=about,
+        queries=[Query(expr)],
+        kind="stat",
+        unit=unit,
+        width=4,
+        height=4,
+        warn=warn,
+        alarm=alarm,
+    )
+
+
+def split(
+    title: str,
+    about: str,
+    metric: str,
+    by: str,
+    only: str = "",
+    *,
+    unit: Unit = "ops",
+    width: int = 8,
+    kind: Kind = "stacked",
+) -> Panel:
+    """Events a second, told apart by labels."""
+    legend = " · ".join(f"{{{{{label}}}}}" for label in by.split(", "))
+    queries = [Query(rate(metric, by, only), legend)]
+    return Panel(title=title, about=about, queries=queries, kind=kind, unit=unit, width=width)
+
+
+def top(title: str, label: str, only: str = "", before: str = "") -> Panel:
+    """The ten that were found most often."""
+    chosen = ", ".join(part for part in ('job=~"$job"', only) if part)
+    counted = f"sum by ({label}) (increase(bluecode_findings_total{{{chosen}}}[1h]))"
+    queries = [Query(f"topk(10, {counted})", f"{before}{{{{{label}}}}}")]
+    return Panel(title=title, about="Over the last hour.", queries=queries, kind="bars", width=12)
+
+
+def stages(title: str, part: str) -> Panel:
+    """All stages side by side."""
+    return Panel(
+        title=title,
+        about="`upstream` is the provider, until its answer begins; the others are BlueCode.",
+        queries=[Query(recorded(f"bluecode:stage_seconds:{part}", "stage"), "{{stage}}")],
+        unit="s",
+        log=True,
+    )
+
+
+def burn(title: str, about: str, kind: str) -> Panel:
+    """How fast the budget of an objective is used up."""
+    spans = (("5m", "5 minutes"), ("1h", "1 hour"), ("6h", "6 hours"))
+    return Panel(
+        title=f"Burn of the error budget: {title}",
+        about=f"{about} At 1 the budget lasts the 30 days; at 14.4 it is gone in two.",
+        queries=[
+            Query(recorded(f"bluecode:{kind}:burn{span}", "job"), f"{told} · {{{{job}}}}")
+            for span, told in spans
+        ],
+        width=12,
+        warn=1,
+        alarm=14.4,
+    )
+
+
 def share(part: str, whole: str) -> str:
     """A ratio that is 0 where nothing happened."""
     return f"({part} or vector(0)) / clamp_min({whole}, 1e-9)"
@@ -75,119 +150,70 @@ def share(part: str, whole: str) -> str:
 _ASKED = rate("bluecode_requests_total", only='decision!="passed"')
 _BLOCKED = rate("bluecode_requests_total", only='decision="block"')
 _LOOKS = rate("bluecode_detector_seconds_count")
+_WOULD = rate("bluecode_verdicts_total", only='action="block", mode="shadow"')
 
 OVERVIEW = Row(
     "At a glance",
     [
-        Panel(
-            title="Requests",
-            about="Chat requests a second.",
-            queries=[Query(_ASKED)],
-            kind="stat",
-            unit="reqps",
-            width=4,
-            height=4,
-        ),
-        Panel(
-            title="Blocked",
-            about="Share of chat requests that BlueCode blocked in prompt or code.",
-            queries=[Query(share(_BLOCKED, _ASKED))],
-            kind="stat",
-            unit="percentunit",
-            width=4,
-            height=4,
+        tile("Requests", "Chat requests a second.", _ASKED, "reqps"),
+        tile(
+            "Blocked",
+            "Share of chat requests that BlueCode blocked in prompt or code.",
+            share(_BLOCKED, _ASKED),
+            "percentunit",
             warn=0.05,
             alarm=0.2,
         ),
-        Panel(
-            title="Would block (shadow)",
-            about="Verdicts a second that would block if shadow mode were off.",
-            queries=[
-                Query(
-                    rate("bluecode_verdicts_total", only='action="block", mode="shadow"')
-                    + " or vector(0)"
-                )
-            ],
-            kind="stat",
-            unit="ops",
-            width=4,
-            height=4,
+        tile(
+            "Would block (shadow)",
+            "Verdicts a second that would block if shadow mode were off.",
+            f"{_WOULD} or vector(0)",
+            "ops",
         ),
-        Panel(
-            title="Detectors failing",
-            about="Share of looks that failed or came late: what they would have said is unknown.",
-            queries=[Query(share(rate("bluecode_detector_failures_total"), _LOOKS))],
-            kind="stat",
-            unit="percentunit",
-            width=4,
-            height=4,
+        tile(
+            "Detectors failing",
+            "Share of looks that failed or came late: what they would have said is unknown.",
+            share(rate("bluecode_detector_failures_total"), _LOOKS),
+            "percentunit",
             warn=0.001,
             alarm=0.01,
         ),
-        Panel(
-            title="Screening, 95 %",
-            about="Time that screening adds before a request goes on.",
-            queries=[Query(recorded("bluecode:stage_seconds:p95", "stage", 'stage="screening"'))],
-            kind="stat",
-            unit="s",
-            width=4,
-            height=4,
+        tile(
+            "Screening, 95 %",
+            "Time that screening adds before a request goes on.",
+            recorded("bluecode:stage_seconds:p95", "stage", 'stage="screening"'),
+            "s",
             warn=0.1,
             alarm=0.25,
         ),
-        Panel(
-            title="In flight",
-            about="Requests being served now.",
-            queries=[Query('sum (bluecode_in_flight{job=~"$job"})')],
-            kind="stat",
-            width=4,
-            height=4,
-        ),
+        tile("In flight", "Requests being served now.", 'sum (bluecode_in_flight{job=~"$job"})'),
     ],
 )
 
 VERDICTS = Row(
     "Verdicts",
     [
-        Panel(
-            title="Requests by decision",
-            about="`passed` are requests that carry no conversation.",
-            queries=[Query(rate("bluecode_requests_total", "decision"), "{{decision}}")],
-            kind="stacked",
+        split(
+            "Requests by decision",
+            "`passed` are requests that carry no conversation, `limited` were over a limit.",
+            "bluecode_requests_total",
+            "decision",
             unit="reqps",
         ),
-        Panel(
-            title="Blocks by category",
-            about="Enforced verdicts that block. One subject may count in several categories;"
-            " `none` was blocked because a detector failed.",
-            queries=[
-                Query(
-                    rate(
-                        "bluecode_verdicts_total",
-                        "category, phase",
-                        'action="block", mode="enforced"',
-                    ),
-                    "{{category}} · {{phase}}",
-                )
-            ],
-            kind="stacked",
-            unit="ops",
+        split(
+            "Blocks by category",
+            "Enforced verdicts that block. One subject may count in several categories; `none` was"
+            " blocked because a detector failed.",
+            "bluecode_verdicts_total",
+            "category, phase",
+            'action="block", mode="enforced"',
         ),
-        Panel(
-            title="Would block, by category (shadow)",
-            about="What enforcing would stop. Read it before you switch shadow mode off.",
-            queries=[
-                Query(
-                    rate(
-                        "bluecode_verdicts_total",
-                        "category, phase",
-                        'action="block", mode="shadow"',
-                    ),
-                    "{{category}} · {{phase}}",
-                )
-            ],
-            kind="stacked",
-            unit="ops",
+        split(
+            "Would block, by category (shadow)",
+            "What enforcing would stop. Read it before you switch shadow mode off.",
+            "bluecode_verdicts_total",
+            "category, phase",
+            'action="block", mode="shadow"',
         ),
         Panel(
             title="Block rate by client",
@@ -202,11 +228,11 @@ VERDICTS = Row(
             ],
             unit="percentunit",
         ),
-        Panel(
-            title="Requests by client",
-            about="Families of clients, told by their headers.",
-            queries=[Query(rate("bluecode_requests_total", "client"), "{{client}}")],
-            kind="stacked",
+        split(
+            "Requests by client",
+            "Families of clients, told by their headers.",
+            "bluecode_requests_total",
+            "client",
             unit="reqps",
         ),
         Panel(
@@ -219,54 +245,56 @@ VERDICTS = Row(
     ],
 )
 
+POLICIES = Row(
+    "Policies and limits",
+    [
+        split(
+            "Requests by entry of the policy",
+            "What an entry of `policies` decided on, enforced and watched. What falls under none is"
+            " not shown.",
+            "bluecode_scoped_requests_total",
+            "scope, mode",
+            unit="reqps",
+        ),
+        Panel(
+            title="Block rate by entry of the policy",
+            about="Share that each entry blocks of what falls under it and is enforced.",
+            queries=[
+                Query(
+                    rate(
+                        "bluecode_scoped_requests_total",
+                        "scope",
+                        'decision="block", mode="enforced"',
+                    )
+                    + " / "
+                    + rate("bluecode_scoped_requests_total", "scope", 'mode="enforced"'),
+                    "{{scope}}",
+                )
+            ],
+            unit="percentunit",
+        ),
+        split(
+            "Over a limit",
+            "Requests that were answered with 429, by limit and amount.",
+            "bluecode_limited_requests_total",
+            "limit, amount",
+        ),
+    ],
+)
+
 FINDINGS = Row(
     "Findings",
     [
-        Panel(
-            title="Top rules",
-            about="Over the last hour.",
-            queries=[
-                Query(
-                    'topk(10, sum by (rule) (increase(bluecode_findings_total{job=~"$job"}[1h])))',
-                    "{{rule}}",
-                )
-            ],
-            kind="bars",
-            width=12,
-        ),
-        Panel(
-            title="Top weaknesses (CWE)",
-            about="Over the last hour.",
-            queries=[
-                Query(
-                    "topk(10, sum by (cwe)"
-                    ' (increase(bluecode_findings_total{job=~"$job", cwe!=""}[1h])))',
-                    "CWE-{{cwe}}",
-                )
-            ],
-            kind="bars",
-            width=12,
-        ),
+        top("Top rules", "rule"),
+        top("Top weaknesses (CWE)", "cwe", 'cwe!=""', "CWE-"),
     ],
 )
 
 LATENCY = Row(
     "Latency",
     [
-        Panel(
-            title="Stages against the provider, 95 %",
-            about="`upstream` is the provider, until its answer begins; the others are BlueCode.",
-            queries=[Query(recorded("bluecode:stage_seconds:p95", "stage"), "{{stage}}")],
-            unit="s",
-            log=True,
-        ),
-        Panel(
-            title="Stages against the provider, median",
-            about="`upstream` is the provider, until its answer begins; the others are BlueCode.",
-            queries=[Query(recorded("bluecode:stage_seconds:p50", "stage"), "{{stage}}")],
-            unit="s",
-            log=True,
-        ),
+        stages("Stages against the provider, 95 %", "p95"),
+        stages("Stages against the provider, median", "p50"),
         Panel(
             title="Code held back",
             about="How long code waited for its verdict while the client saw only prose.",
@@ -303,23 +331,36 @@ LATENCY = Row(
 )
 
 SANDBOX = Row(
-    "Sandbox",
+    "Sandbox and judge",
     [
-        Panel(
-            title="Runs by outcome",
-            about="How runs of returned code ended.",
-            queries=[Query(rate("bluecode_guest_runs_total", "outcome"), "{{outcome}}")],
-            kind="stacked",
-            unit="ops",
-            width=12,
+        split(
+            "Runs by outcome",
+            "How runs of returned code ended.",
+            "bluecode_guest_runs_total",
+            "outcome",
+            width=6,
         ),
         Panel(
             title="Runs that wait",
             about="Runs without a worker. Above 0 for long: more workers or more replicas.",
             queries=[Query('sum by (job) (bluecode_guests_waiting{job=~"$job"})', "{{job}}")],
-            width=12,
+            width=6,
             warn=4,
             alarm=16,
+        ),
+        split(
+            "The judge, by outcome",
+            "Texts that the judge model was to decide about; of `spent` and `open` nobody was asked.",
+            "bluecode_judge_calls_total",
+            "outcome",
+            width=6,
+        ),
+        Panel(
+            title="The judge, 95 %",
+            about="Time until the judge decided or failed.",
+            queries=[Query(quantile(0.95, "bluecode_judge_seconds", "job"), "{{job}}")],
+            unit="s",
+            width=6,
         ),
     ],
 )
@@ -327,20 +368,18 @@ SANDBOX = Row(
 BLIND = Row(
     "Not looked at, and what failed",
     [
-        Panel(
-            title="Unchecked content by reason",
-            about="Parts that nobody looked at; the policy's `[unchecked]` decides about them.",
-            queries=[Query(rate("bluecode_unchecked_total", "reason"), "{{reason}}")],
-            kind="stacked",
-            unit="ops",
+        split(
+            "Unchecked content by reason",
+            "Parts that nobody looked at; the policy's `[unchecked]` decides about them.",
+            "bluecode_unchecked_total",
+            "reason",
             width=6,
         ),
-        Panel(
-            title="Detector failures",
-            about="Failed or late; the policy's `on_failure` decides.",
-            queries=[Query(rate("bluecode_detector_failures_total", "detector"), "{{detector}}")],
-            kind="stacked",
-            unit="ops",
+        split(
+            "Detector failures",
+            "Failed or late; the policy's `on_failure` decides.",
+            "bluecode_detector_failures_total",
+            "detector",
             width=6,
         ),
         Panel(
@@ -353,12 +392,45 @@ BLIND = Row(
             unit="ops",
             width=6,
         ),
-        Panel(
-            title="Clients that left",
-            about="Before their answer was whole.",
-            queries=[Query(rate("bluecode_client_disconnects_total", "route"), "{{route}}")],
-            unit="ops",
+        split(
+            "Clients that left",
+            "Before their answer was whole.",
+            "bluecode_client_disconnects_total",
+            "route",
             width=6,
+            kind="series",
+        ),
+    ],
+)
+
+REPLICAS = Row(
+    "Replicas and what they write down",
+    [
+        Panel(
+            title="Replicas that reach the shared store",
+            about="Of those that are set up for one. The others go on alone.",
+            queries=[
+                Query('sum by (job) (bluecode_shared_up{job=~"$job"})', "reach it · {{job}}"),
+                Query('count by (job) (bluecode_shared_up{job=~"$job"})', "set up · {{job}}"),
+            ],
+        ),
+        split(
+            "Lookups in the shared store",
+            "`hit` saved a look. `late` and `failed` are few, for then nobody asks; `forged` had no"
+            " seal of ours.",
+            "bluecode_shared_lookups_total",
+            "result",
+        ),
+        Panel(
+            title="Not written down",
+            about="Lines of the audit and spans that were lost; answers under a budget that told no"
+            " tokens.",
+            queries=[
+                Query(rate("bluecode_audit_lost_total"), "audit"),
+                Query(rate("bluecode_spans_lost_total"), "spans"),
+                Query(rate("bluecode_unmetered_answers_total"), "tokens unknown"),
+            ],
+            unit="ops",
         ),
     ],
 )
@@ -366,32 +438,8 @@ BLIND = Row(
 OBJECTIVES = Row(
     "Objectives",
     [
-        Panel(
-            title="Burn of the error budget: screened in time",
-            about="99 % of screenings within 0.25 s. At 1 the budget lasts the 30 days; at 14.4 it"
-            " is gone in two.",
-            queries=[
-                Query(recorded("bluecode:late:burn5m", "job"), "5 minutes · {{job}}"),
-                Query(recorded("bluecode:late:burn1h", "job"), "1 hour · {{job}}"),
-                Query(recorded("bluecode:late:burn6h", "job"), "6 hours · {{job}}"),
-            ],
-            width=12,
-            warn=1,
-            alarm=14.4,
-        ),
-        Panel(
-            title="Burn of the error budget: looked at",
-            about="99.9 % of looks by detectors succeed. At 1 the budget lasts the 30 days; at 14.4"
-            " it is gone in two.",
-            queries=[
-                Query(recorded("bluecode:blind:burn5m", "job"), "5 minutes · {{job}}"),
-                Query(recorded("bluecode:blind:burn1h", "job"), "1 hour · {{job}}"),
-                Query(recorded("bluecode:blind:burn6h", "job"), "6 hours · {{job}}"),
-            ],
-            width=12,
-            warn=1,
-            alarm=14.4,
-        ),
+        burn("screened in time", "99 % of screenings within 0.25 s.", "late"),
+        burn("looked at", "99.9 % of looks by detectors succeed.", "blind"),
         Panel(
             title="Policies read while serving",
             about="`refused`: the new policy cannot be used, the old one stays.",
@@ -407,4 +455,14 @@ OBJECTIVES = Row(
     ],
 )
 
-ROWS: Final = (OVERVIEW, VERDICTS, FINDINGS, LATENCY, SANDBOX, BLIND, OBJECTIVES)
+ROWS: Final = (
+    OVERVIEW,
+    VERDICTS,
+    POLICIES,
+    FINDINGS,
+    LATENCY,
+    SANDBOX,
+    BLIND,
+    REPLICAS,
+    OBJECTIVES,
+)

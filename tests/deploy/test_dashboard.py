@@ -23,6 +23,7 @@ from bluecode.proxy.upstream import UpstreamError
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "deploy" / "grafana" / "bluecode.json"
+DEFAULT = ROOT / "deploy" / "policy.toml"
 QUERIES = [
     (f"{panel.title}: {query.legend}", query.expr)
     for row in ROWS
@@ -86,29 +87,48 @@ def test_a_query_names_only_metrics_and_labels_that_exist(name: str, query: str)
         assert labels <= known()[metric] | {"job"}, (metric, labels)
 
 
+POLICY = """
+[[policies]]
+name = "chat"
+match = { routes = ["/chat/*"] }
+[[limits]]
+name = "few"
+match = { models = ["limited"] }
+requests_per_day = 1
+"""
+ROUNDS = 20
+
+
 @needs_prometheus
 async def test_every_query_has_data_once_a_bluecode_has_been_under_load(tmp_path: Path) -> None:
-    shadow = tmp_path / "shadow.toml"
+    policy, shadow = tmp_path / "policy.toml", tmp_path / "shadow.toml"
+    await anyio.Path(policy).write_text((await anyio.Path(DEFAULT).read_text()) + POLICY)
     await anyio.Path(shadow).write_text("shadow = true\n")
     async with (
         serving(scripted_model(pace=0.002)) as model,
         guarded(ScriptedUpstream([b'{"choices": []}']), detectors=failing()) as faulty,
         guarded(ScriptedUpstream(refuses=UpstreamError(502, "x", kind="connect"))) as broken,
     ):
+        elsewhere = {"shared": "redis://127.0.0.1:1/0", "seal_key": "key"}
+        judge = f'model = "m", base_url = "{model}/v1", uncertain = [0.0, 1.0]'
+        settings = {"policy": str(shadow), "judge": judge}
         with (
-            replica(tmp_path, f"{model}/v1") as real,
-            replica(tmp_path, f"{model}/v1", policy=str(shadow)) as watching,
+            replica(tmp_path, f"{model}/v1", policy=str(policy), **elsewhere) as real,
+            replica(tmp_path, f"{model}/v1", **settings) as watching,
         ):
             await real.ready()
             await watching.ready()
             roots = [real.root, watching.root, faulty, broken]
             async with scraping(tmp_path, [root.removeprefix("http://") for root in roots]) as root:
-                for _ in range(8):
+                empty = [name for name, _ in QUERIES]
+                for _ in range(ROUNDS):
                     for one in roots:
                         await load(one)
                     await anyio.sleep(1)
-                await anyio.sleep(2)
-                empty = [name for name, query in QUERIES if not await has_data(root, query)]
+                    asked = [(name, query) for name, query in QUERIES if name in empty]
+                    empty = [name for name, query in asked if not await has_data(root, query)]
+                    if not empty:
+                        break
 
     assert empty == []
 
@@ -132,6 +152,7 @@ async def load(root: str) -> None:
     for text in ASKED:
         await post(url, chat(text, stream=True))
     await post(url, {"model": "m", "messages": [{"role": "user", "content": IMAGE}]})
+    await post(url, {**chat(ASKED[0]), "model": "limited"})
     try:
         async with aiohttp.ClientSession() as session:
             async with session.post(url, json=chat(ASKED[0], stream=True)) as response:
