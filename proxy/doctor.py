@@ -24,9 +24,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bluecode.defenses.conversation import Message, Role, Snippet
+from bluecode.defenses.model import ModelError
 from bluecode.defenses.policy import Policy, PolicyError
+from bluecode.defenses.record_store import RecordStore, StoreError, of_state
 from bluecode.proxy import gate
-from bluecode.proxy.config import Config
+from bluecode.proxy.config import Config, ConfigError
 from bluecode.proxy.engine import Engine
 from bluecode.proxy.sandbox_command import LIMITS, program
 from bluecode.proxy.upstream import Call, HttpUpstream, UpstreamError
@@ -90,6 +92,8 @@ async def _examine(config: Config) -> list[Finding]:
     if policy is not None:
         found += await _sandbox(config, policy)
         found.append(await _engine(config, policy))
+    found += _records(config)
+    found += await _judge(config)
     return found
 
 
@@ -280,8 +284,48 @@ async def _engine(config: Config, policy: Policy) -> Finding:
     try:
         async with Engine.open(config, static) as engine:
             return await _looked(engine)
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError, ConfigError) as error:
         return Finding("detectors", "failed", f"cannot be loaded: {error}")
+
+
+def _records(config: Config) -> list[Finding]:
+    """The user's own records, where there are any."""
+    if not config.knowledge.exists():
+        return []
+    try:
+        records = RecordStore(config.knowledge).records()
+    except StoreError as error:
+        return [Finding("records", "failed", f"{error}")]
+    altered = of_state(records, "altered")
+    told = f"{len(of_state(records, 'enforced'))} in force, from {config.knowledge}"
+    if altered:
+        told += f"; {len(altered)} changed after their approval and not in force"
+    return [Finding("records", "failed" if altered else "ok", told)]
+
+
+async def _judge(config: Config) -> list[Finding]:
+    """Have the judge, where there is one, decide about something harmless."""
+    if config.judge is None:
+        return []
+    from bluecode.proxy.judge_model import open_judge
+
+    try:
+        judge = open_judge(config.judge)
+    except (ConfigError, ImportError) as error:
+        return [Finding("judge", "failed", f"{error}")]
+    started = time.perf_counter()
+    message = Message(role=Role.USER, text="Please sort a list of names.")
+    try:
+        opinion = await judge.ask(message, "malice")
+    except ModelError as error:
+        return [Finding("judge", "failed", f"{config.judge.model}: {error}")]
+    finally:
+        await judge.close()
+    took = 1000 * (time.perf_counter() - started)
+    told = f"{config.judge.model} decides ({took:.0f} ms)"
+    if opinion.decision == "safe":
+        return [Finding("judge", "ok", told)]
+    return [Finding("judge", "failed", f"{told}, and calls a harmless text unsafe")]
 
 
 async def _looked(engine: Engine) -> Finding:

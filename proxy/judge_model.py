@@ -127,14 +127,16 @@ class LiteLLMModel:
 
         self.name = model
         self._upstream = LiteLLMUpstream(model, key=key, read=timeout)
+        self._way = 0
 
     async def answer(self, instructions: str, question: str, schema: Mapping[str, Any]) -> str:
         """The raw answer. Raises `ModelError`."""
         from bluecode.proxy.upstream import Call, UpstreamError
 
         messages = _messages(instructions, question)
-        for how in _formats(schema):
-            body = json.dumps({"messages": messages, **how}).encode()
+        ways = _formats(schema)
+        for at in range(self._way, len(ways)):
+            body = json.dumps({"messages": messages, **ways[at]}).encode()
             call = Call(method="POST", path="/chat/completions", query="", headers=(), body=body)
             try:
                 async with self._upstream.send(call) as reply:
@@ -144,6 +146,7 @@ class LiteLLMModel:
                     raise ModelError("timeout", f"{error}") from error
                 if error.status != 400:
                     raise ModelError("refused", f"{error}") from error
+                self._way = max(self._way, min(at + 1, len(ways) - 1))
         raise ModelError("refused", "The judge's provider refused (400).")
 
     async def close(self) -> None:

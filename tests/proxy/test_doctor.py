@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from judges import JudgeServer, verdict
+from own_records import case, in_force
 from serving import serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bluecode.defenses.record_store import RecordStore
 from bluecode.proxy import doctor
 from bluecode.proxy.__main__ import main
-from bluecode.proxy.config import Config, Secret
+from bluecode.proxy.config import Config, JudgeConfig, Secret
 
 KEY = "sk-a-key-that-nobody-may-see"
 
@@ -108,3 +111,39 @@ async def test_what_the_upstream_answers_is_told(
     async with serving(provider("x-api-key", KEY, status)) as root:
         found = await doctor.upstream(Config(upstream=f"{root}/v1", upstream_key=key))
     assert found.state == state and says in found.told
+
+
+async def examined(judge: JudgeConfig) -> doctor.Finding:
+    (found,) = await doctor._judge(Config(judge=judge))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("say", "state", "told"),
+    [
+        (verdict("safe"), "ok", "m decides"),
+        (verdict("unsafe"), "failed", "calls a harmless text unsafe"),
+        (500, "failed", "refused (500)"),
+        (b"?", "failed", "no completion"),
+    ],
+)
+async def test_a_judge_is_tried(say: Any, state: str, told: str) -> None:
+    async with serving(JudgeServer(say).app) as root:
+        found = await examined(JudgeConfig(model="m", base_url=f"{root}/v1"))
+    assert (found.part, found.state) == ("judge", state) and told in found.told
+
+
+async def test_a_judge_without_its_key_is_told() -> None:
+    config = JudgeConfig(model="m", base_url="http://127.0.0.1:9/v1", api_key_env="NO_SUCH_KEY")
+    assert "NO_SUCH_KEY" in (await examined(config)).told
+
+
+def test_a_store_of_records_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "knowledge.db"
+    assert doctor._records(Config(knowledge=path)) == []
+    in_force(RecordStore(path, create=True), case())
+    (found,) = doctor._records(Config(knowledge=path))
+    assert found.state == "ok" and found.told.startswith("1 in force")
+    path.write_bytes(b"broken" * 1000)
+    (found,) = doctor._records(Config(knowledge=path))
+    assert found.state == "failed"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from judges import JudgeServer, verdict
 from scripted import text_in
 from serving import chat, guarded, post, serving
 from starlette.applications import Starlette
@@ -13,7 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from bluecode.proxy.config import Secret
+from bluecode.defenses.conversation import Message, Role
+from bluecode.defenses.model import ModelError
+from bluecode.proxy.config import JudgeConfig, Secret
+from bluecode.proxy.judge_model import open_judge
 from bluecode.proxy.upstream import Call, LiteLLMUpstream, UpstreamError
 
 pytestmark = [
@@ -108,3 +112,18 @@ async def test_the_model_is_listed() -> None:
     with pytest.raises(UpstreamError):
         async with upstream.send(Call(method="GET", path="/x", query="", headers=(), body=b"")):
             pass
+
+
+async def test_a_judge_is_reached_through_litellm(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = JudgeServer(400, verdict("unsafe"), 500)
+    async with serving(server.app) as root:
+        monkeypatch.setenv("OPENAI_API_BASE", f"{root}/v1")
+        judge = open_judge(JudgeConfig(model="openai/m", api_key=Secret("secret")))
+        opinion = await judge.ask(Message(role=Role.USER, text="Sort the names."), "malice")
+        with pytest.raises(ModelError) as raised:
+            await judge.ask(Message(role=Role.USER, text="Sort the numbers."), "malice")
+        await judge.close()
+
+    assert opinion.decision == "unsafe" and raised.value.kind == "refused"
+    assert "response_format" in server.bodies[0]
+    assert server.keys[0] == "Bearer secret"
