@@ -350,7 +350,7 @@ SANDBOX = Row(
         ),
         split(
             "The judge, by outcome",
-            "Texts that the judge model was to decide about; of `spent` and `open` nobody was asked.",
+            "Texts for the judge model to decide about; of `spent` and `open` nobody was asked.",
             "bluecode_judge_calls_total",
             "outcome",
             width=6,
