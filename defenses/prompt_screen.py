@@ -11,7 +11,7 @@ from typing import cast
 
 import anyio
 
-from bluecode.defenses.conversation import Message
+from bluecode.defenses.conversation import Message, Role
 from bluecode.defenses.detectors.prompts import Prompts
 from bluecode.defenses.judge import Judge, NotAsked, Opinion
 from bluecode.defenses.knowledge import TASKS, Task
@@ -70,9 +70,10 @@ class PromptScreen:
         )
         if (records := None if self._records is None else self._records.current()) is not None:
             verdict = await self._recorded(records, message, verdict, policy)
-        if self.judge is None:
-            return verdict
-        return self._without_faint(await self._judged(self.judge, message, verdict, policy), policy)
+        # What the assistant said was looked at on its way out; histories would cost many calls.
+        if self.judge is not None and message.role is not Role.ASSISTANT:
+            verdict = await self._judged(self.judge, message, verdict, policy)
+        return self._without_faint(verdict, policy)
 
     async def _recorded(
         self, records: Records, message: Message, verdict: Verdict, policy: Policy

@@ -91,3 +91,12 @@ async def test_without_a_judge_nothing_is_different() -> None:
         found = await plain.screen(MESSAGE, POLICY)
         assert [item.score for item in found.findings] == [score] * (score >= 0.5)
         assert plain.version == ""
+
+
+async def test_what_the_assistant_said_before_is_left_to_the_detectors() -> None:
+    model = ScriptedModel(verdict("unsafe"))
+    told = Message(role=Role.ASSISTANT, text=MESSAGE.text)
+    for score, findings in ((0.4, 0), (0.7, 1)):
+        found = await screens(model, scored(score)).screen(told, POLICY)
+        assert len(found.findings) == findings
+    assert model.asked == []
