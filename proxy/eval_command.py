@@ -313,8 +313,8 @@ def show(results: Results, *, errors: bool) -> None:
                 console.print(code_table(TITLES[name], wanted))
         console.print(_unseen(results), soft_wrap=True)
     if results.scored:
-        console.print(eval_prompts.prompt_table(results.scored))
-        for table in eval_prompts.arm_tables(results.scored):
+        console.print(eval_prompts.prompt_table(results.scored, console.width))
+        for table in eval_prompts.arm_tables(results.scored, console.width):
             console.print(table)
         console.print(eval_prompts.undecided(results.scored), soft_wrap=True)
     for item in _wrong(results) if errors else ():

@@ -21,6 +21,8 @@ BY: Final[dict[str, str]] = {
 }
 FEWEST: Final = 5
 """Records of a group in a table; --format json has all."""
+WIDE: Final = 140
+"""Columns of a terminal that has room for the figures at both thresholds."""
 AT_ONCE: Final = 8
 """Prompts that the judge is asked about at once."""
 
@@ -161,35 +163,35 @@ def undecided(scored: Sequence[Scored]) -> str:
     return f"Prompts not wholly looked at: {told}."
 
 
-def arm_tables(scored: Sequence[Scored]) -> list[Table]:
+def arm_tables(scored: Sequence[Scored], width: int) -> list[Table]:
     """All arms side by side, then the last one that needs no model by kind of prompt."""
     found = groups(scored)
-    tables = [arm_table("Prompts, all sources: arms side by side", found["all"], named="arm")]
+    title = "Prompts, all sources: arms side by side"
+    tables = [arm_table(title, found["all"], width, named="arm")]
     for key, title in BY.items():
         own = [it for it in found[key] if it.arm == arms.FULL and it.unsafe + it.safe >= FEWEST]
         own = [it for it in own if not it.name.endswith(f": {prompt_evaluation.NONE}")]
         if len({item.name for item in own}) > 1:
-            tables.append(arm_table(title, own, named="name"))
+            tables.append(arm_table(title, own, width, named="name"))
     return tables
 
 
-def arm_table(title: str, found: Sequence[prompt_evaluation.Group], *, named: str) -> Table:
+def arm_table(
+    title: str, found: Sequence[prompt_evaluation.Group], width: int, *, named: str
+) -> Table:
     """Groups of prompts for a terminal; the task stands at the first row of each."""
-    shown = Table(title=title, box=None, title_justify="left")
+    shown = _begun(title, width)
     shown.add_column("task", no_wrap=True)
     shown.add_column(named if named == "arm" else "", no_wrap=True, overflow="ellipsis")
-    columns = ["unsafe/safe"]
-    columns += [
-        f"{figure}, {at}" for at in ("warn", "block") for figure in ("recall", "false pos.")
-    ]
-    for column in (*columns, "F1, block", "undecided"):
-        shown.add_column(column, justify="right")
+    size = "unsafe/safe" if width >= WIDE else "records"
+    for column in (size, *_headers(width), "F1", "open"):
+        shown.add_column(column, justify="right", no_wrap=True)
     before = None
     for group in found:
         task = group.category.value
-        shares = [
-            cell(group.figures[at][name])
-            for at in ("warn", "block")
+        cells = [
+            share(group.figures[at][name], width)
+            for at in _shown_at(width)
             for name in ("recall", "false_positive_rate")
         ]
         f1 = group.f1["block"]
@@ -197,7 +199,7 @@ def arm_table(title: str, found: Sequence[prompt_evaluation.Group], *, named: st
             task if task != before else "",
             getattr(group, named),
             f"{group.unsafe}/{group.safe}",
-            *shares,
+            *cells,
             "-" if f1 is None else f"{f1:.2f}",
             str(group.undecided) if group.undecided else "-",
         )
@@ -205,23 +207,44 @@ def arm_table(title: str, found: Sequence[prompt_evaluation.Group], *, named: st
     return shown
 
 
-def prompt_table(scored: Sequence[Scored]) -> Table:
+def _begun(title: str, width: int) -> Table:
+    told = title if len(_shown_at(width)) > 1 else f"{title}, at the threshold of blocking"
+    return Table(title=told, box=None, title_justify="left", pad_edge=False)
+
+
+def _shown_at(width: int) -> tuple[str, ...]:
+    """The thresholds for which a terminal has room; --format json has both."""
+    return ("warn", "block") if width >= WIDE else ("block",)
+
+
+def _headers(width: int) -> list[str]:
+    if width < WIDE:
+        return ["recall", "false pos."]
+    return [f"{figure}, {at}" for at in _shown_at(width) for figure in ("recall", "false pos.")]
+
+
+def share(figure: Figure | None, width: int) -> str:
+    """A share with its interval, in whole percents where there is little room."""
+    if figure is None or width >= WIDE:
+        return cell(figure)
+    value, low, high = (round(100 * it) for it in (figure.value, figure.low, figure.high))
+    return f"{value} % ({low}-{high})"
+
+
+def prompt_table(scored: Sequence[Scored], width: int) -> Table:
     """Sets of prompts for a terminal."""
-    shown = Table("source", "task", title="Prompts by source", box=None, title_justify="left")
-    for column in (
-        "records",
-        "recall, warn",
-        "false positives, warn",
-        "recall, block",
-        "false positives, block",
-        "AUC",
-        "blocked at all",
-    ):
-        shown.add_column(column, justify="right")
+    shown = _begun("Prompts by source", width)
+    shown.add_column("source", no_wrap=True, overflow="ellipsis")
+    shown.add_column("task", no_wrap=True)
+    for column in ("records", *_headers(width), "AUC"):
+        shown.add_column(column, justify="right", no_wrap=True)
+    if width >= WIDE:
+        shown.add_column("blocked at all", justify="right", no_wrap=True)
     for item in scored:
         row = item.row
-        figures = [*shares_of(row.warned).values(), *shares_of(row.blocked).values()]
+        by = {"warn": row.warned, "block": row.blocked}
+        cells = [share(it, width) for at in _shown_at(width) for it in shares_of(by[at]).values()]
         auc = "-" if row.warned.auc is None else f"{row.warned.auc:.3f}"
-        cells = [cell(figure) for figure in figures]
-        shown.add_row(row.name, item.task, str(row.size), *cells, auc, f"{row.any_blocked:.3f}")
+        rest = [f"{row.any_blocked:.3f}"] if width >= WIDE else []
+        shown.add_row(row.name, item.task, str(row.size), *cells, auc, *rest)
     return shown

@@ -21,6 +21,7 @@ from bluecode.defenses import constitution, knowledge, terms
 from bluecode.defenses.knowledge import TASKS, Case, KnowledgeBase, Match, Task
 from bluecode.defenses.record_store import Record, RecordStore, StoreError, named, of_state
 from bluecode.proxy.config import Config, ConfigError
+from bluecode.proxy.explanation import short
 
 STYLES: Final[Mapping[str, str]] = {
     "proposed": "yellow",
@@ -33,7 +34,6 @@ ALIKE: Final = 0.8
 """Similarity from which two cases say the same."""
 WIDTH: Final = 160
 """Columns where the output goes to no terminal."""
-_SHOWN = 60
 Answer = Callable[[Config, Any], int]
 
 
@@ -58,15 +58,14 @@ def _list(config: Config, given: Any) -> int:
     if not rows:
         print(_nothing(config, given))
         return 0
-    table = _table("id", "state", "task", "label", "category", "text")
+    console = _console()
     for row in rows[: given.limit]:
         case = row.case if isinstance(row, Record) else row
-        told = f"{case.id} v{row.version}" if isinstance(row, Record) else case.id
-        table.add_row(
-            told, _styled(_state(row)), case.task, _label(case), case.category, _short(case.text)
-        )
-    console = _console()
-    console.print(table)
+        version = f" v{row.version}" if isinstance(row, Record) else ""
+        head = Text.assemble((case.id, "bold"), version, "  ", _styled(_state(row)))
+        head.append(f"  {case.task}, {_label(case)}, {case.category}", "dim")
+        console.print(head, soft_wrap=True)
+        console.print(Text(f"    {short(case.text)}"), soft_wrap=True)
     rest = f"; {len(rows) - given.limit} more, see --limit" if len(rows) > given.limit else ""
     console.print(f"{min(len(rows), given.limit)} records{rest}", style="dim")
     return 0
@@ -131,7 +130,7 @@ def _print_nearest(console: Console, case: Case) -> None:
     for match in nearest:
         against = "  contradicts it" if _contradicts(match, case) else ""
         told = f"    {match.similarity:.2f}  {_label(match.case)}  {match.case.id}  "
-        line = Text.assemble(told, _short(match.case.text), (against, "bold yellow"))
+        line = Text.assemble(told, short(match.case.text), (against, "bold yellow"))
         console.print(line)
 
 
@@ -258,13 +257,14 @@ def _stats(config: Config, given: Any) -> int:
         told = {"store": str(config.knowledge), "revision": revision, "counts": counts}
         _print_json({**told, "digest": knowledge.digest()})
         return 0
-    table = _table("", *(f"{task}, {label}" for task in TASKS for label in ("unsafe", "safe")))
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, found in counts.items():
-        if name == "shipped" or any(found.values()):
-            cells = [str(found[f"{t}.{label}"]) for t in TASKS for label in ("unsafe", "safe")]
-            table.add_row(_styled(name) if name in STYLES else name, *cells)
+    kept = [name for name, found in counts.items() if name == "shipped" or any(found.values())]
+    table = _table("task", "label", *kept)
+    for name, column in zip(kept, table.columns[2:], strict=True):
+        column.justify, column.header_style = "right", STYLES.get(name, "")
+    for task in TASKS:
+        for label in _LABELS:
+            cells = [str(counts[name][f"{task}.{label}"]) for name in kept]
+            table.add_row(task if label == _LABELS[0] else "", label, *cells)
     console = _console()
     console.print(table)
     console.print(f"shipped: digest {knowledge.digest()[:12]}", style="dim")
@@ -299,13 +299,13 @@ def _duplicates(config: Config, given: Any) -> int:
     elif not found:
         print(f"None of your {len(own)} records says what another one or a shipped case says.")
     else:
-        table = _table("record", "says the same as", "alike", "labels")
+        console = _console()
         for case, match in found:
-            against = match.case.unsafe != case.unsafe
-            labels = f"{_label(case)} / {_label(match.case)}"
-            style = "bold red" if against else "dim"
-            table.add_row(case.id, match.case.id, f"{match.similarity:.2f}", Text(labels, style))
-        _console().print(table)
+            style = "bold red" if match.case.unsafe != case.unsafe else "dim"
+            told = Text(f"{match.similarity:.2f}  ")
+            told.append(case.id, "bold").append(f" ({_label(case)}) says what ", style)
+            told.append(match.case.id, "bold").append(f" ({_label(match.case)}) says", style)
+            console.print(told, soft_wrap=True)
     return 1 if any(match.case.unsafe != case.unsafe for case, match in found) else 0
 
 
@@ -360,11 +360,6 @@ def _json(row: Record | Case) -> dict[str, Any]:
         return {**_plain_json(row), "state": "shipped"}
     rest = {key: value for key, value in asdict(row).items() if key != "case"}
     return {**_plain_json(row.case), **rest}
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"
 
 
 def _styled(state: str) -> Text:
