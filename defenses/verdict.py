@@ -52,6 +52,9 @@ class Evidence:
     """What the judge model decided, and how sure it was, `safe, high`; None where not asked."""
 
 
+_SLIGHT = 0.35
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing a detector saw."""
@@ -72,6 +75,12 @@ class Finding:
     """The safe pattern in a few words, for the person who gets the note."""
     evidence: Evidence | None = None
 
+    @property
+    def slight(self) -> bool:
+        """Is it a mere remark, unlikely by far and shown by no run? None is told unasked."""
+        outcome = None if self.evidence is None else self.evidence.outcome
+        return self.score < _SLIGHT and outcome in (None, "not_testable")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -85,6 +94,11 @@ class Verdict:
     """Why parts were not looked at (`language`, `image` …): never the same as clean."""
     shadow: bool = False
     """Decided and counted, but not enforced."""
+
+    @property
+    def telling(self) -> tuple[Finding, ...]:
+        """The findings that are more than remarks."""
+        return tuple(finding for finding in self.findings if not finding.slight)
 
     @property
     def blocks(self) -> bool:

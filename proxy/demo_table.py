@@ -101,7 +101,9 @@ def _evidence(answer: Answered) -> Text:
 
 
 def _worst(findings: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    return max(findings, key=lambda found: float(found["score"]), default=None)
+    """The surest finding; a remark below even odds that was not tried out is none."""
+    telling = [it for it in findings if float(it["score"]) >= 0.5 or it.get("evidence")]
+    return max(telling, key=lambda found: float(found["score"]), default=None)
 
 
 def _short(text: str) -> str:

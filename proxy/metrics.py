@@ -151,10 +151,10 @@ class Metrics:
         """Count one verdict; `phase` is `prompt` or `code`."""
         mode = "shadow" if verdict.shadow else "enforced"
         action = verdict.action.name.lower()
-        categories = {finding.category.value for finding in verdict.findings} or {"none"}
+        categories = {finding.category.value for finding in verdict.telling} or {"none"}
         for category in categories:
             self.verdicts.labels(phase, category, action, mode).inc()
-        for finding in verdict.findings:
+        for finding in verdict.telling:
             self.findings.labels(finding.rule, str(finding.cwe or ""), phase).inc()
         self.count_unseen(verdict.unchecked, verdict.failed)
 

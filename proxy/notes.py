@@ -132,8 +132,8 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
 def as_headers(verdict: Verdict) -> list[tuple[str, str]]:
     """`X-BlueCode-Verdict` and, where something was found, `X-BlueCode-Findings`."""
     headers = [("X-BlueCode-Verdict", verdict.action.name.lower())]
-    if verdict.findings:
-        headers.append(("X-BlueCode-Findings", _named(verdict.findings)))
+    if verdict.telling:
+        headers.append(("X-BlueCode-Findings", _named(verdict.telling)))
     if verdict.failed:
         headers.append(("X-BlueCode-Failed", ", ".join(verdict.failed)))
     if verdict.unchecked:

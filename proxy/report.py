@@ -25,7 +25,7 @@ def print_inspected(policy: Policy, inspected: Sequence[Inspected]) -> None:
     """One block of lines for each finding, then a line that sums up."""
     console = Console(highlight=False, soft_wrap=True)
     for item in inspected:
-        for finding in sorted(item.verdict.findings, key=lambda found: found.span or (0, 0)):
+        for finding in sorted(item.verdict.telling, key=lambda found: found.span or (0, 0)):
             for line in _finding_lines(policy, item, finding):
                 console.print(line)
         for line in _unseen_lines(item):
@@ -81,7 +81,7 @@ def _unseen_lines(item: Inspected) -> Iterator[Text]:
 
 def _summary(policy: Policy, inspected: Sequence[Inspected]) -> Text:
     files = len({item.source.path for item in inspected})
-    actions = [policy.action_for(found) for item in inspected for found in item.verdict.findings]
+    actions = [policy.action_for(found) for item in inspected for found in item.verdict.telling]
     unseen = sum(bool(item.verdict.failed or item.verdict.unchecked) for item in inspected)
     parts = [f"{len(inspected)} pieces in {files} files" if inspected else "nothing to look at"]
     parts += [

@@ -24,7 +24,7 @@ _CWE = "https://cwe.mitre.org/data/definitions/{}.html"
 
 def log_of(policy: Policy, inspected: Sequence[Inspected]) -> dict[str, Any]:
     """The whole SARIF log."""
-    found = [(item, finding) for item in inspected for finding in item.verdict.findings]
+    found = [(item, finding) for item in inspected for finding in item.verdict.telling]
     rules = {finding.rule: finding for _, finding in found}
     weaknesses = sorted({finding.cwe for _, finding in found if finding.cwe is not None})
     fingerprints: Counter[str] = Counter()
