@@ -211,7 +211,7 @@ def _refuted(claim: Finding, run: Run) -> str | None:
     kinds = set(kinds_of(claim)) - {"match"}
     judged = {*kinds, RETURNS.get(claim.cwe or 0, "")}
     reached = _reached(claim, run, kinds)
-    if not reached or not any(reached.values()):
+    if not reached or not any(reached.values()) or _untried(claim, run, kinds):
         return None
     tried: list[Trial] = []
     for name, sources in reached.items():
@@ -228,6 +228,19 @@ def _refuted(claim: Finding, run: Run) -> str | None:
     if not tried or not all(_harmless(trial) for trial in tried):
         return None
     return _account(tried)
+
+
+def _untried(claim: Finding, run: Run, kinds: set[str]) -> bool:
+    """Did a text whose origin is unknown get to the claim's lines, and was never attacked?"""
+    guessed, tried = set(), set()
+    for entry in run.seen.entries:
+        for call in entry.calls:
+            if call.source.startswith("u:"):
+                tried.add(entry.name)
+            for sink in call.sinks:
+                if sink.kind in kinds and sink.detail.get("guessed") and _within(claim, sink.line):
+                    guessed.add(entry.name)
+    return bool(guessed - tried)
 
 
 def _all_tried(tried: Sequence[Trial]) -> bool:

@@ -47,6 +47,8 @@ class Trial:
         counts, for what is asked afterwards stops nothing."""
         if self.effect is Effect.HARM and self.sink is not None:
             return not self.sink.asked
+        if self.effect is Effect.NEUTRAL and self.sink is not None:
+            return not self.sink.judged
         return self.call.doubts == 0
 
     @property

@@ -16,6 +16,7 @@ from entries import (
     deliberate,
     entries,
     function_entry,
+    literals,
     separators,
     walk,
 )
@@ -61,6 +62,7 @@ class Driver:
         self.scout = Scout(self.state, self.sources, self.call, self.exhausted, self.claims, codes)
         self.sources.constants = constants(codes)
         self.state.separators = separators(codes)
+        self.state.literals = literals(codes)
         self.watch(codes)
         self.world.space = space
         self.module(code, space)

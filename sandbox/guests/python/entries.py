@@ -72,6 +72,12 @@ def constants(codes):
     return likely[:12]
 
 
+def literals(codes):
+    """All texts that the snippet holds, as one."""
+    found = (text for code in codes for text in code.co_consts if isinstance(text, str))
+    return "\n".join(found)[:20_000]
+
+
 def separators(codes):
     """Single characters of the snippet at which a text may be taken apart."""
     found = (text for code in codes for text in code.co_consts if isinstance(text, str))
@@ -308,6 +314,7 @@ def function_entry(name, function, builder, rule="", role="", page=True):
     if not role:
         takes_request = REQUESTS & set(code.co_varnames[: code.co_argcount])
         role = "handler" if takes_request else "function"
+        page = False  # frameworks that hand over a request want a response, not a text
 
     def call():
         positional, keywords = builder.arguments(function, rule=rule)

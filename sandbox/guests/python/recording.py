@@ -50,13 +50,16 @@ class State:
         self.seen_handlers = set()
         self.entered = set()
         self.separators = []
+        self.literals = ""  # the snippet's own texts
         self.muted = False  # some function was called too often to be looked at
+        self.guesses = False  # the text of something unknown got to a sink
         self.guessed = False  # something unknown took part
         self.claims = ()  # what the host was told by static checkers
         self.begin_call()
 
     def begin_call(self):
         self.hits = {}  # (source index, kind) -> text at the sink, in this call
+        self.spoken = set()  # names that stood for the texts of unknown things, in this call
         self.answers = {}  # place in the code -> how often something unknown said yes there
         self.starts = {}  # code -> how often it was called, in this call
         self.lines = {}  # line -> kinds reached there, in this call
@@ -234,6 +237,8 @@ def make_recorder(emit, state):
             return
         if state.vouched:
             detail["vouched"] = True
+        if any(name in text and name not in state.literals for name in state.spoken):
+            detail["guessed"] = state.guesses = True
         short = {
             key: plain(item)[:200] if isinstance(item, str) else item
             for key, item in detail.items()

@@ -52,6 +52,8 @@ class Scout:
         """What was reached, and a setting in which a claimed line was, though by no one's data."""
         hits = {}
         self.by_types(entry, hits)
+        if self.claims and self.state.guesses:
+            self.try_it(entry, hits, Setting(unknown=True))
         if self.satisfied(entry, hits):
             return hits, None
         return hits, self.search(entry, hits)

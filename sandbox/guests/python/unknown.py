@@ -175,10 +175,10 @@ def make_unknown(state, sources, recorder, special):
             return Unknown(f"{self._n}_{plain(key)[:20]}", self._g)
 
         def keys(self):
-            return ["name"]
+            return [str(self)]
 
         def items(self):
-            return [("name", self["name"])]
+            return [(str(self), self["name"])]
 
         def values(self, *_, **__):
             return [self["name"]]
@@ -234,6 +234,7 @@ def make_unknown(state, sources, recorder, special):
         def __str__(self):
             name = SYMBOLS.sub("", self._n.rpartition(".")[2]) or "value"
             if not sources.unknown or OWN_MAKING.search(name) or hasattr(str, name):
+                state.spoken.add(name)
                 return name
             return sources.text("u:" + name)
 
