@@ -19,6 +19,8 @@ from bluecode.sandbox.outcome import Ended
 
 OBSERVED = 160
 SYNTAX = frozenset({"shell", "sql", "ldap", "xpath", "code", "template"})
+OF_STYLE = frozenset({"python.sql_formatting"})
+"""Rules about how code is written; that no input does harm today says nothing against them."""
 BELIEVED = 0.5
 """A claim of this score is believed that data of unknown origin is outside data."""
 ROOTED = frozenset({"path", "url", "redirect", "return"})
@@ -57,7 +59,8 @@ def prove(claim: Finding, run: Run) -> Evidence:
         return not_testable("the code does not parse")
     if confirmed := _confirmed(claim, run):
         return Evidence(outcome="confirmed", observed=confirmed[:OBSERVED])
-    if claim.cwe in REFUTABLE and run.whole and (refuted := _refuted(claim, run)):
+    refutable = claim.cwe in REFUTABLE and claim.rule not in OF_STYLE
+    if refutable and run.whole and (refuted := _refuted(claim, run)):
         return Evidence(outcome="refuted", observed=refuted[:OBSERVED])
     return not_testable(_why(claim, run))
 
@@ -232,7 +235,9 @@ def _refuted(claim: Finding, run: Run) -> str | None:
 
 def _untried(claim: Finding, run: Run, kinds: set[str]) -> bool:
     """Did a text whose origin is unknown get to the claim's lines, and was never attacked?"""
-    guessed, tried = set(), set()
+    guessed: set[str] = set()
+    tried: set[str] = set()
+    kinds = kinds - ROOTED  # a folder or a host that is set elsewhere is no one's input
     for entry in run.seen.entries:
         for call in entry.calls:
             if call.source.startswith("u:"):
@@ -307,7 +312,7 @@ def _account(tried: Sequence[Trial]) -> str:
 
 
 def _why(claim: Finding, run: Run) -> str:
-    if claim.cwe not in REFUTABLE:
+    if claim.cwe not in REFUTABLE or claim.rule in OF_STYLE:
         return "a run cannot show the absence of this"
     if run.ended != "exited" or not run.seen.finished:
         return f"the run did not come to its end: {run.ended}"

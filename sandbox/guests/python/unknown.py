@@ -172,7 +172,8 @@ def make_unknown(state, sources, recorder, special):
         def __getitem__(self, key):
             if isinstance(key, int) and key > 50:
                 raise IndexError(key)
-            return Unknown(f"{self._n}_{plain(key)[:20]}", self._g)
+            part = "item" if state.tainted(key) or isinstance(key, Unknown) else plain(key)[:20]
+            return Unknown(f"{self._n}_{part}", self._g)
 
         def keys(self):
             return [str(self)]
