@@ -27,10 +27,11 @@ PROBES: Mapping[str, Sequence[str]] = {
         "../../../../../../etc/<T>", "/etc/<T>", "....//....//....//....//etc/<T>",
         "../<BASE>x/<T>",
         "a/../../../../../../etc/<T>", "..//..//..//..//..//etc/<T>",
+        "%2e%2e%2f%2e%2e%2f%2e%2e%2f%2e%2e%2f%2e%2e%2f%2e%2e%2fetc%2f<T>",
     ),
     "page": (
         "<script><T></script>", "\"><img src=x onerror=<T>>", "<scr<script>ipt><T></script>",
-        "' onmouseover='<T>", "<IMG SRC=x ONERROR=<T>>",
+        "' onmouseover='<T>", "<IMG SRC=x ONERROR=<T>>", "javascript:<T>",
     ),
     "redirect": (
         "https://<T>.example.net/", "//<T>.example.net/", "/\\<T>.example.net", "https://<T><HOST>/",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bluecode.defenses.checkers.effects import Effect
-from bluecode.defenses.checkers.observations import Entry, Observations, Sink
+from bluecode.defenses.checkers.observations import Call, Entry, Observations, Sink
 from bluecode.defenses.checkers.probes import PROBES, RETURNS, kinds_of
 from bluecode.defenses.checkers.trials import Trial, turned_away
 from bluecode.defenses.fusion import REFUTABLE
@@ -225,9 +225,10 @@ def _refuted(claim: Finding, run: Run) -> str | None:
             free = next(item for item in run.seen.entries if item.name == name).leaves_room(source)
             if not of_source and mine and (kinds <= ROOTED or not free):
                 continue  # the folder or the host, which is the caller's to choose; or a number
-            if not _all_tried(of_source):
+            at_claim = _at_the_claim(claim, of_source)
+            if not _all_tried(at_claim):
                 return None
-            tried += _at_the_claim(claim, of_source)
+            tried += at_claim
     if not tried or not all(_harmless(trial) for trial in tried):
         return None
     return _account(tried)
@@ -264,8 +265,9 @@ def _at_the_claim(claim: Finding, tried: Sequence[Trial]) -> list[Trial]:
     found: list[Trial] = []
     for group in calls.values():
         here = [item for item in group if item.sink is not None and _spans(claim, item.sink, item)]
-        stopped = turned_away(group[0].call) and _had_a_chance(claim, group[0])
-        found += here or [replace(group[0], sink=None, stopped=stopped)]
+        stopped = turned_away(group[0].call)
+        if here or not stopped or _had_a_chance(claim, group[0]):
+            found += here or [replace(group[0], sink=None, stopped=stopped)]
     return found
 
 
@@ -281,17 +283,34 @@ def _had_a_chance(claim: Finding, trial: Trial) -> bool:
 
 
 def _reached(claim: Finding, run: Run, kinds: set[str]) -> dict[str, set[int]]:
-    """Sources whose benign data was seen at the claim's sinks, by the entry they came in by."""
+    """Sources whose benign data was seen at the claim's sinks, by the entry they came in by. Where
+    the sinks were reached by an allowed text alone, the sources that it was given in."""
     found: dict[str, set[int]] = {}
     for entry in run.seen.entries:
-        for call in entry.calls:
-            if call.mode != "benign":
-                continue
-            for sink in call.sinks:
-                trial = Trial(entry, call, sink.kind, Effect.UNKNOWN)
-                if sink.kind in kinds and _spans(claim, sink, trial):
-                    found.setdefault(entry.name, set()).update(sink.sources)
+        at_claim = [
+            (call, sink)
+            for call in entry.calls
+            for sink in call.sinks
+            if call.mode == "benign"
+            and sink.kind in kinds
+            and _spans_call(claim, entry, call, sink)
+        ]
+        allowed = all(_chosen(entry, call) for call, _ in at_claim)
+        for call, sink in at_claim:
+            sources = sink.sources or (_chosen(entry, call) if allowed else ())
+            found.setdefault(entry.name, set()).update(sources)
     return {name: sources for name, sources in found.items() if sources} or found
+
+
+def _spans_call(claim: Finding, entry: Entry, call: Call, sink: Sink) -> bool:
+    return _spans(claim, sink, Trial(entry, call, sink.kind, Effect.UNKNOWN))
+
+
+def _chosen(entry: Entry, call: Call) -> list[int]:
+    """Sources that had a text of the snippet's own, as an allow-list may ask for."""
+    fixed = call.setting.split(".")[-1].split(",")
+    names = [name.removesuffix("#") for name in entry.sources]
+    return [names.index(name) for name in fixed if name in names]
 
 
 def _harmless(trial: Trial) -> bool:

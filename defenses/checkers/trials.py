@@ -79,12 +79,16 @@ def _in_own_folder(trial: Trial, found: Sequence[Trial], token: str) -> Trial:
 
 def _of_entry(entry: Entry, token: str, code: str) -> Iterator[Trial]:
     benign: list[Sink] = []
+    alike: dict[str, list[Sink]] = {}
     for call in entry.calls:
         if call.mode == "benign":
             benign += call.sinks
+            alike.setdefault(call.setting, []).extend(call.sinks)
             yield from _unprovoked(entry, call, token)
         elif call.mode == "attack":
-            yield from _of_call(entry, call, benign, token, code)
+            # What a benign call in the same setting did there comes last and so counts first.
+            own = alike.get(call.setting, [])
+            yield from _of_call(entry, call, [*benign, *own], token, code)
 
 
 def _unprovoked(entry: Entry, call: Call, token: str) -> Iterator[Trial]:

@@ -11,6 +11,8 @@ import io
 import opcode
 import pathlib
 import re
+import socket
+import socketserver
 import types
 import typing
 
@@ -250,6 +252,8 @@ class Builder:
                 return next(iter(kind))
             if issubclass(kind, http.server.BaseHTTPRequestHandler):
                 return self.http_handler(kind)
+            if issubclass(kind, socketserver.StreamRequestHandler):
+                return self.stream_handler(kind)
             positional, keywords = self.arguments(kind.__init__, skip_first=True)
             made = kind(*positional, **keywords)
         except (TypeError, AttributeError, KeyError, IndexError):
@@ -259,6 +263,13 @@ class Builder:
         for name, note in getattr(kind, "__annotations__", {}).items():
             if name not in getattr(made, "__dict__", {name: 1}) and not hasattr(kind, name):
                 setattr(made, name, self.value(name, note, self))
+        return made
+
+    def stream_handler(self, kind):
+        made = kind.__new__(kind)
+        made.rfile = io.BytesIO(self.sources.text("socket:data").encode() + b"\n")
+        made.wfile, made.client_address, made.server = io.BytesIO(), ("192.0.2.7", 1), None
+        made.request = made.connection = socket.socket()
         return made
 
     def http_handler(self, kind):

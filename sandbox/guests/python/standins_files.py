@@ -43,6 +43,9 @@ FOLDER_NAME = ("dir", "folder", "path", "root", "base", "home", "data", "files",
                "static", "templates", "public", "storage", "media", "documents")  # fmt: skip
 
 
+LOADED = frozenset({"object", "xml", "code", "template", "import", "match", "pattern"})
+
+
 class Disk:
     """What exists in this run."""
 
@@ -59,9 +62,10 @@ class Disk:
         self.open = {}
 
     def told(self, path):
-        """The content of a file that outside data names: outside data too."""
+        """The content of a file that outside data names. It may be outside data, too, where that
+        is loaded or run; what is only shown is the file's own affair."""
         if self.sources.target is not None:
-            return self.sources.payload
+            return self.sources.payload if self.sources.kind in LOADED else "first line"
         indexes = sorted(self.state.indexes(path))
         return self.sources.marker(indexes[0]) if indexes else self.state.token
 

@@ -1,9 +1,11 @@
 """Dynamic code, input, time, threads and event loops, and modules that this build lacks."""
 
+import argparse
 import ast
 import asyncio
 import builtins
 import concurrent.futures
+import gettext
 import importlib
 import io
 import linecache
@@ -161,6 +163,7 @@ def _install_input(sources):
         name = "".join(letter if letter.isalnum() else "_" for letter in plain(prompt).lower()[:30])
         return sources.text(f"input:{name.strip('_')}")
 
+    _install_argparse(sources)
     builtins.input = ask
     os.environ = Environ(sources)
     os.getenv = os.environ.get
@@ -171,6 +174,32 @@ def _install_input(sources):
     getpass = importlib.import_module("getpass")
     getpass.getpass = ask
     getpass.getuser = lambda: "user"
+
+
+def _install_argparse(sources):
+    """A command line that has every option that a script asks for."""
+    real = argparse.ArgumentParser.parse_args
+
+    def line(parser):
+        words = []
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                first = next(iter(action.choices), None)
+                return words if first is None else [*words, first, *line(action.choices[first])]
+            if action.nargs == 0 or action.dest in ("help", "version"):
+                continue
+            text = next(iter(action.choices), "") if action.choices else ""
+            text = str(text) or sources.text("argv:" + action.dest)
+            if action.type in (int, float) and sources.target is None:
+                text = str(sources.number("argv:" + action.dest))
+            words.append(f"{action.option_strings[-1]}={text}" if action.option_strings else text)
+        return words
+
+    def parse(self, args=None, namespace=None):
+        return real(self, line(self) if args is None else args, namespace)
+
+    argparse.ArgumentParser.parse_args = parse
+    gettext.find = lambda *_, **__: None  # no message is translated
 
 
 def _install_sources_of_code():

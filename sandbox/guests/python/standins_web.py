@@ -6,6 +6,7 @@ tornado alike: their attributes do not clash. Registered handlers are called by 
 
 import html
 import json
+import logging
 import posixpath
 import re
 import types
@@ -192,7 +193,8 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
 
         def __init__(self, *_, **__):
             self.config = Session()
-            self.router = self.state = self.logger = self.jinja_env = unknown("app")
+            self.router = self.state = self.jinja_env = unknown("app")
+            self.logger = logging.getLogger("app")
 
         def run(self, *_, debug=False, host="127.0.0.1", **__):
             if debug or self.debug:
@@ -201,9 +203,13 @@ def make(sources, state, sink, unknown, base, disk_open, database, render):
                 sink("weak", "app.run", "listens on every address", cwe=[605])
 
         def before_request(self, function):
+            state.handler(function, page=False)
             return function
 
-        after_request = teardown_request = teardown_appcontext = context_processor = before_request
+        def after_request(self, function):
+            return function
+
+        teardown_request = teardown_appcontext = context_processor = after_request
         cli = unknown("app.cli")
 
         def on_event(self, *_, **__):
@@ -360,6 +366,9 @@ def providers(web, unknown):
             setattr(module, name, made)
         if root in JSON_FRAMEWORKS or root in TEXT_FRAMEWORKS:
             module.Response = web.JSONResponse if root in JSON_FRAMEWORKS else web.PlainTextResponse
+        if root == "sanic":
+            module.html, module.text = web.HTMLResponse, web.PlainTextResponse
+            module.json, module.file = web.JSONResponse, web.FileResponse
         app = made()
         for method in METHODS:
             setattr(module, method, getattr(app, method))

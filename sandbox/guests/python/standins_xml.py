@@ -38,7 +38,10 @@ def install(sink):
             with io.open(source, "rb") as file:  # noqa: UP020 - the stand-in lives at io.open
                 source = file.read()
         text = told("ElementTree.parse", body(source), False)
-        return real_parse(io.StringIO(without_doctype(text)))
+        try:
+            return real_parse(io.StringIO(without_doctype(text)))
+        except tree.ParseError:
+            return real_parse(io.StringIO("<root><name>value</name></root>"))
 
     tree.fromstring = tree.XML = fromstring
     tree.parse = parse

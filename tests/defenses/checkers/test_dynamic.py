@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bluecode.defenses.checkers.dynamic import DynamicChecker, DynamicReport
+from bluecode.defenses.checkers.probes import KINDS, PROBES
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.fusion import REFUTABLE
 from bluecode.defenses.verdict import Category, DetectorError, Finding
@@ -91,6 +92,34 @@ async def test_the_unsafe_twin_is_confirmed_and_the_safe_one_is_not(
     assert safe.evidence[0].outcome != "confirmed", safe.evidence[0].observed
     if twin["outcome"] != "any":
         assert safe.evidence[0].outcome == twin["outcome"], safe.evidence[0].observed
+
+
+BYPASSABLE = [twin for twin in TWINS if "bypass" in twin]
+
+
+@pytest.mark.parametrize("twin", BYPASSABLE, ids=[twin["name"] for twin in BYPASSABLE])
+async def test_a_guard_that_only_looks_safe_is_seen_through(
+    sandbox: InProcess, twin: dict[str, Any]
+) -> None:
+    evidence = (await check(sandbox, twin["bypass"], [claim(twin["cwe"])])).evidence[0]
+
+    assert evidence.outcome == "confirmed", evidence.observed
+
+
+SHOWN_BY = {
+    "shell": 78, "sql": 89, "path": 22, "page": 79, "redirect": 601, "url": 918, "code": 95,
+    "template": 1336, "ldap": 90, "xpath": 643, "xml": 611, "log": 117, "raw_header": 113,
+    "pattern": 1333, "nosql": 943, "import": 470, "object": 502, "mail": 93,
+}  # fmt: skip
+HARMLESS = {"argv", "header"}
+"""Without a shell there is no syntax, and frameworks refuse a line break in a header."""
+
+
+def test_every_kind_of_probe_has_its_twins_and_one_that_only_looks_safe() -> None:
+    assert set(SHOWN_BY) | HARMLESS == set(PROBES)
+    for kind, cwe in SHOWN_BY.items():
+        assert kind in KINDS[cwe]
+        assert [twin for twin in BYPASSABLE if twin["cwe"] == cwe], kind
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=[twin["name"] for twin in TWINS])
