@@ -68,6 +68,7 @@ def follow(run: Run, parsed: Parsed) -> None:
 def memory(run: Run, function: Node) -> None:
     """Look for what goes wrong with memory in one function."""
     body = Reader(function).read()
+    body.spend = run.spend
     pointers(run, body)
     bounds(run, body)
     reads(run, body)

@@ -51,7 +51,9 @@ class Flow(Expressions):
 
     def _collect(self, tree: Node) -> None:
         for node in tree.walk():
-            if node.role == "function" and node.name:
+            if node.role in ("member", "index"):
+                self.holders.add(path_of(node.base))
+            elif node.role == "function" and node.name:
                 self.run.functions.setdefault(node.name.rpartition(".")[2], node)
             elif node.role in ("declare", "assign") and node.args:
                 value = node.args[0]
@@ -134,6 +136,7 @@ class Flow(Expressions):
         self.eval(condition)
         yes, no = facts(self, condition)
         start = self.env
+        self.run.spend(len(start) >> 2)
         self.env = dict(start)
         self.learn(yes)
         then_ends = self.statement(then)
@@ -168,7 +171,7 @@ class Flow(Expressions):
                 value = self.lookup(key)
             self.env[key] = value.without(labels)
             if "all" in labels:
-                for longer in [name for name in self.env if name.startswith(key + ".")]:
+                for longer in self.parts_of(key):
                     self.env[longer] = self.env[longer].without(labels)
 
     def _loop(self, node: Node) -> bool:

@@ -1,6 +1,8 @@
 """A function in C or C++ taken apart: its variables, and what happens to them in which order."""
 
+from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -60,11 +62,14 @@ class Body:
     null_tests: set[int] = field(default_factory=set)
     """Identities of names that are tested as they stand, or compared with nothing."""
 
+    spend: Callable[[int], None] = lambda looks: None
+    """Told how many events a question looked at, so that hostile code cannot ask for ever."""
+
     def between(self, key: str, kinds: tuple[Kind, ...], start: int, end: int) -> bool:
         """Does such an event happen to the name after the start and before the end?"""
-        return any(
-            event.kind in kinds and start < event.order < end for event in self.by_key.get(key, ())
-        )
+        events = self.by_key.get(key, ())
+        self.spend(len(events))
+        return any(event.kind in kinds and start < event.order < end for event in events)
 
     def before(self, key: str, kinds: tuple[Kind, ...], end: int) -> bool:
         """Did such an event happen to the name before this point?"""
@@ -73,7 +78,9 @@ class Body:
     def last_store(self, key: str, before: int) -> Event | None:
         """The latest store to the name before this point."""
         found = None
-        for event in self.by_key.get(key, ()):
+        events = self.by_key.get(key, ())
+        self.spend(len(events))
+        for event in events:
             if event.kind == "store" and event.order < before:
                 found = event
         return found
@@ -87,16 +94,20 @@ class Body:
                     return False
             elif (number, way) in self.ended:
                 return False
+        begin = bisect_left(self.leaves, first.order, key=lambda leave: leave[0])
+        end = bisect_left(self.leaves, second.order, key=lambda leave: leave[0])
+        self.spend(end - begin)
         return not any(
-            first.order <= order < second.order and first.branch[: len(branch)] == branch
-            for order, branch, _ in self.leaves
+            first.branch[: len(branch)] == branch for _, branch, _ in self.leaves[begin:end]
         )
 
     def resumes(self, first: Event) -> int:
         """Where the way that this event is on goes on: the label that it jumps forward to, the
         event itself where it does not jump, and nowhere, -1, where it leaves."""
-        for order, branch, label in self.leaves:
-            if order >= first.order and first.branch[: len(branch)] == branch:
+        begin = bisect_left(self.leaves, first.order, key=lambda leave: leave[0])
+        self.spend(len(self.leaves) - begin)
+        for _, branch, label in self.leaves[begin:]:
+            if first.branch[: len(branch)] == branch:
                 place = self.labels.get(label, -1)
                 return place if place > first.order else -1
         return first.order

@@ -160,7 +160,7 @@ def _sprintf(run: Run, body: Body, event: Event) -> None:
             run.claim("buffer_copy", event.node, 0.8)
         elif room and room < _LONGEST_DOUBLE and _any_double(body, text, args[2:]):
             run.claim("buffer_copy", event.node, 0.5)
-        elif not room:
+        elif not room and known > _FEW:
             run.claim("dangerous_function", event.node, 0.5)
         return
     measured = any(_measured(body, arg, event.order) for arg in args[2:])
@@ -168,6 +168,8 @@ def _sprintf(run: Run, body: Body, event: Event) -> None:
         run.claim("buffer_copy", event.node, 0.6 if room is not None else 0.52)
 
 
+_FEW = 8
+"""Characters that are printed on purpose: two hexadecimal digits and their like."""
 _LONGEST_DOUBLE = 317
 """Characters that `%f` may print of a double."""
 

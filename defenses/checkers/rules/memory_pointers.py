@@ -30,10 +30,11 @@ _NEVER_NULL = re.compile(
 
 def pointers(run: Run, body: Body) -> None:
     """Everything that goes wrong with pointers in this function."""
+    habit = _habit(body)
     for events in list(body.by_key.values()):
         for event in events:
             if event.kind == "store" and event.value is not None:
-                _unchecked(run, body, event)
+                _unchecked(run, body, event, habit)
             elif event.kind == "free":
                 _after_free(run, body, event)
         _checked_too_late(run, body, events)
@@ -120,8 +121,9 @@ def _likely(name: str) -> float:
     return 0.52 if _FINDS.match(name) else 0.0
 
 
-def _unchecked(run: Run, body: Body, store: Event) -> None:
-    """What an allocation gave is followed before anybody looks at it."""
+def _unchecked(run: Run, body: Body, store: Event, habit: frozenset[str]) -> None:
+    """What an allocation gave is followed before anybody looks at it. A name that merely sounds
+    like one that may fail is worth a word only where others are looked at."""
     assert store.value is not None
     made = _maker(store.value)
     if made is None:
@@ -129,10 +131,11 @@ def _unchecked(run: Run, body: Body, store: Event) -> None:
     likely = _likely(made[0])
     if not likely:
         return
-    if likely < 0.6 and not _others_checked(body, store):
+    if likely < 0.6 and not habit - {store.key}:
         return
     if made[0] == "realloc" or body.function.name == "main" or _small(made[1]):
         likely *= 0.8  # little is asked for, or the program ends with it
+    run.spend(len(body.by_key[store.key]))
     for event in body.by_key[store.key]:
         if event.order <= store.order:
             continue
@@ -143,17 +146,13 @@ def _unchecked(run: Run, body: Body, store: Event) -> None:
             return
 
 
-def _others_checked(body: Body, store: Event) -> bool:
-    """Is what another call gave compared with nothing in this function? Only then is it the
-    habit of this code, and a name that merely sounds like one that may fail is worth a word."""
-    for events in body.by_key.values():
-        given = any(
-            event.kind == "store" and event is not store and event.value is not None
-            and _maker(event.value) is not None for event in events
-        )  # fmt: skip
-        if given and any(event.kind == "test" and _null_test(body, event) for event in events):
-            return True
-    return False
+def _habit(body: Body) -> frozenset[str]:
+    """Names that hold what a call gave, and are compared with nothing in this function."""
+    return frozenset(
+        key for key, events in body.by_key.items()
+        if any(event.kind == "test" and _null_test(body, event) for event in events)
+        and any(event.value is not None and _maker(event.value) is not None for event in events)
+    )  # fmt: skip
 
 
 def _small(call: Node) -> bool:
@@ -168,6 +167,7 @@ def _after_free(run: Run, body: Body, freed: Event) -> None:
         _freed_at_label(run, body, freed)
     elif not closes and not _whole(body, freed):
         return
+    run.spend(len(body.by_key[freed.key]))
     for event in body.by_key[freed.key]:
         if event.order <= freed.order:
             continue
@@ -220,6 +220,7 @@ def _freed_at_label(run: Run, body: Body, freed: Event) -> None:
 def _parts_after(run: Run, body: Body, freed: Event, sure: bool) -> None:
     """`free(a); free(a->b)`: the holder is gone before its parts."""
     prefix = freed.key + "."
+    run.spend(len(body.by_key))
     for key, events in body.by_key.items():
         if not key.startswith(prefix):
             continue

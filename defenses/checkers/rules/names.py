@@ -38,6 +38,8 @@ class Names:
         self.run = run
         self.env: Env = {}
         self.classes: list[Node] = []
+        self.holders: set[str] = set()
+        """Names of which parts are spoken of anywhere in the snippet."""
         self._known_paths: dict[str, Value | None] = {}
         self._receivers: dict[int, Value] = {}
         """What the receivers of calls hold, by the identity of their nodes."""
@@ -171,8 +173,15 @@ class Names:
             self.env[holder] = replace(old, level=value.level, clean=value.clean)
 
     def _forget(self, path: str) -> None:
-        for name in [name for name in self.env if name.startswith(path + ".")]:
+        for name in self.parts_of(path):
             del self.env[name]
+
+    def parts_of(self, path: str) -> Sequence[str]:
+        """Names of what is known of parts of a value."""
+        if path not in self.holders:
+            return ()
+        self.run.spend(len(self.env))
+        return [name for name in self.env if name.startswith(path + ".")]
 
     def bind(self, target: Node, value: Value) -> None:
         """Give a name, or each name of a pattern, what it now holds."""

@@ -47,6 +47,8 @@ class Run:
     """Functions that were followed, with the levels of what they were given."""
     purpose: list[str] = field(default_factory=list)
     """Lower-case names around: functions we are in, what is being assigned to."""
+    spare: int = 3_000_000
+    """Looks at names and events that may still be taken: some questions look at many at once."""
     depth: int = 0
     quiet: int = 0
     """Above 0 nothing is claimed: the code is only followed for its result."""
@@ -71,6 +73,12 @@ class Run:
         """Count one step. Raises `OutOfSteps` when there were too many."""
         self.steps -= 1
         if self.steps < 0:
+            raise OutOfSteps
+
+    def spend(self, looks: int) -> None:
+        """Count looks at names and events. Raises `OutOfSteps` when there were too many."""
+        self.spare -= looks
+        if self.spare < 0:
             raise OutOfSteps
 
     def claim(self, rule: str, node: Node, score: float, level: Level = Level.NONE) -> None:

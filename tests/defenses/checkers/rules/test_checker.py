@@ -120,6 +120,24 @@ def test_what_lies_before_the_limit_is_still_found() -> None:
     assert "javascript.code_injection" in {finding.rule for finding in caught.value.findings}
 
 
+ENDLESS_QUESTIONS = {
+    "c": "if (a%d) { free(p); return; } p->x = %d;\n",
+    "cpp": "if (a%d) { free(p); goto l%d; } l%d: x(p);\n",
+    "javascript": "if (a%d) { var v%d = f(); v%d.x = 3; }\n",
+}
+"""Each line asks about all lines before it."""
+
+
+@pytest.mark.parametrize(("language", "line"), ENDLESS_QUESTIONS.items())
+def test_code_that_asks_about_all_of_itself_is_given_up(language: str, line: str) -> None:
+    lines = (line % ((number,) * line.count("%d")) for number in range(4_000))
+
+    with pytest.raises(DetectorError) as caught:
+        find(snippet("void f(int *p) {\n" + "".join(lines) + "}\n", language))
+
+    assert caught.value.unchecked == "partial"
+
+
 def test_too_much_code_is_said_to_be_unread() -> None:
     with pytest.raises(DetectorError) as caught:
         find(snippet("x;" * 300_000))
