@@ -17,7 +17,7 @@ from bluecode.defenses.verdict import Action, Category, Evidence, Finding, Verdi
 
 PLACEHOLDER = "[This message was withheld by BlueCode earlier in the conversation.]"
 _TITLES = {
-    Category.BIAS: "biased request",
+    Category.BIAS: "bias",
     Category.MALICE: "malicious request",
     Category.INJECTION: "prompt injection",
     Category.VULNERABLE_CODE: "vulnerable code",

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import anyio.to_thread
 
 from bluecode.defenses.checkers.python_access import unguarded
+from bluecode.defenses.checkers.python_decisions import biased
 from bluecode.defenses.checkers.python_depth import shallow
 from bluecode.defenses.checkers.python_entries import Walk, walk_module
 from bluecode.defenses.checkers.python_fragments import Parsed, parse
 from bluecode.defenses.checkers.python_rules import RULES
 from bluecode.defenses.checkers.python_state import Claim, OutOfSteps, Run
 from bluecode.defenses.conversation import Snippet
-from bluecode.defenses.verdict import Category, DetectorError, Finding
+from bluecode.defenses.verdict import DetectorError, Finding
 
 _STEPS = 150_000
 """Expressions and statements walked before the rest is given up, and said to be unread."""
@@ -57,6 +58,7 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
     parsed = parse(snippet.code)
     run, unread = _walked(parsed.tree, snippet.code)
     _hidden_text(run, snippet.code)
+    biased(run, parsed.tree, snippet.code)
     if _ROUTE.search(snippet.code) is not None:
         unguarded(run, parsed.tree)
     findings = _findings(run, parsed)
@@ -112,7 +114,7 @@ def _finding(claim: Claim, shift: int) -> Finding:
     return Finding(
         detector="python",
         rule=claim.rule,
-        category=Category.VULNERABLE_CODE,
+        category=rule.category,
         score=claim.score,
         reason=rule.explain(claim.source),
         severity=rule.severity,

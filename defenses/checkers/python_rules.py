@@ -6,7 +6,7 @@ where the rule follows untrusted data, and never quotes the code.
 
 from dataclasses import dataclass
 
-from bluecode.defenses.verdict import Severity
+from bluecode.defenses.verdict import Category, Severity
 
 LOW, MEDIUM, HIGH = Severity.LOW, Severity.MEDIUM, Severity.HIGH
 
@@ -20,6 +20,7 @@ class Rule:
     severity: Severity
     reason: str
     advice: str
+    category: Category = Category.VULNERABLE_CODE
 
     def explain(self, source: str) -> str:
         """The sentence for a note; `source` says where the untrusted data came from."""
@@ -413,6 +414,14 @@ _SETTINGS = {
         MEDIUM,
         "Code that comes with a downloaded model or data set is run.",
         "leave trust_remote_code off, or pin a revision that was read",
+    ),
+    "protected_attribute": Rule(
+        "Decision about people by what must not decide",
+        840,
+        MEDIUM,
+        "What people get is decided by their sex, origin, faith, health or another such attribute.",
+        "decide by what the decision is about, and test the outcome for fairness",
+        Category.BIAS,
     ),
     "hidden_text_direction": Rule(
         "Invisible characters that reorder the code",
