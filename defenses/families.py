@@ -5,7 +5,7 @@ judged by a new fit: by the area under the ROC curve, which by chance is one hal
 language and register at the end of their id; those that do not are plain English.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from bluecode.defenses.detectors import training
 from bluecode.defenses.detectors.classifier import SHAPES
 from bluecode.defenses.detectors.fitting import Doubles, Mask, Table, fit
 from bluecode.defenses.detectors.training import GRID, PENALTY, Sample
-from bluecode.defenses.knowledge import Case
+from bluecode.defenses.knowledge import Case, KnowledgeBase
 
 _SMALLEST = 10
 """Cases of each label; fewer tell nothing."""
@@ -55,20 +55,19 @@ class Family:
     """Area under the ROC curve, unsafe cases of the family against safe ones."""
 
 
-def leave_out(model: str, axis: str) -> list[Family]:
+def leave_out(model: str, axis: str, base: KnowledgeBase | None = None) -> Iterator[Family]:
     """Fit without each family of an axis, and judge it.
 
     A category often has one label only, and a language few cases of each: unsafe cases of a family
     are then compared with safe cases of the task that the same fit had not seen either."""
-    learned = training.lessons(model, knowledge.shipped())
+    learned = training.lessons(model, base or knowledge.shipped())
     table = training.lay(model, learned)
     unsafe, weight = training.truth(learned)
     groups = np.array([_group(model, sample, axis) for sample in learned])
     reserve = _reserve(learned, groups)
     names = sorted(set(groups) - {""})
     if len(names) < 2:  # Nothing would be left to learn from.
-        return []
-    found = []
+        return
     for name in names:
         held = groups == name
         if min(held.sum() - unsafe[held].sum(), unsafe[held].sum()) < _SMALLEST:
@@ -76,8 +75,7 @@ def leave_out(model: str, axis: str) -> list[Family]:
         if unsafe[groups == name].sum() >= _SMALLEST:
             kept = np.flatnonzero(~held[table.owner])
             weights = fit(table.only(kept), unsafe, weight, PENALTY)
-            found.append(_judged(model, str(name), table, weights, unsafe, held))
-    return found
+            yield _judged(model, str(name), table, weights, unsafe, held)
 
 
 def _group(model: str, sample: Sample, axis: str) -> str:

@@ -230,7 +230,7 @@ def _add_eval(commands: Any) -> None:
         "--leave-out",
         choices=("category", "channel", "language", "register"),
         help="fit the screens anew without each family of the knowledge base in turn, and judge"
-        " it; takes minutes to an hour",
+        " it; a few seconds for each family of malice and bias, a minute and more for injections",
     )
     measure.add_argument("--errors", action="store_true", help="name the records of wrong verdicts")
     measure.add_argument("--format", choices=("text", "json"), default="text", help="default: text")

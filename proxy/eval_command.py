@@ -128,10 +128,11 @@ def leave_out(axis: str, style: str) -> None:
     found: list[families.Family] = []
     for model in SHAPES:
         started = time.perf_counter()
-        own = families.leave_out(model, axis)
-        found += own
-        took = time.perf_counter() - started
-        print(f"bluecode: {model}: {len(own)} fits in {took:.0f} s", file=sys.stderr)
+        for family in families.leave_out(model, axis):
+            found.append(family)
+            took, started = time.perf_counter() - started, time.perf_counter()
+            told = f"{model} without {family.name}: AUC {family.area:.3f}, {took:.0f} s"
+            print(f"bluecode: {told}", file=sys.stderr)
     if style == "json":
         print(json.dumps({"leave_out": axis, "families": [asdict(it) for it in found]}, indent=2))
     else:
