@@ -90,6 +90,35 @@ def _stretched(run: Run, call: Call) -> None:
     _salt(run, call, salt)
 
 
+def _old_hash(run: Run, call: Call) -> None:
+    """Schemes for passwords that are guessed in no time by now."""
+    run.claim("weak_password_hash", call.node, 0.75)
+
+
+def _unix_hash(run: Run, call: Call) -> None:
+    """`crypt` is as strong as its salt says: two letters mean DES."""
+    salt = call.argument(0 if call.last == "mksalt" else 1, "salt") or call.keyword("method")
+    if salt is None:
+        return
+    weak = salt.name.endswith(("METHOD_CRYPT", "METHOD_MD5"))
+    if weak or (salt.literal is not None and not salt.literal.startswith(("$2", "$5", "$6", "$y"))):
+        run.claim("weak_password_hash", call.node, 0.75)
+
+
+def _named_method(run: Run, call: Call) -> None:
+    """`generate_password_hash(password, "md5")`."""
+    method = call.argument(1, "method")
+    name = "" if method is None else method.literal or ""
+    if name.partition(":")[0] in ("md5", "sha1", "sha256", "sha512", "plain"):
+        run.claim("weak_password_hash", call.node, 0.72)
+
+
+def _few_rounds(run: Run, call: Call) -> None:
+    rounds = call.argument(0, "rounds")
+    if rounds is not None and isinstance(rounds.const, int) and rounds.const < 10:
+        run.claim("weak_password_hash", call.node, 0.55)
+
+
 def _scrypt(run: Run, call: Call) -> None:
     _salt(run, call, call.keyword("salt"))
 
@@ -278,6 +307,22 @@ CALLS: Mapping[str, Look] = {
         ],
         _algorithm,
     ),
+    **{
+        f"cryptography.hazmat.decrepit.ciphers.algorithms.{name}": _algorithm
+        for name in _WEAK_CIPHERS
+    },
+    **dict.fromkeys("crypt.crypt crypt.mksalt".split(), _unix_hash),
+    **{
+        f"passlib.hash.{name}.{verb}": _old_hash
+        for name in (
+            "md5_crypt des_crypt bsdi_crypt sha1_crypt apr_md5_crypt hex_md5 hex_sha1 hex_sha256 "
+            "ldap_md5 ldap_sha1 ldap_plaintext plaintext lmhash nthash mysql323 mysql41 "
+            "django_salted_md5 django_salted_sha1 unix_disabled"
+        ).split()
+        for verb in ("hash", "encrypt")
+    },
+    "werkzeug.security.generate_password_hash": _named_method,
+    "bcrypt.gensalt": _few_rounds,
     "cryptography.fernet.Fernet": _keyed_object,
     f"{_HAZMAT}.ciphers.aead.AESGCM": _keyed_object,
     **dict.fromkeys(

@@ -202,6 +202,8 @@ def _method_check(
             _prefix(state, receiver, arguments)
         elif arguments and arguments[0].literal == "//":
             state.clear(receiver, ("not_double",))
+        elif arguments and arguments[0].literal == "-":
+            state.clear(receiver, ("option",))
         return True
     if name == "endswith":
         if truth and receiver.name.endswith((".netloc", ".hostname")):

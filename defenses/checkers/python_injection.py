@@ -98,6 +98,27 @@ def _program(run: Run, call: Call, items: tuple[Value, ...]) -> None:
     elif first is None:
         tags = [tag for tag in live(call, items[0], "shell") if tag.level is Level.REQUEST]
         report(run, call, "argument_injection", scores.ARGUMENTS, tags)
+    elif name in _TAKES_COMMANDS:
+        _option(run, call, items)
+
+
+def _option(run: Run, call: Call, items: tuple[Value, ...]) -> None:
+    """A client's text where an option may stand, for programs whose options run commands."""
+    for item in items[1:]:
+        if item.literal == "--":
+            return
+        if item.parts and isinstance(item.parts[0], str):
+            continue
+        sent = [tag for tag in live(call, item, "shell") if tag.level is Level.REQUEST]
+        if sent and call.state.live(all_tags(item), "option"):
+            run.claim("argument_injection", call.node, 0.55, Level.REQUEST)
+            return
+
+
+_TAKES_COMMANDS = frozenset(
+    "git hg svn tar curl wget ssh scp rsync find zip sendmail man sort awk gawk sed ffmpeg "
+    "convert tcpdump psql mysql docker kubectl pip npm".split()
+)
 
 
 def _replaced_process(run: Run, call: Call) -> None:

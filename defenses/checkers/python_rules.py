@@ -401,6 +401,13 @@ _SETTINGS = {
         "A protocol is used that sends credentials in clear text.",
         "use SSH, SFTP, FTPS or TLS",
     ),
+    "open_cors": Rule(
+        "Any site may use the visitor's session",
+        942,
+        MEDIUM,
+        "Requests of any site are allowed, with the visitor's cookies.",
+        "list the origins that are meant, or leave credentials off",
+    ),
     "config_listener": Rule(
         "Logging configuration taken from the network",
         94,

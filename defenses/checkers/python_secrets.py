@@ -1,12 +1,14 @@
 """Secrets in Python code: written into it, and written to logs by it."""
 
 import ast
+import re
 
 from bluecode.defenses.checkers.credentials import plausible, url_password
 from bluecode.defenses.checkers.python_names import names_password, names_secret, words
 from bluecode.defenses.checkers.python_state import Call, Run
 from bluecode.defenses.checkers.python_values import Value
 
+_CARRIED = re.compile(r"(?:Bearer|Basic|Token|token)\s+(\S{16,})$")
 _LOG_METHODS = frozenset("debug info warning warn error critical exception log".split())
 _MASKING = frozenset(
     "len bool mask masked redact redacted hash sha256 hexdigest obfuscate type id fingerprint "
@@ -20,7 +22,12 @@ def named(run: Run, node: ast.AST, name: str, value: Value) -> None:
     text = literal.decode("latin-1") if isinstance(literal, bytes) else literal
     if not isinstance(text, str):
         return
-    if names_secret(name):
+    carried = _CARRIED.match(text) if name.lower() == "authorization" else None
+    if carried is not None:
+        found = plausible("token", carried[1])
+        if found >= 0.7:
+            run.claim("hardcoded_secret", node, found)
+    elif names_secret(name):
         found = plausible(name, text)
         if found:
             run.claim("hardcoded_secret", node, found)
@@ -76,13 +83,20 @@ def _shows_secret(node: ast.expr) -> bool:
 
 def _is_secret(name: str) -> bool:
     return (
-        names_secret(name)
+        _identifies(name)
+        or names_secret(name)
         and not words(name) & {"tokens", "pass", "token"}
         or (names_password(name) and "pass" not in words(name))
         or bool(
             words(name) & {"token"} and words(name) & {"access", "auth", "refresh", "api", "jwt"}
         )
     )
+
+
+def _identifies(name: str) -> bool:
+    """Numbers with which somebody else could pay or pose."""
+    found = words(name)
+    return bool(found & {"cvv", "cvc", "ssn"}) or {"card", "number"} <= found
 
 
 def _name_of(node: ast.expr) -> str:

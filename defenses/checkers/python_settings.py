@@ -113,6 +113,34 @@ def named(run: Run, node: ast.AST, name: str, value: Value) -> None:
     rule = _OFF_SETTINGS.get(name)
     if rule is not None and value.const is False:
         run.claim(rule, node, 0.7)
+    elif name in _CHECKS and value.const is False:
+        run.claim("unverified_certificate", node, 0.65)
+    elif name == "DEBUG" and value.const is True:
+        if any(setting in run.text for setting in _SHOWS_DJANGO):
+            run.claim("debug_enabled", node, 0.55)
+    elif name in ("CORS_ALLOW_ALL_ORIGINS", "CORS_ORIGIN_ALLOW_ALL") and value.const is True:
+        run.claim("open_cors", node, 0.5)
+
+
+def item_set(run: Run, node: ast.AST, base: Value, index: Value, value: Value) -> None:
+    """`os.environ["PYTHONHTTPSVERIFY"] = "0"`: verification off for the whole program."""
+    if base.name.endswith("environ") and _VERIFYING.get(index.literal or "") == value.literal:
+        if value.literal is not None:
+            run.claim("unverified_certificate", node, _UNVERIFIED)
+
+
+_VERIFYING = {
+    "PYTHONHTTPSVERIFY": "0",
+    "CURL_CA_BUNDLE": "",
+    "REQUESTS_CA_BUNDLE": "",
+    "GIT_SSL_NO_VERIFY": "1",
+    "NODE_TLS_REJECT_UNAUTHORIZED": "0",
+}
+_CHECKS = frozenset(
+    "verify_certs verify_ssl ssl_verify tls_verify validate_certs verify_certificate "
+    "ssl_assert_hostname cert_validation".split()
+)
+_SHOWS_DJANGO = ("INSTALLED_APPS", "ALLOWED_HOSTS", "MIDDLEWARE", "ROOT_URLCONF")
 
 
 def _served(run: Run, call: Call) -> None:
@@ -141,6 +169,32 @@ def entered(run: Run, function: Function) -> None:
         name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
         if name == "csrf_exempt":
             run.claim("csrf_disabled", node, 0.52)
+
+
+def _any_origin(value: Value | None) -> bool:
+    """`"*"`, `["*"]` or `{"/*": {"origins": "*"}}`."""
+    if value is None:
+        return False
+    held = [*(value.items or ()), *(inner for _, inner in value.fields or ())]
+    return value.literal in ("*", ".*") or any(map(_any_origin, held))
+
+
+def _cors(run: Run, call: Call) -> None:
+    """Any site may send requests with the visitor's cookies, and read the answers."""
+    if call.last == "add_middleware":
+        kind = call.argument(0)
+        if kind is None or not kind.name.endswith("CORSMiddleware"):
+            return
+        origins = call.keyword("allow_origins") or call.keyword("allow_origin_regex")
+        allowed, personal = _any_origin(origins), call.keyword("allow_credentials")
+    else:
+        origins = call.keyword("origins") or call.keyword("resources")
+        allowed = origins is None or _any_origin(origins)
+        personal = call.keyword("supports_credentials")
+    if allowed and personal is not None and personal.const is True:
+        run.claim("open_cors", call.node, 0.6)
+    elif allowed:
+        run.remark("open_cors", call.node, 0.2)
 
 
 def _listener(run: Run, call: Call) -> None:
@@ -187,6 +241,7 @@ CALLS: Mapping[str, Look] = {
     "ssl.SSLContext": _context,
     **dict.fromkeys("telnetlib.Telnet ftplib.FTP".split(), _clear_text),
     "logging.config.listen": _listener,
+    **dict.fromkeys("flask_cors.CORS flask_cors.cross_origin".split(), _cors),
     **dict.fromkeys(
         [
             f"pysnmp.{module}.{name}"
@@ -199,6 +254,7 @@ CALLS: Mapping[str, Look] = {
 }
 METHODS: Mapping[str, Look] = {
     "from_pretrained": _model,
+    "add_middleware": _cors,
     "set_missing_host_key_policy": _host_keys,
     "set_cookie": _cookie,
     "run": _served,

@@ -94,6 +94,7 @@ def item_set(
 ) -> None:
     """`base[index] = value`."""
     python_web.item_set(run, state, node, base, value)
+    python_settings.item_set(run, node, base, index, value)
 
 
 def delivered(run: Run, state: State, node: ast.Return | ast.Yield, value: Value) -> None:

@@ -186,7 +186,11 @@ def handler_kind(run: Run, function: Function, owner: str) -> str:
         return "object"
     names = [argument.arg for argument in function.args.args[:2]]
     served = not run.imports or bool(run.imports & _WEB)
-    if function.name == "lambda_handler" or ("request" in names and served):
+    if (
+        function.name == "lambda_handler"
+        or names == ["event", "context"]
+        or ("request" in names and served)
+    ):
         return "object"
     return ""
 
@@ -217,10 +221,20 @@ def parameters(
             if given
             else _parameter(argument, level, kind, typed, siblings)
         )
+        if run.classes and argument.annotation is not None and _is_choice(run, argument.annotation):
+            found[argument.arg] = Value(name=argument.arg)
     for rest in (spec.vararg, spec.kwarg):
         if rest is not None:
             found[rest.arg] = source(f"param {rest.arg}", _risen(level, kind))
     return found
+
+
+def _is_choice(run: Run, annotation: ast.expr) -> bool:
+    """A parameter of an enumeration of the snippet: one of a known set, by its type."""
+    declared = run.classes.get(_annotation(annotation))
+    return declared is not None and any(
+        _last(base) in ("Enum", "StrEnum", "IntEnum", "Flag") for base in declared.bases
+    )
 
 
 def _injected(spec: ast.arguments) -> frozenset[str]:

@@ -141,9 +141,189 @@ MATCHED = {
             return len(password) >= 6 and password.isalnum()
         """,
     ),
+    "address in the event of a function in the cloud": (
+        "ssrf",
+        """
+        import json, urllib.request
+        def handler(event, context):
+            return urllib.request.urlopen(json.loads(event["body"])["image"]).read()
+        """,
+    ),
+    "cipher that was put aside": (
+        "weak_cipher",
+        """
+        from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+        def cipher(key):
+            return TripleDES(key)
+        """,
+    ),
+    "hash of old systems": (
+        "weak_password_hash",
+        """
+        import crypt
+        def keep(password):
+            return crypt.crypt(password, "ab")
+        """,
+    ),
+    "hash of passlib": (
+        "weak_password_hash",
+        """
+        from passlib.hash import hex_sha1
+        def keep(password):
+            return hex_sha1.hash(password)
+        """,
+    ),
+    "method without effort": (
+        "weak_password_hash",
+        """
+        from werkzeug.security import generate_password_hash
+        def keep(password):
+            return generate_password_hash(password, method="sha256")
+        """,
+    ),
+    "few rounds": (
+        "weak_password_hash",
+        """
+        import bcrypt
+        def keep(password):
+            return bcrypt.hashpw(password, bcrypt.gensalt(4))
+        """,
+    ),
+    "verification off in the environment": (
+        "unverified_certificate",
+        """
+        import os
+        os.environ["PYTHONHTTPSVERIFY"] = "0"
+        """,
+    ),
+    "verification off by a keyword": (
+        "unverified_certificate",
+        """
+        from elasticsearch import Elasticsearch
+        search = Elasticsearch("https://search:9200", verify_certs=False)
+        """,
+    ),
+    "any site with cookies": (
+        "open_cors",
+        """
+        from flask_cors import CORS
+        CORS(app, origins="*", supports_credentials=True)
+        """,
+    ),
+    "any site with cookies, as middleware": (
+        "open_cors",
+        """
+        from fastapi.middleware.cors import CORSMiddleware
+        app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_credentials=True)
+        """,
+    ),
+    "debugging in the settings": (
+        "debug_enabled",
+        """
+        DEBUG = True
+        ALLOWED_HOSTS = []
+        INSTALLED_APPS = ["shop"]
+        """,
+    ),
+    "token in a header": (
+        "hardcoded_secret",
+        """
+        import requests
+        HEADERS = {"Authorization": "Bearer 6cb75f652a9b52798eb6cf2201057c73"}
+        """,
+    ),
+    "card in a log": (
+        "secret_in_log",
+        """
+        import logging
+        def pay(card_number, amount):
+            logging.info("paying %s with %s", amount, card_number)
+        """,
+    ),
+    "option of a program that runs commands": (
+        "argument_injection",
+        """
+        import subprocess
+        from flask import request
+        def log():
+            return subprocess.check_output(["git", "log", request.args["branch"]])
+        """,
+    ),
 }
 
 LEFT_ALONE = {
+    "address of our own in an event": """
+        import json, urllib.request
+        def handler(event, context):
+            name = json.loads(event["body"])["name"]
+            return urllib.request.urlopen(f"https://img.example.org/{int(name)}").read()
+        """,
+    "hash with a strong salt": """
+        import crypt
+        def keep(password):
+            return crypt.crypt(password, crypt.mksalt(crypt.METHOD_SHA512))
+        """,
+    "hash with effort": """
+        from werkzeug.security import generate_password_hash
+        import bcrypt
+        def keep(password):
+            return generate_password_hash(password), bcrypt.hashpw(password, bcrypt.gensalt(12))
+        """,
+    "verification on": """
+        from elasticsearch import Elasticsearch
+        search = Elasticsearch("https://search:9200", verify_certs=True)
+        """,
+    "one site with cookies": """
+        from flask_cors import CORS
+        CORS(app, origins=["https://app.example.org"], supports_credentials=True)
+        """,
+    "any site without cookies": """
+        from flask_cors import CORS
+        CORS(app)
+        """,
+    "debugging of a script": """
+        DEBUG = True
+        if DEBUG:
+            print("starting")
+        """,
+    "placeholder in a header": """
+        HEADERS = {"Authorization": "Bearer <your-token-goes-here>"}
+        """,
+    "header of a variable": """
+        def headers(token):
+            return {"Authorization": f"Bearer {token}"}
+        """,
+    "last digits in a log": """
+        import logging
+        def pay(card, amount):
+            logging.info("paying %s with a card of %s", amount, card.issuer)
+        """,
+    "after the end of options": """
+        import subprocess
+        from flask import request
+        def log():
+            return subprocess.check_output(["git", "log", "--", request.args["path"]])
+        """,
+    "no option by a check": """
+        import subprocess
+        from flask import request, abort
+        def log():
+            branch = request.args["branch"]
+            if branch.startswith("-"):
+                abort(400)
+            return subprocess.check_output(["git", "log", branch])
+        """,
+    "one of an enumeration": """
+        from enum import Enum
+        from fastapi import FastAPI
+        app = FastAPI()
+        class Column(str, Enum):
+            name = "name"
+            age = "age"
+        @app.get("/")
+        def listing(column: Column):
+            return db.execute(f"select * from people order by {column.value}")
+        """,
     "decoded, then checked": """
         from urllib.parse import unquote
         def show(page):
