@@ -23,13 +23,24 @@ from starlette.routing import Route
 
 from bluecode.proxy import scripted_ollama, scripted_protocols
 from bluecode.proxy.answers import ORDINARY, topic_of
-from bluecode.proxy.scripted_protocols import Said
+from bluecode.proxy.scripted_tools import Said, file_call, folder_in, heredoc
+from bluecode.proxy.wire.endings import ending_for
+from bluecode.proxy.wire.side import says_title
 
 MODEL: Final = "demo"
 _TOKEN = re.compile(r"\s?\w{1,6}|\s+|[^\w\s]+")
 _CODING = re.compile(r"\b(?:code|function|python|script|program|slug\w*|class|implement)\b", re.I)
-_PATH_KEYS = ("path", "file_path", "filePath", "filename", "filepath")
-_CONTENT_KEYS = ("content", "contents", "file_text", "text")
+_SHOWN = re.compile(r"\b(?:show|explain|print|tell) me\b", re.I)
+_RUNS = re.compile(r"executed \*\*on the user's machine")
+_RAN = re.compile(r"code above was executed on my machine")
+_LONG: Final = 1000
+_EDITS = re.compile(r"SEARCH/REPLACE")
+_WRITES: Final = {
+    "function": {
+        "name": "write_file",
+        "parameters": {"properties": {"path": {}, "content": {}}},
+    }
+}
 
 
 def scripted_model(*, pace: float = 0.0) -> Starlette:
@@ -41,7 +52,7 @@ def scripted_model(*, pace: float = 0.0) -> Starlette:
             messages = [message for message in asked["messages"] if isinstance(message, dict)]
         except (ValueError, KeyError, TypeError):
             return _error(400, "The body is no chat request.")
-        answer = answer_to(messages, asked.get("tools") or ())
+        answer = _ended(asked, _answering(asked, messages, asked.get("tools") or ()))
         if asked.get("stream") is not True:
             return JSONResponse(_whole(asked, messages, answer))
         return StreamingResponse(_paced(asked, messages, answer, pace), media_type=_EVENTS)
@@ -49,8 +60,8 @@ def scripted_model(*, pace: float = 0.0) -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/chat/completions", chat, methods=["POST"]),
-            *scripted_protocols.routes(answer_to),
-            *scripted_ollama.routes(answer_to, MODEL),
+            *scripted_protocols.routes(_answering),
+            *scripted_ollama.routes(_answering, MODEL),
             Route("/v1/models", _models),
             Route("/v1/models/{model:path}", _one_model),
             Route("/v1/embeddings", _embeddings, methods=["POST"]),
@@ -59,17 +70,61 @@ def scripted_model(*, pace: float = 0.0) -> Starlette:
     )
 
 
-def answer_to(messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> Said:
-    """The answer to the last message that is no instruction: some clients put those at the end."""
+def _answering(
+    asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], tools: Sequence[Any]
+) -> Said:
+    if not tools and says_title(json.dumps([asked.get("system"), *messages])):
+        return Said('{"title": "A chat"}' if "json_schema" in json.dumps(asked) else "A chat")
+    if not _writes_code(asked):
+        return answer_to(messages, tools, folder_in(json.dumps(asked)))
+    answer = answer_to(messages, [_WRITES])
+    if answer.tool is None:
+        return answer
+    call = ", ".join(f"{key}={value!r}" for key, value in json.loads(answer.arguments).items())
+    return Said(f"<code>\nprint({answer.tool}({call}))\n</code>")
+
+
+def _writes_code(asked: Mapping[str, Any]) -> bool:
+    """Does the agent run what the model writes, with its tools as functions?"""
+    return "</code>" in (asked.get("stop") or ())
+
+
+def _ended(asked: Mapping[str, Any], answer: Said) -> Said:
+    """With the call, or the code, that ends the turn of an agent that waits for one."""
+    if answer.tool is not None or answer.text.startswith("<code>"):
+        return answer
+    if (ending := ending_for(asked, answer.text)) is None:
+        return answer
+    if not ending.tool:
+        return Said(ending.text)
+    return Said("" if ending.tells else answer.text, ending.tool, ending.arguments)
+
+
+def answer_to(
+    messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = (), folder: str = ""
+) -> Said:
+    """The answer to the last message that is no instruction: some clients put those at the end.
+
+    `folder` is where the assistant works, for tools that want whole paths.
+    """
     said = [item for item in messages if item.get("role") not in ("system", "developer")]
     last = said[-1] if said else {}
-    request = _text(last)
+    request = _gist(_text(last))
     if last.get("role") == "tool":
-        lines = len(request.splitlines())
+        lines = len(_text(last).splitlines())
         return Said(f"Done. The tool brought back {lines} lines; nothing else is to do.")
+    if _RAN.search(request):
+        return Said("The task is done.")
     topic = topic_of(request)
-    if topic is not None and (call := _file_call(tools, topic.path, topic.code(request))):
-        return call
+    if topic is not None and not _SHOWN.search(request):
+        code = topic.code(request)
+        manual = "".join(_text(item) for item in messages if item.get("role") == "system")
+        if _EDITS.search(manual):
+            return Said(_edit(topic.path, code))
+        if not tools and _RUNS.search(manual):
+            return Said(f"I write the file.\n\n```shell\n{heredoc(topic.path, code)}\n```\n")
+        if (call := file_call(tools, topic.path, code, folder)) is not None:
+            return call
     if topic is not None:
         return Said(_told(topic.code(request), f"Here is a way to {topic.name}:"))
     if _CODING.search(request):
@@ -85,27 +140,22 @@ def _told(code: str, lead: str) -> str:
     return f"{lead}\n\n```python\n{code}```\n\nCall it with your own values, and add a test."
 
 
+def _gist(text: str) -> str:
+    """A request less the manual that some assistants put behind it."""
+    return text if len(text) < _LONG or text.startswith("<") else text.lstrip().partition("\n\n")[0]
+
+
+def _edit(path: str, code: str) -> str:
+    """A file as assistants want it that read edits out of the answer's text."""
+    return f"{path}\n```python\n<<<<<<< SEARCH\n=======\n{code}>>>>>>> REPLACE\n```\n"
+
+
 def _text(message: Mapping[str, Any]) -> str:
     content = message.get("content")
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, dict)]
         return "\n".join(part for part in parts if isinstance(part, str))
     return content if isinstance(content, str) else ""
-
-
-def _file_call(tools: Sequence[Any], path: str, code: str) -> Said | None:
-    """A call of the first tool that takes a path and a content."""
-    for tool in tools:
-        function = tool.get("function") if isinstance(tool, dict) else None
-        if not isinstance(function, dict):
-            continue
-        known = (function.get("parameters") or {}).get("properties") or {}
-        path_key = next((key for key in _PATH_KEYS if key in known), None)
-        content_key = next((key for key in _CONTENT_KEYS if key in known), None)
-        if path_key and content_key:
-            arguments = json.dumps({path_key: path, content_key: code})
-            return Said("", str(function.get("name")), arguments)
-    return None
 
 
 def _whole(
@@ -152,11 +202,14 @@ def _deltas(answer: Said) -> Iterator[dict[str, Any]]:
         yield {"content": token}
     if answer.tool is not None:
         yield {"tool_calls": [{"index": 0, **_call(answer, ""), "id": _id("call")}]}
+        kind, key = ("custom", "input") if answer.custom else ("function", "arguments")
         for token in _TOKEN.findall(answer.arguments):
-            yield {"tool_calls": [{"index": 0, "function": {"arguments": token}}]}
+            yield {"tool_calls": [{"index": 0, kind: {key: token}}]}
 
 
 def _call(answer: Said, arguments: str) -> dict[str, Any]:
+    if answer.custom:
+        return {"type": "custom", "custom": {"name": answer.tool, "input": arguments}}
     return {"type": "function", "function": {"name": answer.tool, "arguments": arguments}}
 
 

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bluecode.proxy.scripted_protocols import Answering, Said
+from bluecode.proxy.scripted_protocols import Answering
+from bluecode.proxy.scripted_tools import Said
 
 _TOKEN = re.compile(r"\s?\w{1,6}|\s+|[^\w\s]+")
 _MADE = "2026-01-01T00:00:00Z"
@@ -20,12 +21,12 @@ def routes(answer: Answering, model: str) -> list[Route]:
 
     async def chat(request: Request) -> Response:
         asked = await _asked(request)
-        said = answer(list(asked.get("messages") or ()), list(asked.get("tools") or ()))
+        said = answer(asked, list(asked.get("messages") or ()), list(asked.get("tools") or ()))
         return _reply(asked, "message", said)
 
     async def generate(request: Request) -> Response:
         asked = await _asked(request)
-        said = answer([{"role": "user", "content": asked.get("prompt") or ""}], [])
+        said = answer(asked, [{"role": "user", "content": asked.get("prompt") or ""}], [])
         return _reply(asked, "response", said)
 
     async def tags(request: Request) -> Response:

@@ -9,7 +9,6 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -17,21 +16,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bluecode.proxy.answers import ORDINARY, topic_of
+from bluecode.proxy.scripted_tools import Said
 
 Json = Mapping[str, Any]
 _TOKEN = re.compile(r"\s?\w{1,6}|\s+|[^\w\s]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the model says: text, or one call of a tool."""
-
-    text: str
-    tool: str | None = None
-    arguments: str = ""
-
-
-Answering = Callable[[list[Json], list[Any]], Said]
+Answering = Callable[[Json, list[Json], list[Any]], Said]
+"""Of the request's body, its messages and its tools."""
 
 
 def routes(answer: Answering) -> list[Route]:
@@ -39,14 +31,14 @@ def routes(answer: Answering) -> list[Route]:
 
     async def messages(request: Request) -> Response:
         asked = await _asked(request)
-        said = answer(_from_messages(asked), _tools(asked.get("tools"), "input_schema"))
+        said = answer(asked, _from_messages(asked), _tools(asked.get("tools"), "input_schema"))
         if asked.get("stream") is True:
             return _events(_message_events(asked, said))
         return JSONResponse(_message(asked, said))
 
     async def responses(request: Request) -> Response:
         asked = await _asked(request)
-        said = answer(_from_items(asked), _tools(asked.get("tools"), "parameters"))
+        said = answer(asked, _from_items(asked), _tools(asked.get("tools"), "parameters"))
         if asked.get("stream") is True:
             return _events(_response_events(asked, said))
         return JSONResponse(_response(asked, [_item(said)], "completed"))
@@ -58,8 +50,9 @@ def routes(answer: Answering) -> list[Route]:
             for tool in asked.get("tools") or ()
             for function in tool.get("functionDeclarations") or ()
         ]
-        schema = "parametersJsonSchema" if _uses(declared, "parametersJsonSchema") else "parameters"
-        said = answer(_from_contents(asked), _tools(declared, schema))
+        schemas = ("parametersJsonSchema", "parameters_json_schema")
+        schema = next((name for name in schemas if _uses(declared, name)), "parameters")
+        said = answer(asked, _from_contents(asked), _tools(declared, schema))
         if "stream" in request.path_params["call"]:
             return _events(_gemini_events(said))
         return JSONResponse(_candidate(_gemini_part(said), "STOP"))
@@ -118,7 +111,9 @@ def _uses(declared: list[Any], key: str) -> bool:
 def _tools(tools: Any, schema: str) -> list[Any]:
     """Tools as chat completions name them."""
     return [
-        {"function": {"name": tool.get("name"), "parameters": tool.get(schema) or {}}}
+        {"custom": {"name": tool.get("name")}}
+        if tool.get("type") == "custom"
+        else {"function": {"name": tool.get("name"), "parameters": tool.get(schema) or {}}}
         for tool in tools or ()
         if isinstance(tool, dict)
     ]
@@ -215,8 +210,9 @@ def _item(said: Said) -> dict[str, Any]:
         part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}
         told = {"id": _id("msg"), "type": "message", "status": "completed", "role": "assistant"}
         return {**told, "content": [part]}
-    told = {"id": _id("fc"), "type": "function_call", "status": "completed", "call_id": _id("call")}
-    return {**told, "name": said.tool, "arguments": said.arguments}
+    kind, key = ("custom_tool_call", "input") if said.custom else ("function_call", "arguments")
+    told = {"id": _id("fc"), "type": kind, "status": "completed", "call_id": _id("call")}
+    return {**told, "name": said.tool, key: said.arguments}
 
 
 def _response(asked: Json, output: list[Any], status: str) -> dict[str, Any]:
@@ -277,12 +273,16 @@ def _text_events(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _call_events(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
     where = {"item_id": item["id"], "output_index": 0}
-    begun = {**item, "status": "in_progress", "arguments": ""}
-    kind = "response.function_call_arguments"
-    yield {"type": "response.output_item.added", "output_index": 0, "item": begun}
-    for token in _TOKEN.findall(item["arguments"]):
-        yield {"type": f"{kind}.delta", **where, "delta": token}
-    yield {"type": f"{kind}.done", **where, "arguments": item["arguments"], "name": item["name"]}
+    key = "input" if "input" in item else "arguments"
+    kind = "custom_tool_call_input" if key == "input" else "function_call_arguments"
+    yield {
+        "type": "response.output_item.added",
+        "output_index": 0,
+        "item": {**item, "status": "in_progress", key: ""},
+    }
+    for token in _TOKEN.findall(item[key]):
+        yield {"type": f"response.{kind}.delta", **where, "delta": token}
+    yield {"type": f"response.{kind}.done", **where, key: item[key], "name": item["name"]}
 
 
 def _gemini_part(said: Said) -> dict[str, Any]:

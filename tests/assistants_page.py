@@ -1,4 +1,4 @@
-"""Writes docs/assistants/README.md, from what `bluecode setup` knows and what `clients.py` tried.
+"""Writes docs/assistants/README.md, from what `bluecode setup` knows and what `clients` tried.
 
 python tests/assistants_page.py
 """
@@ -7,6 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from clients.catalogue import CLIENTS
+from clients.scenes import MOST_REQUESTS, SCENES
 
 from bluecode.proxy.assistants import Assistant, Target, known
 
@@ -35,28 +38,53 @@ LiteLLM's proxy can ask BlueCode as its guardrail: [litellm.md](litellm.md).
 TRIED = """\
 ## What was tried
 
-Each client ran without a person, with BlueCode in front of its scripted model, by `python
-tests/clients.py`. *Safe code*: shown as the model wrote it. *Vulnerable code*: withheld, and the
-note shown. *Biased request*: refused, and the reason shown. The number is how many requests the
-client made for it; clients make some of their own, for titles or to try again. What is not in this
-table was not run here: its settings above come from its manual.
+Each client ran without a person, with BlueCode in front of its scripted model and with the settings
+above, by `PYTHONPATH=tests python -m clients FOLDER --install`. What must come of each scene:
+
+{scenes}
+
+The number is how many requests the client made, those of its own for a title among them; after a
+block it may make {most}. A dash: the scene does not apply.
+"""
+UNTRIED = """\
+Not run here, since they need a screen, an account or a public address: {names}. Their settings are
+those of their manuals.
+"""
+NO_PACKAGE = """\
+Not known to `bluecode setup`, since no registry has them in a form that runs here: Crush (its
+package fetches a program from elsewhere), Goose (no package), and Kimi CLI and Mistral Vibe (for a
+newer Python than the one used here). All of them take a base URL and speak chat completions.
 """
 
 
 def page() -> str:
     """The whole page."""
     assistants = known()
-    sections = [part for item in assistants.values() for part in _section(item)]
     runs = json.loads((FOLDER / "runs.json").read_text("utf-8"))
-    return "\n".join([HEAD, *_table(assistants), "", *sections, TRIED, *_matrix(runs), ""])
+    sections = [part for item in assistants.values() for part in _section(item)]
+    tried = TRIED.format(scenes="\n".join(_scenes()), most=MOST_REQUESTS)
+    without = [item.title for item in assistants.values() if not _runs_of(item, runs)]
+    parts = [HEAD, *_table(assistants, runs), "", *sections, tried, *_matrix(runs), ""]
+    return "\n".join([*parts, UNTRIED.format(names=", ".join(without)), NO_PACKAGE])
 
 
-def _table(assistants: Mapping[str, Assistant]) -> Iterator[str]:
-    yield "| assistant | name | base URL | protocol |"
-    yield "|---|---|---|---|"
+def _runs_of(item: Assistant, runs: Mapping[str, Any]) -> list[str]:
+    """The clients that ran with an assistant's settings."""
+    return [name for name in runs if CLIENTS[name].setup == item.name]
+
+
+def _table(assistants: Mapping[str, Assistant], runs: Mapping[str, Any]) -> Iterator[str]:
+    yield "| assistant | name | base URL | protocol | tried |"
+    yield "|---|---|---|---|---|"
     for name, item in assistants.items():
         link = f"[{item.title}](#{name})"
-        yield f"| {link} | `{name}` | `{item.url(TARGET)}` | {item.protocol} |"
+        tried = ", ".join(f"{runs[own]['version']}" for own in _runs_of(item, runs)) or "no"
+        yield f"| {link} | `{name}` | `{item.url(TARGET)}` | {item.protocol} | {tried} |"
+
+
+def _scenes() -> Iterator[str]:
+    for name, scene in SCENES.items():
+        yield f"- *{name}*: “{scene.asked}” {scene.told[0].upper()}{scene.told[1:]}."
 
 
 def _section(item: Assistant) -> Iterator[str]:
@@ -72,18 +100,19 @@ def _section(item: Assistant) -> Iterator[str]:
 
 
 def _matrix(runs: Mapping[str, Any]) -> Iterator[str]:
-    scenes = list(next(iter(runs.values()))["scenes"])
-    yield f"| client | version | protocol | {' | '.join(scenes)} | date |"
-    yield "|---|---|---|" + "---|" * (len(scenes) + 1)
+    yield f"| client | version | protocol | {' | '.join(SCENES)} | date |"
+    yield "|---|---|---|" + "---|" * (len(SCENES) + 1)
     for name, run in runs.items():
-        cells = [_cell(run["scenes"][scene]) for scene in scenes]
+        cells = [_cell(run["scenes"].get(scene)) for scene in SCENES]
         yield (
             f"| {name} | {run['package']} {run['version']} | {run['protocol']} |"
             f" {' | '.join(cells)} | {run['date']} |"
         )
 
 
-def _cell(scene: Mapping[str, Any]) -> str:
+def _cell(scene: Mapping[str, Any] | None) -> str:
+    if scene is None:
+        return "–"
     told = "yes" if scene["right"] else "no" if scene["ended"] else "did not end"
     return f"{told} ({scene['requests']})"
 

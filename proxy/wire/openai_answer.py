@@ -5,12 +5,14 @@ stand is read (`asides`) and whatever else is unknown is counted, never taken fo
 """
 
 import json
+import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import reading
+from bluecode.proxy.wire.endings import Ending
 from bluecode.proxy.wire.reading import Calls, strings
 from bluecode.proxy.wire.shape import Part, Payload
 
@@ -181,16 +183,26 @@ def calls_of(part: Part) -> Calls:
     return calls
 
 
-def withhold(choice: dict[str, Any], text: str) -> None:
-    """Make an answer's choice an ordinary message with this text and nothing else to be read."""
-    kept = {
-        "role": "assistant",
-        "content": text,
-        "refusal": None,
-    }
+def withhold(choice: dict[str, Any], text: str, ending: Ending | None) -> None:
+    """Make an answer's choice an ordinary message with this text, and what ends the client's turn
+    where text does not, and nothing else to be read."""
+    kept: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    finish = "stop"
+    if ending is not None and ending.tool:
+        kept["tool_calls"] = [ending_call(ending)]
+        finish = "tool_calls"
+    elif ending is not None:
+        kept["content"] = f"{text}\n\n{ending.text}"
     index = choice.get("index", 0)
     choice.clear()
-    choice.update(index=index, message=kept, logprobs=None, finish_reason="stop")
+    choice.update(index=index, message=kept, logprobs=None, finish_reason=finish)
+
+
+def ending_call(ending: Ending) -> dict[str, Any]:
+    """The call that ends a turn."""
+    function = {"name": ending.tool, "arguments": ending.arguments}
+    name = f"call_bluecode_{secrets.token_hex(8)}"
+    return {"index": 0, "id": name, "type": "function", "function": function}
 
 
 DONE = b"data: [DONE]\n\n"
@@ -208,9 +220,9 @@ def _text_chunk(like: Mapping[str, Any], index: int, text: str) -> dict[str, Any
     return {**_same(like), "choices": [_choice(index, {"content": text})]}
 
 
-def _finish_chunk(like: Mapping[str, Any], index: int) -> dict[str, Any]:
+def _finish_chunk(like: Mapping[str, Any], index: int, finish: str = "stop") -> dict[str, Any]:
     """A chunk that ends a choice."""
-    return {**_same(like), "choices": [_choice(index, {}, "stop")]}
+    return {**_same(like), "choices": [_choice(index, {}, finish)]}
 
 
 def _same(like: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,8 +246,11 @@ def _choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dic
 class ChatShape:
     """See `Shape`."""
 
-    def __init__(self) -> None:
+    def __init__(self, ending: Callable[[str], Ending | None] = lambda text: None) -> None:
+        """`ending` says what ends the client's turn after BlueCode said something."""
         self._like: dict[str, Any] = {}
+        self._ending = ending
+        self._noted: dict[int, str] = {}
 
     def read(self, data: bytes) -> dict[str, Any] | None:
         if data == b"[DONE]":
@@ -264,10 +279,19 @@ class ChatShape:
     def note(
         self, index: int, text: str, before: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
+        self._noted[index] = text.strip()
         return [_text_chunk(self._like, index, text)]
 
     def ending(self, index: int, before: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return [_finish_chunk(self._like, index)]
+        ending = self._ending(self._noted.get(index, ""))
+        if ending is None:
+            return [_finish_chunk(self._like, index)]
+        if not ending.tool:
+            last = _text_chunk(self._like, index, f"\n\n{ending.text}")
+            return [last, _finish_chunk(self._like, index)]
+        call = _choice(index, {"tool_calls": [ending_call(ending)]})
+        called = {**_same(self._like), "choices": [call]}
+        return [called, _finish_chunk(self._like, index, "tool_calls")]
 
     def nothing(self) -> dict[str, Any]:
         return {**_same(self._like), "choices": []}

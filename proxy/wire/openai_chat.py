@@ -7,12 +7,14 @@ string that the model could read is either screened or counted as unread.
 import secrets
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from bluecode.defenses.conversation import Conversation, Message, Role
 from bluecode.proxy.stream import HeldStream
 from bluecode.proxy.wire import content, reading
-from bluecode.proxy.wire.openai_answer import DONE, KEEP_ALIVE, ChatShape, event
+from bluecode.proxy.wire.endings import ending_for
+from bluecode.proxy.wire.openai_answer import DONE, KEEP_ALIVE, ChatShape, ending_call, event
 from bluecode.proxy.wire.openai_whole import WholeChat
 from bluecode.proxy.wire.reading import ToolCall, WireError, plain_name
 from bluecode.proxy.wire.wire import AnswerStream, Judging, Request, WholeAnswer
@@ -145,9 +147,10 @@ def _emptied(call: Any) -> Any:
 
 def refusal(request: Request, text: str) -> dict[str, Any]:
     """An ordinary answer that says this."""
-    message = {"role": "assistant", "content": text, "refusal": None}
+    delta, finish = _said(request, text)
+    message = {"role": "assistant", "content": None, "refusal": None, **delta}
     choices = [
-        {"index": at, "message": message, "logprobs": None, "finish_reason": "stop"}
+        {"index": at, "message": message, "logprobs": None, "finish_reason": finish}
         for at in range(request.choices)
     ]
     return {
@@ -160,9 +163,11 @@ def refusal(request: Request, text: str) -> dict[str, Any]:
 def refusal_events(request: Request, text: str, verdict: Mapping[str, Any]) -> Iterator[bytes]:
     """The same as a stream that is well formed."""
     identity = _identity(request, "chat.completion.chunk")
+    said, finish = _said(request, text)
+    delta = {"role": "assistant", **said}
     for at in range(request.choices):
-        yield event({**identity, "choices": [_choice(at, {"role": "assistant", "content": text})]})
-    ends = [{**identity, "choices": [_choice(at, {}, "stop")]} for at in range(request.choices)]
+        yield event({**identity, "choices": [_choice(at, delta)]})
+    ends = [{**identity, "choices": [_choice(at, {}, finish)]} for at in range(request.choices)]
     if request.include_usage:
         usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
         ends.append({**identity, "choices": [], "usage": usage})
@@ -170,6 +175,17 @@ def refusal_events(request: Request, text: str, verdict: Mapping[str, Any]) -> I
     for chunk in ends:
         yield event(chunk)
     yield DONE
+
+
+def _said(request: Request, text: str) -> tuple[dict[str, Any], str]:
+    """What says this to the client, and how it ends."""
+    ending = ending_for(request.payload, text)
+    if ending is None:
+        return {"content": text}, "stop"
+    if not ending.tool:
+        return {"content": ending.text}, "stop"
+    content = None if ending.tells else text
+    return {"content": content, "tool_calls": [ending_call(ending)]}, "tool_calls"
 
 
 def _choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
@@ -217,7 +233,8 @@ class ChatWire:
         return event(error)
 
     def whole(self, request: Request, body: bytes, judging: Judging) -> WholeAnswer:
-        return WholeChat(body, judging)
+        return WholeChat(body, judging, partial(ending_for, request.payload))
 
     def stream(self, request: Request, judging: Judging) -> AnswerStream:
-        return HeldStream(judging, ChatShape(), choices=request.choices)
+        shape = ChatShape(partial(ending_for, request.payload))
+        return HeldStream(judging, shape, choices=request.choices)

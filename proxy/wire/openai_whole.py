@@ -1,6 +1,6 @@
 """An answer that comes in one piece: what is in it, and what the client gets of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bluecode.defenses import carriers
@@ -8,6 +8,7 @@ from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import openai_answer as chat
 from bluecode.proxy.wire import reading
+from bluecode.proxy.wire.endings import Ending
 from bluecode.proxy.wire.shape import Part
 from bluecode.proxy.wire.wire import Judging
 
@@ -15,13 +16,21 @@ from bluecode.proxy.wire.wire import Judging
 class WholeChat:
     """See `WholeAnswer`."""
 
-    def __init__(self, raw: bytes, judging: Judging) -> None:
-        """Raises `BrokenStream` for what no client could read."""
+    def __init__(
+        self,
+        raw: bytes,
+        judging: Judging,
+        ending: Callable[[str], Ending | None] = lambda text: None,
+    ) -> None:
+        """`ending` says what ends the client's turn after BlueCode said something.
+
+        Raises `BrokenStream` for what no client could read."""
         payload = reading.answer(raw)
         if not isinstance(payload, dict):
             raise BrokenStream("the answer is no JSON object")
         self._payload: dict[str, Any] = payload
         self._judging = judging
+        self._ending = ending
         self._choices = [choice for _, choice in chat.choices_of(payload)]
         self._parts = chat.parts_of(payload, own="message")
         self.verdict = merge([])
@@ -48,13 +57,13 @@ class WholeChat:
             verdicts.append(verdict)
             told += [verdict] if block.kind != "json" else []  # a note behind it would break it
             if verdict.blocks:
-                _withhold(choice, part.text[: block.start], notes.withheld(verdict))
+                self._withhold(choice, part.text[: block.start], notes.withheld(verdict))
                 return merge(verdicts)
         verdict = await self._judge_rest(part)
         verdicts.append(verdict)
         told.append(verdict)
         if verdict.blocks:
-            _withhold(choice, part.text, notes.withheld(verdict))
+            self._withhold(choice, part.text, notes.withheld(verdict))
         elif merge(told).warns and isinstance(choice.get("message"), dict):
             said = f"{part.text}\n\n{notes.warning(merge(told))}".lstrip()
             choice["message"] = {**choice["message"], "content": said}
@@ -74,7 +83,7 @@ class WholeChat:
         unread = self._judging.policy.decide((), unchecked=unchecked)
         return merge([await self._judging.check(snippets), unread, traced])
 
-
-def _withhold(choice: dict[str, Any], lead: str, note: str) -> None:
-    lead = lead.rstrip()
-    chat.withhold(choice, f"{lead}\n\n{note}" if lead else note)
+    def _withhold(self, choice: dict[str, Any], lead: str, note: str) -> None:
+        lead = lead.rstrip()
+        text = f"{lead}\n\n{note}" if lead else note
+        chat.withhold(choice, text, self._ending(note))

@@ -12,7 +12,14 @@ from bluecode.proxy.__main__ import main
 from bluecode.proxy.assistants import Assistant, Target, known
 
 ROOT = "http://127.0.0.1:9999"
-WANTS_ROOT = {"anthropic-sdk", "claude-code", "gemini-cli", "litellm-proxy", "ollama"}
+WANTS_ROOT = {
+    "anthropic-sdk",
+    "claude-code",
+    "gemini-cli",
+    "google-genai",
+    "litellm-proxy",
+    "ollama",
+}
 """Their clients add the version themselves; all others want `/v1`."""
 ASKED = (
     "cline continue continue-cli roo kilo aider codex claude-code copilot-cli copilot-vscode"
