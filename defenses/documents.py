@@ -28,7 +28,9 @@ _LITERAL = re.compile(
 _RUNS = re.compile(
     r"(?:\b(?:cmd|command|script|shell)['\"]?\s*:|\b(?:exec\w*|spawn\w*|system|shell)\s*\()\s*$"
 )
-_WRITES = re.compile(r"\.write(?:_text)?\(")
+_WRITES = re.compile(r"\.write(?:_text)?\(|\b(?:write|save|create|edit|final)\w*\(")
+_WRITER = re.compile(r"(?:write|save|create|edit|final)\w*")
+"""Functions by which agents that speak in Python write files, and answer."""
 _STEP = re.compile(
     r"(?P<margin>[ ]*)(?P<dash>- )?[ ]*['\"]?(?:run|script|command|entrypoint|cmd|shell|args"
     r"|before_script|after_script|bash|inline|inlineScript|test)['\"]?:[ ]*(?P<rest>.*)"
@@ -94,24 +96,41 @@ def within(piece: Piece, spoken: str | None) -> list[Piece]:
     return []
 
 
+_NO_CODE = (None, *language.DATA)
+
+
 def _written(piece: Piece) -> Iterator[Piece]:
     """The programs that a program writes to files, where they stand in it as they are."""
     if not _WRITES.search(piece.text) or (tree := parsed(piece.text)) is None:
         return
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
-        given = node.args[0] if node.args and node.func.attr in ("write", "write_text") else None
-        if isinstance(given, ast.Constant) and isinstance(given.value, str):
-            path = _opened_path(node.func.value)
-            spoken = language.of_path(path) if path else language.of_content(given.value)
-            if "\n" in given.value and spoken not in (None, *language.DATA):
+        for path, text, line in _texts(node) if isinstance(node, ast.Call) else ():
+            spoken = language.of_path(path) if path else language.of_content(text)
+            if path is None and "```" in text:
+                spoken = "markdown"
+            if "\n" in text and (spoken == "markdown" or spoken not in _NO_CODE):
                 yield piece.inner(
-                    given.value,
+                    text,
                     path=path,
                     tag="" if path else spoken,
-                    first_line=piece.first_line + given.lineno - 1,
+                    first_line=piece.first_line + line - 1,
                 )
+
+
+def _texts(call: ast.Call) -> list[tuple[str | None, str, int]]:
+    """Where a call writes what, and the line on which that stands."""
+    texts = [
+        (given.value, given.lineno)
+        for given in (*call.args, *(keyword.value for keyword in call.keywords))
+        if isinstance(given, ast.Constant) and isinstance(given.value, str)
+    ]
+    if isinstance(call.func, ast.Attribute) and call.func.attr in ("write", "write_text"):
+        return [(_opened_path(call.func.value), *text) for text in texts[:1]]
+    if isinstance(call.func, ast.Name) and _WRITER.fullmatch(call.func.id):
+        names = (text for text, _ in texts if "\n" not in text)
+        path = next((name for name in names if language.of_path(name)), None)
+        return [(path, *text) for text in texts]
+    return []
 
 
 def _opened_path(made: ast.expr) -> str | None:

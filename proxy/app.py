@@ -24,7 +24,7 @@ from bluecode.proxy import gate
 from bluecode.proxy.audit import Audit
 from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Engine, Progress
-from bluecode.proxy.exchange import family_of
+from bluecode.proxy.families import family_of
 from bluecode.proxy.guard import Guard, Services
 from bluecode.proxy.guardrail import PATH, Guardrail, GuardrailWire, pending
 from bluecode.proxy.limits import METER, Limits

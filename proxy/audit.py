@@ -34,6 +34,8 @@ class Entry:
     scope: str
     """The entry of the policy's `policies` that decided, or `base`."""
     streamed: bool
+    side: bool
+    """Did the assistant ask for itself, for a title or a commit message?"""
     decision: str
     """`allow`, `warn`, `block`, `error` or `disconnect`."""
     policy: str
@@ -209,6 +211,7 @@ def _line(entry: Entry) -> dict[str, Any]:
         "model": entry.model,
         "conversation": entry.conversation,
         "streamed": entry.streamed,
+        "side": entry.side,
         "decision": entry.decision,
         "shadow": entry.prompt.shadow or entry.code.shadow,
         "policy": entry.policy,

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bluecode.defenses.conversation import Conversation, Role, Snippet
@@ -12,42 +12,12 @@ from bluecode.defenses.policy import Policy
 from bluecode.defenses.rollout import BASE, Chosen, Rollout
 from bluecode.defenses.verdict import Action, Verdict, merge
 from bluecode.proxy.audit import Audit, Entry
+from bluecode.proxy.families import by_tools
 from bluecode.proxy.metrics import Metrics
+from bluecode.proxy.wire.forms import is_side
+from bluecode.proxy.wire.wire import Request
 
-_FAMILIES = (
-    ("continue", "continue"),
-    ("copilot", "copilot"),
-    ("opencode", "opencode"),
-    ("kilo", "kilo"),
-    ("cline", "cline"),
-    ("qwen", "qwen"),
-    ("aider", "aider"),
-    ("claude-cli", "claude-code"),
-    ("claude-code", "claude-code"),
-    ("codex", "codex"),
-    ("geminicli", "gemini-cli"),
-    ("google-genai-sdk", "google-genai"),
-    ("anthropic/python", "anthropic-python"),
-    ("asyncanthropic/python", "anthropic-python"),
-    ("anthropic/js", "anthropic-js"),
-    ("litellm", "litellm"),
-    ("pydantic-ai", "pydantic-ai"),
-    ("langchain", "langchain"),
-    ("ai-sdk", "ai-sdk"),
-    ("openai/python", "openai-python"),
-    ("asyncopenai/python", "openai-python"),
-    ("openai/js", "openai-js"),
-    ("curl", "curl"),
-)
 _MODEL = re.compile(r"[\w.:/@+-]{1,80}")
-
-
-def family_of(headers: Mapping[str, str]) -> str:
-    """The client's family, from a closed list: it is a metric label."""
-    told = " ".join(
-        headers.get(name, "") for name in ("user-agent", "x-title", "originator")
-    ).lower()
-    return next((family for sign, family in _FAMILIES if sign in told), "other")
 
 
 @dataclass(slots=True)
@@ -66,6 +36,10 @@ class Exchange:
     conversation: str = ""
     """What its turns have in common: the beginning of a digest of the user's first message."""
     streamed: bool = False
+    turn: bool = False
+    """Does it bring new words of a user?"""
+    side: bool = False
+    """Did the assistant ask for itself, for a title or a commit message?"""
     decision: str = "error"
     prompt: Verdict = field(default_factory=lambda: merge([]))
     code: Verdict = field(default_factory=lambda: merge([]))
@@ -105,6 +79,14 @@ class Exchange:
         """Digest of the conversation so far."""
         return self.chain.hexdigest()
 
+    def know(self, request: Request) -> None:
+        """Take from the request what it says of itself."""
+        self.streamed = request.stream
+        self.side = is_side(request)
+        last = request.conversation.messages[-1:]
+        self.turn = not self.side and any(message.role is Role.USER for message in last)
+        self.client = by_tools(self.client, request.payload)
+
     def add(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
@@ -119,6 +101,7 @@ class Exchange:
         """Count and write down; never waits, so that it also runs when the client has left."""
         self.add("request", time.perf_counter() - self.started)
         metrics.requests.labels(self.route, self.client, self.decision).inc()
+        metrics.turns.labels(self.client).inc(self.turn)
         for stage, seconds in self.seconds.items():
             metrics.seconds.labels(stage).observe(seconds)
         if self.chosen.scope is not BASE:
@@ -136,6 +119,7 @@ class Exchange:
             conversation=self.conversation,
             scope=self.chosen.scope,
             streamed=self.streamed,
+            side=self.side,
             decision=self.decision,
             policy=policy,
             prompt=self.prompt,

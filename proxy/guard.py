@@ -24,13 +24,15 @@ from bluecode.proxy.audit import Audit
 from bluecode.proxy.client import Client, raw
 from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Decided, Engine
-from bluecode.proxy.exchange import Exchange, family_of
+from bluecode.proxy.exchange import Exchange
+from bluecode.proxy.families import family_of
 from bluecode.proxy.framing import framing_of
 from bluecode.proxy.limits import METER, Limits
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.relay import Relay, failure_of
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.upstream import Call, Upstream, UpstreamError
+from bluecode.proxy.wire.forms import form_for
 from bluecode.proxy.wire.reading import WireError
 from bluecode.proxy.wire.wire import Request, Wire
 from bluecode.sandbox import turns
@@ -92,7 +94,7 @@ class Guard:
         exchange.key_name = gate.admit(headers, self._s.config)
         body = await gate.read_body(receive, headers, self._s.config.body_limit)
         request = self._wire.parse(body, self._path)
-        exchange.streamed = request.stream
+        exchange.know(request)
         exchange.asks(request.conversation, self._s.engine.rollout)
         if self._s.limits.any:
             METER.set(self._s.limits.admit(exchange.asker, self._s.config.body_limit))
@@ -220,7 +222,8 @@ class Guard:
         verdict = exchange.prompt
         told = notes.as_json(verdict)
         headers = raw(notes.as_headers(verdict))
-        text = self._s.notes.under(exchange.policy).refusal(verdict)
+        form = form_for(request, side=exchange.side)
+        text = self._s.notes.under(exchange.policy).in_form(form).refusal(verdict)
         if exchange.policy.refusal_style == "error":
             await client.blocked(text, told, headers)
         elif request.stream:

@@ -21,7 +21,8 @@ from bluecode.defenses.verdict import Verdict
 from bluecode.proxy import notes
 from bluecode.proxy.client import Client, raw
 from bluecode.proxy.engine import Cache
-from bluecode.proxy.exchange import Exchange, family_of
+from bluecode.proxy.exchange import Exchange
+from bluecode.proxy.families import family_of
 from bluecode.proxy.guard import Guard, Services
 from bluecode.proxy.upstream import Call
 from bluecode.proxy.wire import content, openai_chat, reading

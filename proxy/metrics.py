@@ -28,6 +28,9 @@ class Metrics:
         self.requests = self._counter(
             "requests", "Requests by route, client family and decision", "route client decision"
         )
+        self.turns = self._counter(
+            "turns", "Requests with new words of a user, by client", "client"
+        )
         self.scopes = self._counter(
             "scoped_requests",
             "Requests that an entry of `policies` decided on, by entry, decision and mode",

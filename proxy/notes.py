@@ -5,11 +5,12 @@ line carries a seal, so that the proxy recognises its own notes when they come b
 and nobody can dress up other text as one.
 """
 
+import copy
 import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bluecode.defenses.policy import Policy
@@ -33,7 +34,10 @@ _UNSEEN = {
     "judge": "the judge's calls of this minute are used up",
     "arguments": "the tool call's arguments could not be read",
 }
-_NOTE = re.compile(r"\*\*BlueCode [^\n]*\n(?:[^\n]*\n){1,12}?— BlueCode `(?P<seal>[0-9a-f]{16})`")
+_NOTE = re.compile(r"\*\*BlueCode [^\n]*\n(?:[^\n]*\n){1,12}?— BlueCode (?P<seal>[0-9a-f]{16})\b")
+_SIGN = "— BlueCode "
+"""Before the seal, which stands without backticks: a client that runs code out of text keeps back
+what ends in one, and waits for more."""
 _MOST_LINES = 3
 
 
@@ -43,6 +47,7 @@ class Notes:
     def __init__(self, policy: Policy, key: bytes | None = None) -> None:
         self._policy = policy
         self._key = key or secrets.token_bytes(32)
+        self._form: Callable[[str], str] = str
 
     def adopt(self, policy: Policy) -> None:
         """Tell by another policy what is worth telling; the seal stays."""
@@ -58,6 +63,12 @@ class Notes:
             "**BlueCode did not pass this request to the model.**", verdict, Action.BLOCK
         )
 
+    def in_form(self, form: Callable[[str], str]) -> "Notes":
+        """The same, as another client takes them."""
+        notes = copy.copy(self)
+        notes._form = form
+        return notes
+
     def withheld(self, verdict: Verdict) -> str:
         """In place of code that was not passed on."""
         return self._note("**BlueCode withheld code from this answer.**", verdict, Action.BLOCK)
@@ -70,7 +81,7 @@ class Notes:
 
     def without(self, text: str) -> str:
         """The text less the notes that this object wrote."""
-        if "— BlueCode `" not in text:
+        if _SIGN not in text:
             return text
         return _NOTE.sub(lambda found: "" if self._sealed(found) else found.group(), text)
 
@@ -78,7 +89,7 @@ class Notes:
         body = (
             f"{title}\n\n{''.join(f'- {line}{chr(10)}' for line in self._lines(verdict, least))}\n"
         )
-        return f"{body}— BlueCode `{self._seal(body)}`"
+        return self._form(f"{body}{_SIGN}{self._seal(body)}")
 
     def _lines(self, verdict: Verdict, least: Action) -> list[str]:
         telling = [item for item in verdict.findings if self._policy.action_for(item) >= least]
@@ -99,7 +110,7 @@ class Notes:
         return hmac.new(self._key, body.encode(), hashlib.sha256).hexdigest()[:16]
 
     def _sealed(self, found: re.Match[str]) -> bool:
-        body = found.group().rpartition("— BlueCode `")[0]
+        body = found.group().rpartition(_SIGN)[0]
         return hmac.compare_digest(self._seal(body), found["seal"])
 
 

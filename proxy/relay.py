@@ -19,6 +19,7 @@ from bluecode.proxy.framing import framing_of
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.upstream import Reply, UpstreamError
+from bluecode.proxy.wire.forms import form_for
 from bluecode.proxy.wire.wire import AnswerStream, Judging, Request, Wire
 
 _AT_ONCE, _PATIENCE = 3, 0.001
@@ -109,7 +110,7 @@ class Relay:
             check=partial(self._check, exchange, ready),
             trace=partial(self._trace, request),
             policy=self._policy,
-            notes=self._notes,
+            notes=self._notes.in_form(form_for(request, side=exchange.side)),
             limit=self._config.held_limit,
             prompt=exchange.prompt,
             explain=exchange.explain,

@@ -25,7 +25,7 @@ from bluecode.proxy import scripted_ollama, scripted_protocols
 from bluecode.proxy.answers import ORDINARY, topic_of
 from bluecode.proxy.scripted_tools import Said, file_call, folder_in, heredoc
 from bluecode.proxy.wire.endings import ending_for
-from bluecode.proxy.wire.side import says_title
+from bluecode.proxy.wire.forms import says_title, wants_json
 
 MODEL: Final = "demo"
 _TOKEN = re.compile(r"\s?\w{1,6}|\s+|[^\w\s]+")
@@ -74,9 +74,9 @@ def _answering(
     asked: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], tools: Sequence[Any]
 ) -> Said:
     if not tools and says_title(json.dumps([asked.get("system"), *messages])):
-        return Said('{"title": "A chat"}' if "json_schema" in json.dumps(asked) else "A chat")
+        return Said('{"title": "A chat"}' if wants_json(asked) else "A chat")
     if not _writes_code(asked):
-        return answer_to(messages, tools, folder_in(json.dumps(asked)))
+        return answer_to(messages, tools, folder_in(json.dumps({**asked, "tools": None})))
     answer = answer_to(messages, [_WRITES])
     if answer.tool is None:
         return answer

@@ -44,7 +44,8 @@ above, by `PYTHONPATH=tests python -m clients FOLDER --install`. What must come 
 {scenes}
 
 The number is how many requests the client made, those of its own for a title among them; after a
-block it may make {most}. A dash: the scene does not apply.
+block it may make {most}. *Warned*: the answer came through, with BlueCode's verdict beside it: a
+false alarm that stopped nothing. A dash: the scene does not apply.
 """
 UNTRIED = """\
 Not run here, since they need a screen, an account or a public address: {names}. Their settings are
@@ -114,7 +115,7 @@ def _cell(scene: Mapping[str, Any] | None) -> str:
     if scene is None:
         return "–"
     told = "yes" if scene["right"] else "no" if scene["ended"] else "did not end"
-    return f"{told} ({scene['requests']})"
+    return f"{told}{', warned' if scene.get('warned') else ''} ({scene['requests']})"
 
 
 if __name__ == "__main__":

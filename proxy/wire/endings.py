@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bluecode.proxy.wire.forms import wants_json
+
 Json = Mapping[str, Any]
 _SUBMIT = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 """What mini-swe-agent looks for in the first line that a command prints."""
@@ -26,6 +28,8 @@ class Ending:
     arguments: str = ""
     tells: bool = True
     """Does it carry what there is to say?"""
+    refusal: str = ""
+    """What stands in the message's field of that name: who asks for JSON looks there first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ _TOOLS: Mapping[str, _Tool] = {
 
 def ending_for(payload: Json, text: str) -> Ending | None:
     """What ends the turn of whoever sent this request, and says `text`; None for plain text."""
+    if wants_json(payload):
+        return Ending(text=text, refusal=_refusal(text))
     if "</code>" in _strings(payload.get("stop")):  # smolagents' agents that write code
         return Ending(text=f"<code>\nfinal_answer({text!r})\n</code>")
     functions = list(_functions(payload.get("tools")))
@@ -57,6 +63,14 @@ def ending_for(payload: Json, text: str) -> Ending | None:
         command = f"printf '%s\\n' {_SUBMIT} {shlex.quote(text)}"
         return Ending(tool="bash", arguments=json.dumps({"command": command}))
     return None
+
+
+def _refusal(text: str) -> str:
+    """The note in its JSON; of anything else, all of it."""
+    try:
+        return str(json.loads(text)["refusal"])
+    except (ValueError, TypeError, KeyError):
+        return text
 
 
 def _by_tool(function: Json, text: str) -> Ending | None:

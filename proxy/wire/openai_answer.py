@@ -191,6 +191,8 @@ def withhold(choice: dict[str, Any], text: str, ending: Ending | None) -> None:
     if ending is not None and ending.tool:
         kept["tool_calls"] = [ending_call(ending)]
         finish = "tool_calls"
+    elif ending is not None and ending.refusal:
+        kept |= {"content": ending.text, "refusal": ending.refusal}
     elif ending is not None:
         kept["content"] = f"{text}\n\n{ending.text}"
     index = choice.get("index", 0)
@@ -286,6 +288,9 @@ class ChatShape:
         ending = self._ending(self._noted.get(index, ""))
         if ending is None:
             return [_finish_chunk(self._like, index)]
+        if ending.refusal:
+            told = {**_same(self._like), "choices": [_choice(index, {"refusal": ending.refusal})]}
+            return [told, _finish_chunk(self._like, index)]
         if not ending.tool:
             last = _text_chunk(self._like, index, f"\n\n{ending.text}")
             return [last, _finish_chunk(self._like, index)]

@@ -183,7 +183,7 @@ def _said(request: Request, text: str) -> tuple[dict[str, Any], str]:
     if ending is None:
         return {"content": text}, "stop"
     if not ending.tool:
-        return {"content": ending.text}, "stop"
+        return {"content": ending.text, "refusal": ending.refusal or None}, "stop"
     content = None if ending.tells else text
     return {"content": content, "tool_calls": [ending_call(ending)]}, "tool_calls"
 

@@ -1,5 +1,6 @@
 """Installs a client and runs it in a scene: BlueCode in front of the scripted model, all real."""
 
+import json
 import os
 import re
 import subprocess
@@ -28,8 +29,9 @@ from clients.catalogue import HERE, KEY, Client
 from clients.scenes import MOST_REQUESTS, SCENES, SECONDS, Seen
 
 _COLOURS = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07)")
+_MEMBER = b'"bluecode":'
 _CALLS = re.compile(
-    rb'"(?:tool_calls|tool_use|functionCall|function_call|custom_tool_call)"|SEARCH'
+    rb'"(?:tool_calls|tool_use|functionCall|function_call|custom_tool_call)"|SEARCH|mkdir|write_'
 )
 
 
@@ -53,6 +55,15 @@ class Recorder:
     answered: list[bytearray] = field(default_factory=list)
     sent: list[bytearray] = field(default_factory=list)
 
+    @property
+    def same(self) -> bool:
+        """Did every answer reach the client as it was, but for a verdict that was added to it?"""
+        return sorted(map(_less, self.answered)) == sorted(map(_less, self.sent))
+
+    @property
+    def warned(self) -> bool:
+        return any(_MEMBER in body for body in self.sent)
+
     def around(self, app: ASGIApp) -> ASGIApp:
         async def recording(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or scope["method"] != "POST":
@@ -69,6 +80,18 @@ class Recorder:
             await app(scope, receive, sending)
 
         return recording
+
+
+def _less(body: bytearray) -> bytes:
+    """An answer without BlueCode's own member; JSON that comes whole is written in one way."""
+    if body[:1] == b"{" and not body.count(b"\n"):
+        told = {key: value for key, value in json.loads(body).items() if key != "bluecode"}
+        return json.dumps(told).encode()
+    before, member, after = bytes(body).partition(b"," + _MEMBER)
+    if not member:
+        return before
+    text = after.decode()
+    return before + text[json.JSONDecoder().raw_decode(text)[1] :].encode()
 
 
 class RecordedUpstream:
@@ -141,14 +164,15 @@ async def run(client: Client, where: Path, name: str) -> dict[str, Any]:
                 shown=shown,
                 home=home,
                 requests=recorder.requests,
-                same=sorted(recorder.answered) == sorted(recorder.sent),
+                same=recorder.same,
                 called=any(_CALLS.search(answer) for answer in recorder.answered),
             )
-            right = ended and scene.right(seen)
+            right = ended and seen.requests > 0 and scene.right(seen)
     few = not scene.blocked or recorder.requests <= MOST_REQUESTS
     if not right and "SHOW" in os.environ:
         print(f"--- {client.name}, {name}: {seen}"[-2000:], file=sys.stderr)
-    return {"right": right and few, "requests": recorder.requests, "ended": ended}
+    told = {"right": right and few, "requests": recorder.requests, "ended": ended}
+    return {**told, "warned": True} if recorder.warned and not scene.blocked else told
 
 
 async def _shown(

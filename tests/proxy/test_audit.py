@@ -36,6 +36,7 @@ def entry(number: int) -> Entry:
         conversation="0123456789abcdef",
         scope="base",
         streamed=False,
+        side=False,
         decision="block",
         policy="p",
         prompt=Verdict(action=Action.BLOCK, findings=(FOUND,)),

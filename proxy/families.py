@@ -1,0 +1,89 @@
+"""Which assistant a request comes from: a family of a closed list, since it labels metrics."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_FAMILIES = (
+    ("continue", "continue"),
+    ("copilot", "copilot"),
+    ("opencode", "opencode"),
+    ("kilo", "kilo"),
+    ("cline", "cline"),
+    ("qwen", "qwen"),
+    ("aider", "aider"),
+    ("claude-cli", "claude-code"),
+    ("claude-code", "claude-code"),
+    ("codex", "codex"),
+    ("gptme", "gptme"),
+    ("mini-swe-agent", "mini-swe-agent"),
+    ("smolagents", "smolagents"),
+    ("zed/", "zed"),
+    ("roocode", "roo"),
+    ("roo-code", "roo"),
+    ("ollama", "ollama"),
+    ("open-interpreter", "open-interpreter"),
+    ("geminicli", "gemini-cli"),
+    ("google-genai-sdk", "google-genai"),
+    ("anthropic/python", "anthropic-python"),
+    ("asyncanthropic/python", "anthropic-python"),
+    ("anthropic/js", "anthropic-js"),
+    ("litellm", "litellm"),
+    ("pydantic-ai", "pydantic-ai"),
+    ("langchain", "langchain"),
+    ("ai-sdk", "ai-sdk"),
+    ("openai/python", "openai-python"),
+    ("asyncopenai/python", "openai-python"),
+    ("openai/js", "openai-js"),
+    ("curl", "curl"),
+)
+"""What a header says, the more telling first."""
+_SDKS = frozenset({"openai-python", "openai-js", "ai-sdk", "litellm", "other"})
+"""What many assistants are made with: there the tools tell more."""
+_TOOLS: Mapping[str, frozenset[str]] = {
+    "cline": frozenset({"read_files", "run_commands"}),
+    "roo": frozenset({"attempt_completion", "apply_diff"}),
+    "continue": frozenset({"MultiEdit", "Checklist"}),
+    "copilot": frozenset({"read_bash", "stop_bash"}),
+    "gptme": frozenset({"save", "patch_many"}),
+    "pi": frozenset({"read", "bash", "edit", "write"}),
+    "smolagents": frozenset({"final_answer"}),
+    "open-interpreter": frozenset({"execute"}),
+}
+"""Tools that an assistant offers, all of them; where only those are named, it offers no others."""
+_ONLY = frozenset({"pi", "open-interpreter"})
+_MOST = 64
+"""Tools that are looked at."""
+
+
+def family_of(headers: Mapping[str, str]) -> str:
+    """The client's family, from a closed list: it is a metric label."""
+    told = " ".join(
+        headers.get(name, "") for name in ("user-agent", "x-title", "originator")
+    ).lower()
+    return next((family for sign, family in _FAMILIES if sign in told), "other")
+
+
+def by_tools(family: str, payload: Mapping[str, Any]) -> str:
+    """The family that the tools tell, where the headers name nothing but an SDK."""
+    tools = payload.get("tools")
+    if family not in _SDKS or not isinstance(tools, list):
+        return family
+    names = set(_names(tools[:_MOST]))
+    return next(
+        (
+            name
+            for name, known in _TOOLS.items()
+            if known <= names and (name not in _ONLY or known == names)
+        ),
+        family,
+    )
+
+
+def _names(tools: list[Any]) -> Iterator[str]:
+    for tool in tools:
+        if not isinstance(tool, dict):
+            continue
+        own = tool.get("function") or tool.get("custom") or tool
+        name = own.get("name") if isinstance(own, dict) else None
+        if isinstance(name, str):
+            yield name
