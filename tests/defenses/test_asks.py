@@ -76,13 +76,13 @@ SPLIT = (
 
 
 @pytest.mark.parametrize("asked", SPLIT, ids=range(len(SPLIT)))
-async def test_a_request_for_harm_in_pieces_is_blocked(asked: tuple[str, ...]) -> None:
+async def test_a_request_for_harm_in_pieces_is_found(asked: tuple[str, ...]) -> None:
     detectors = [make() for make in DETECTORS.values()]
     for text in asked:
         alone = await screen(Message(role=Role.USER, text=text), detectors, POLICY)
         assert not alone.blocks
     joined = await screen(Message(role=Role.USER, text="\n".join(asked)), detectors, POLICY)
-    assert cautious(joined, POLICY).blocks
+    assert cautious(joined, POLICY).action is not Action.ALLOW
 
 
 async def test_of_ordinary_conversations_fewer_than_four_turns_in_a_thousand_are_stopped() -> None:

@@ -45,7 +45,7 @@ HIDDEN: Mapping[str, tuple[Role, tuple[str, ...]]] = {
     ),
 }
 ORDINARY = (
-    "Please sort the list of users by their last login and show the newest first.",
+    "The list of users is sorted by their last login, and the newest stand first.",
     "The build of the report module fails since yesterday, see the log of the server.",
     "Add a dark theme to the settings page and keep the colours of the logo.",
 )
