@@ -34,6 +34,7 @@ FLAGS: Final[Mapping[str, tuple[str, str]]] = {
     "audit_max_bytes": ("N", "size at which a new audit file is begun"),
     "audit_backups": ("N", "audit files put aside that are kept"),
     "audit_days": ("DAYS", "after which an audit file put aside is removed; 0 for never"),
+    "audit_database_file": ("FILE", "file with the address of a database for the audit"),
     "cache_dir": ("FOLDER", "where the compiled guest is kept between starts"),
     "knowledge": ("FILE", "the user's own records, beside the shipped knowledge base"),
     "cache_entries": ("N", "verdicts that are remembered"),
@@ -248,7 +249,11 @@ def _add_replay(commands: Any) -> None:
         " lines could not be read.",
     )
     replay.add_argument(
-        "files", nargs="+", type=Path, metavar="AUDIT", help="a file of an audit, as it was written"
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="AUDIT",
+        help="a file of an audit, as it was written; without one the config's database is read",
     )
     replay.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     _add_config(replay)

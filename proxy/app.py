@@ -6,9 +6,9 @@ no conversation.
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 from starlette.applications import Starlette
@@ -42,6 +42,7 @@ from bluecode.proxy.wires import WIRES
 if TYPE_CHECKING:
     from bluecode.proxy.tracing import Tracing
 
+Keep = Callable[[Mapping[str, Any]], None]
 Kind = TypeVar("Kind", bound=Guard)
 _PASSED = (
     ("/models", "GET"),
@@ -132,12 +133,14 @@ class _House:
             given = await self._trace(engine, given, stack)
             upstream = TimedUpstream(given, self._metrics.seconds.labels("upstream").observe)
             stack.push_async_callback(upstream.close)
+            database = await self._open_database(stack)
             audit = Audit(
                 self._config.audit,
                 max_bytes=self._config.audit_max_bytes,
                 backups=self._config.audit_backups,
                 days=self._config.audit_days,
                 lost=self._metrics.audit_lost.inc,
+                also=database,
             )
             stack.callback(audit.close)
             limits = Limits(self._policy, self._metrics)
@@ -158,6 +161,19 @@ class _House:
                 stack.callback(tasks.cancel_scope.cancel)
             yield
             self._services = None
+
+    async def _open_database(self, stack: AsyncExitStack) -> Keep | None:
+        """Where else lines of the audit go."""
+        if self._config.audit_database is None:
+            return None
+        from bluecode.proxy.audit_database import AuditDatabase  # its libraries are an extra
+
+        opened = AuditDatabase.open(
+            self._config.audit_database.get(),
+            days=self._config.audit_days,
+            lost=self._metrics.audit_lost.inc,
+        )
+        return (await stack.enter_async_context(opened)).add
 
     async def _trace(self, engine: Engine, upstream: Upstream, stack: AsyncExitStack) -> Upstream:
         """Trace requests, where the config says to whom; the upstream to use."""

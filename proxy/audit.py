@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,7 +65,7 @@ class Audit:
     """Writes entries; `target` is `stdout`, `none` or a file's path.
 
     With `days` a file is put aside each day, and one that was last written to before so many days
-    is removed: at the start, and whenever one is put aside.
+    is removed: at the start, and whenever one is put aside. `also` is given each line too.
     """
 
     def __init__(
@@ -76,8 +76,10 @@ class Audit:
         backups: int = 5,
         days: int = 0,
         lost: Callable[[], None] = _uncounted,
+        also: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._lost = lost
+        self._also = also
         self._told = -_TELL
         self._target: _Stream | _File | None = None
         if target == "stdout":
@@ -87,10 +89,17 @@ class Audit:
 
     def write(self, entry: Entry) -> None:
         """Never raises for what cannot be written."""
-        if self._target is None:
+        if self._target is None and self._also is None:
             return
+        line = _line(entry)
+        if self._also is not None:
+            self._also(line)
+        if self._target is not None:
+            self._write(self._target, json.dumps(line, separators=(",", ":")) + "\n")
+
+    def _write(self, target: "_Stream | _File", line: str) -> None:
         try:
-            self._target.write(json.dumps(_line(entry), separators=(",", ":")) + "\n")
+            target.write(line)
         except (OSError, ValueError) as error:  # ValueError: standard output was closed
             self._lose(error)
 

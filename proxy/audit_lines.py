@@ -5,7 +5,7 @@ is taken at its strictest, and said.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -44,11 +44,16 @@ class AuditLine:
 def read(path: Path) -> Iterator[AuditLine | NoAuditLine]:
     """Each line of a file, or what is wrong with it. Raises `OSError`."""
     with path.open("rb") as file:
-        for raw in _lines(file):
-            try:
-                yield parse(raw)
-            except NoAuditLine as error:
-                yield error
+        yield from parsed(_lines(file))
+
+
+def parsed(lines: Iterable[bytes]) -> Iterator[AuditLine | NoAuditLine]:
+    """Each line, or what is wrong with it."""
+    for raw in lines:
+        try:
+            yield parse(raw)
+        except NoAuditLine as error:
+            yield error
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

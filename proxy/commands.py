@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,10 +58,18 @@ def screen(
 
 
 def replay(config: Config, files: Sequence[Path], *, style: str) -> int:
-    """Show what the policy would have made of requests in an audit."""
-    from bluecode.proxy import replay_command
+    """Show what the policy would have made of requests in an audit: files, or the database that
+    the config names."""
+    from bluecode.proxy import audit_lines, replay_command
 
-    return replay_command.run(_policy(config), files, style=style)
+    audits: Iterable[replay_command.Audit] = map(audit_lines.read, files)
+    if not files:
+        if config.audit_database is None:
+            raise ConfigError("Name files of an audit, or give a config with `audit_database`.")
+        from bluecode.proxy import audit_database  # its libraries are an extra
+
+        audits = [audit_lines.parsed(audit_database.lines(config.audit_database.get()))]
+    return replay_command.run(_policy(config), audits, style=style)
 
 
 def _inspect(

@@ -106,6 +106,8 @@ class Config:
     """Files put aside that are kept."""
     audit_days: int = 0
     """Days after which a file put aside is removed, and one is put aside each day; 0 for never."""
+    audit_database: Secret | None = None
+    """Address of a database where lines of the audit are kept too; it may hold a password."""
     cache_dir: Path = field(default_factory=lambda: _default_cache_dir())
     """Where the compiled guest is kept between starts."""
     cache_entries: int = 20_000
@@ -330,6 +332,22 @@ def _store_file(name: str, value: Any, base: Path) -> Secret:
     return _store(f"The file of {name}", _contents(name, value, base), base)
 
 
+def _database(name: str, value: Any, base: Path) -> Secret:
+    address = _secret(name, value, base)
+    if not address.get().startswith(("postgresql://", "sqlite:///")):
+        raise ConfigError(
+            f"{name} must look like postgresql://user:password@host/name or sqlite:///file."
+        )
+    asked = urlsplit(address.get()).query
+    if asked and asked not in ("sslmode=prefer", "sslmode=verify-full", "sslmode=disable"):
+        raise ConfigError(f"{name} may end in ?sslmode=prefer, verify-full or disable, no more.")
+    return address
+
+
+def _database_file(name: str, value: Any, base: Path) -> Secret:
+    return _database(f"The file of {name}", _contents(name, value, base), base)
+
+
 def _contents(name: str, value: Any, base: Path) -> str:
     try:
         return _path(name, value, base).read_text("utf-8")
@@ -462,6 +480,8 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "audit_max_bytes": _whole(1024, 1024 * _GIB),
     "audit_backups": _whole(1, 1000),
     "audit_days": _whole(0, 36_500),
+    "audit_database": _database,
+    "audit_database_file": _database_file,
     "cache_dir": _path,
     "cache_entries": _whole(1, 10_000_000),
     "workers": _whole(1, 256),

@@ -7,9 +7,8 @@ a detector kept to itself because it was too unsure of it.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final
 
 from rich import box
@@ -20,7 +19,6 @@ from rich.text import Text
 from bluecode.defenses.policy import Policy
 from bluecode.defenses.rollout import Chosen, Rollout
 from bluecode.defenses.verdict import Action, Category, Finding
-from bluecode.proxy import audit_lines
 from bluecode.proxy.audit_lines import AuditLine, NoAuditLine
 from bluecode.proxy.config import ConfigError
 
@@ -30,22 +28,25 @@ _PROMPTS: Final = (Category.BIAS, Category.MALICE, Category.INJECTION)
 _SHOWN: Final = 10
 _EXAMPLES: Final = 5
 
+Audit = Iterable[AuditLine | NoAuditLine]
 Change = tuple[Action, Action]
 """What was enforced, and what would be."""
 
 
-def run(policy: Policy, paths: Sequence[Path], *, style: str) -> int:
-    """Replay and print. Raises `ConfigError` for a file that cannot be read.
+def run(policy: Policy, audits: Iterable[Audit], *, style: str) -> int:
+    """Replay and print. Raises `ConfigError` for an audit that cannot be read.
 
     1 where requests would be blocked that were not, 3 where lines could not be read.
     """
     replay = Replay(policy)
     try:
-        for path in paths:
-            for line in audit_lines.read(path):
+        for audit in audits:
+            for line in audit:
                 replay.add(line)
     except OSError as error:
-        raise ConfigError(f"The audit `{error.filename}` cannot be read: {error}.") from error
+        raise ConfigError(
+            f"The audit ({error.filename}) cannot be read: {error.strerror}."
+        ) from error
     if style == "json":
         print(json.dumps(replay.as_json(), indent=2))
     else:

@@ -139,6 +139,10 @@ def _look_ahead(config: Config) -> None:
             f"`upstream` is {config.upstream!r}, which litellm serves, and litellm is not"
             " installed; install BlueCode with its `litellm` extra."
         )
+    if config.audit_database is not None and not _installed("alembic"):
+        raise ConfigError(
+            "`audit_database` needs packages; install BlueCode with its `postgres` extra."
+        )
     if config.shared is not None and config.seal_key is None:
         raise ConfigError(
             "`shared` needs `seal_key`, the same for all replicas: what is shared is sealed by it."

@@ -35,6 +35,7 @@ MODES: Mapping[str, dict[str, Any]] = {
         "proxyKeysSecret": "clients",
         "sealKeySecret": "seal",
         "sharedSecret": "redis",
+        "auditDatabaseSecret": "postgres",
         "metricsKeySecret": "scrapers",
         "traces": "http://collector.monitoring:4318",
         "policy": "shadow = true\n",

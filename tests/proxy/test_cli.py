@@ -58,6 +58,7 @@ def test_every_setting_but_keys_and_the_judge_has_a_flag() -> None:
         "proxy_keys",
         "seal_key",
         "shared",
+        "audit_database",
         "metrics_key",
         "judge",
     }
