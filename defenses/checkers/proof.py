@@ -120,7 +120,7 @@ def _within(claim: Finding, line: int) -> bool:
 
 
 def _spans(claim: Finding, sink: Sink, trial: Trial) -> bool:
-    if sink.kind in ("return", "page") or sink.line == 0:
+    if sink.kind in ("return", "page", "xml") or sink.line == 0:
         first, last = claim.span or (1, 10**6)
         return trial.entry.first <= last and first <= trial.entry.last
     return _within(claim, sink.line)

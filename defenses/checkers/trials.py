@@ -140,6 +140,7 @@ def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str, code:
         return replace(trial, sink=sink, effect=Effect.NEUTRAL)
     given = str(sink.detail.get("raw", "")) if sink.kind == "path" else sink.text
     whole = given.strip() == payload.strip()[: len(given.strip()) or 1]
+    whole = whole or any(_alone(item, token + chr(97 + trial.source % 26)) for item in of_source)
     marked = [NUMBER.sub(lambda found: _letter(token, found[1]), item.text) for item in of_source]
     reference = next((text for text in reversed(marked) if token in text.lower()), None)
     attack = Attack(
@@ -159,6 +160,12 @@ def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str, code:
         whole=whole,
         folder=sink.kind == "path" and token in above.lower(),
     )
+
+
+def _alone(sink: Sink, own: str) -> bool:
+    """Was a benign value all of the path, but for its ending, that the code asked for?"""
+    raw = str(sink.detail.get("raw", "")) if sink.kind == "path" else ""
+    return re.fullmatch(rf"{own}(?:\.\w+)?/?", raw, re.IGNORECASE) is not None
 
 
 def _letter(token: str, digits: str) -> str:

@@ -156,7 +156,7 @@
       if (NEXT.test(name)) return () => undefined;
       if (DATABASE.test(name)) return unknown.unknown(name);
       if (/^(fn|func|predicate|on[A-Z]\w*)$/.test(name)) return (value) => value;
-      if (FOLDER.test(name)) return "/srv/files";
+      if (FOLDER.test(name)) return "/srv/files/" + sources.text(`p:${name}`);
       if (HOST.test(name)) return "example.com";
       if (/^(options|opts|config|params|data|body|user|input|payload|args|obj|item)$/i.test(name))
         return sources.fields("p", {});
@@ -175,10 +175,15 @@
     const names = [...sources.values.names];
     for (const pair of Object.keys(hits)) {
       const [index, kind] = pair.split(" ");
-      if (names[index] !== undefined) attacks(entry, names[index], kind, hits[pair]);
+      if (names[index] === undefined) continue;
+      if (kind === "path" && names.length > 1 && folder(names[index])) continue;
+      attacks(entry, names[index], kind, hits[pair]);
     }
     say("sources", ...sources.values.names);
   }
+
+  // Does a source name the folder that the caller chooses, rather than what lies within?
+  const folder = (name) => FOLDER.test(name.slice(name.lastIndexOf(":") + 1));
 
   function attacks(entry, name, kind, seen) {
     const marker = sources.marker(sources.index(name));
@@ -209,6 +214,10 @@
       const at = seen.toLowerCase().indexOf(marker);
       const folder = at > 0 ? seen.slice(0, at).replace(/\/+$/, "") : "/srv";
       text = text.replaceAll("<BASE>", folder.slice(folder.lastIndexOf("/") + 1));
+    }
+    if (text.includes("<ORIGIN>")) {
+      const found = /https?:\/\/[\w-]+(?:\.[\w-]+)+/.exec(job.code);
+      text = text.replaceAll("<ORIGIN>", found ? found[0] : "https://example.com");
     }
     if (text.includes("<HOST>")) {
       const found =
