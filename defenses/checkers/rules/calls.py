@@ -17,7 +17,7 @@ from bluecode.defenses.checkers.rules.texts import (
     replaced,
     resolved_path,
 )
-from bluecode.defenses.checkers.rules.tree import EMPTY, Node, path_of
+from bluecode.defenses.checkers.rules.tree import EMPTY, Node, name_of, path_of
 from bluecode.defenses.checkers.rules.values import (
     NOTHING,
     UNKNOWN,
@@ -186,7 +186,7 @@ class Calls(Names):
         if function is None:
             return None
         worst = max((arg.level for arg in site.args), default=Level.NONE)
-        plain = self.run.returns.get(f"{function.name}@{function.line}")
+        plain = self.run.returns.get(name_of(function))
         if plain is None:
             plain = self.function(function)
         built = any(arg.level is Level.PARAMETER and "built" in arg.marks for arg in site.args)

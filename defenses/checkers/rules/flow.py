@@ -20,7 +20,7 @@ from bluecode.defenses.checkers.rules.guards import subject as guarded
 from bluecode.defenses.checkers.rules.results import harm, speaks_of_strangers
 from bluecode.defenses.checkers.rules.rule import Check
 from bluecode.defenses.checkers.rules.state import Env, Run
-from bluecode.defenses.checkers.rules.tree import EMPTY, Node, path_of
+from bluecode.defenses.checkers.rules.tree import EMPTY, Node, name_of, path_of
 from bluecode.defenses.checkers.rules.values import NOTHING, UNKNOWN, Level, Value, either
 
 _RUNNER = re.compile(r"(?i)exec|run_?(?:cmd|command|shell)|command|shell|system|popen|spawn")
@@ -308,7 +308,7 @@ class Flow(Expressions):
     def function(self, node: Node, given: Sequence[Value] | None = None) -> Value:
         """Follow a function's body; gives back what it returns."""
         levels = tuple(int(value.level) for value in given or ())
-        key = (f"{node.name}@{node.line}", levels)
+        key = (name_of(node), levels)
         if key in self.run.entered or self.run.depth > 60:
             return self.run.returns.get(key[0], UNKNOWN)
         self.run.entered.add(key)

@@ -342,6 +342,14 @@ RULES = Language(
     writers=(
         Writer("rand.Read crypto/rand.Read", 0, (), mark="random"),
         Writer("io.ReadFull", 1, (0,), mark="random"),
+        Writer("*.Decode", 0, (BASE,)),
+        Writer("json.Unmarshal xml.Unmarshal yaml.Unmarshal", 1, (0,)),
+        Writer(
+            "*.ShouldBindJSON *.BindJSON *.ShouldBind *.ShouldBindQuery *.BodyParser *.Bind",
+            0,
+            (),
+            level=Level.REQUEST,
+        ),
         Writer("fmt.Scan fmt.Scanln", 0, (), level=Level.INPUT),
         Writer("fmt.Scanf fmt.Sscanf", 1, (), level=Level.INPUT),
         Writer("*.WriteString", BASE, (0,), keeps=True),

@@ -27,7 +27,7 @@ FILES = (
     "new.ZipFile Files.newOutputStream Files.writeString Files.deleteIfExists *.transferTo "
     "Files.createFile"
 )
-CONTAINED = r"getCanonicalPath|toRealPath|normalize\(\).*startsWith"
+CONTAINED = r"getCanonicalPath|getCanonicalFile|toRealPath|normalize\(\).*startsWith"
 """The code compares a path in its one true form, somewhere."""
 MEMBERS = r"(?:Zip|Jar|Tar|Archive)\w*Entry|getNextEntry"
 """Members of an archive, whose names its maker chooses."""

@@ -200,7 +200,8 @@ RULES = Language(
             within=r"location|window|^$",
             least=Level.REQUEST,
         ),
-        Store("nosql_injection", "$where", "nosql", least=Level.PARAMETER, factor=1.1),
+        Store("nosql_injection", "where", "nosql", built=True, least=Level.PARAMETER, factor=1.1),
+        Store("xss", "body", "html", within=r"^(?:ctx|context)\b", built=True, least=Level.REQUEST),
         Store("code_injection", "onclick onload onerror", "code", least=Level.REQUEST),
     ),
     cleaners=(

@@ -178,6 +178,7 @@ SINKS = (
         options=("url", "uri"),
         when=lambda s: chooses_host(s),
     ),
+    Sink("ssrf", "page.goto *.goto", (0,), "url", least=Level.INPUT, when=chooses_host),
     Sink("regex_injection", "new.RegExp RegExp", (0,), "regex"),
     Sink(
         "template_injection",

@@ -89,9 +89,9 @@ def _ruby() -> Dialect:
 
 
 def _rust() -> Dialect:
-    from bluecode.defenses.checkers.rules import rust
+    from bluecode.defenses.checkers.rules import rust, rust_flow
 
-    return Dialect(rust.RULES, rust.follow, _RESULTS | {"unsafe_memory"})
+    return Dialect(rust.RULES, rust_flow.follow, _RESULTS | {"unsafe_memory"})
 
 
 def _bash() -> Dialect:

@@ -348,6 +348,10 @@ def _signed(run: Run, body: Body, event: Event, size: Node) -> None:
 
 def _allocation(run: Run, body: Body, event: Event) -> None:
     for arg in event.node.args:
+        if arg.role == "call" and arg.name == "sizeof" and len(event.node.args) == 1:
+            local = body.locals.get(path_of(arg.args[0])) if arg.args else None
+            if local is not None and local.type.count("*") == 1 and local.size is None:
+                run.claim("out_of_bounds_write", event.node, 0.72)  # the pointer's size
         if arg.role == "binary" and arg.name == "*":
             _product(run, body, event, arg)
         elif arg.role == "binary" and arg.name == "<<":
@@ -365,6 +369,11 @@ def _allocation(run: Run, body: Body, event: Event) -> None:
                     _product(run, body, event, made)
 
 
+def _one_more(part: Node) -> bool:
+    known = number_of(part.args[-1]) if part.role == "join" and len(part.args) == 2 else None
+    return known is not None and known <= 16
+
+
 def _product(run: Run, body: Body, event: Event, size: Node) -> None:
     """A size that is a product of things nobody looked at."""
     if size.role != "binary" or size.name not in ("*", "<<"):
@@ -375,6 +384,8 @@ def _product(run: Run, body: Body, event: Event, size: Node) -> None:
         return
     names = names_in(size)
     open_parts = [part for part in size.args if names_in(part)]
+    if len(open_parts) == 1 and _one_more(open_parts[0]):
+        return  # grows by one: what is there already would have to fill all memory
     if not names or not open_parts:
         return
     if checked(body, names, event.order):

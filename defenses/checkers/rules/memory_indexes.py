@@ -75,8 +75,35 @@ def _index(run: Run, body: Body, node: Node, at: int) -> None:
     name = path_of(key)
     if not name or not at or node.base is None:
         return
+    if _filled_whole(body, node.base, name, at):
+        run.claim("out_of_bounds_write", node, 0.7)
     if from_outside(body, {name}, at) and not checked(body, {name}, at):
         run.claim("out_of_bounds_read", node, 0.62)
+
+
+_FILLS = {"read": (1, 2), "recv": (1, 2), "readlink": (1, 2), "recvfrom": (1, 2), "pread": (1, 2)}
+
+
+def _filled_whole(body: Body, base: Node, name: str, at: int) -> bool:
+    """`n = read(f, b, sizeof(b)); b[n] = 0`: a full buffer has no room for the end mark."""
+    store = body.last_store(name, at)
+    call = store.value if store is not None else None
+    if store is None or call is None or call.role != "call" or call.name not in _FILLS:
+        return False
+    target, limit = (call.args[index] if index < len(call.args) else None
+                     for index in _FILLS[call.name])  # fmt: skip
+    if target is None or limit is None or path_of(target) != path_of(base):
+        return False
+    local = body.locals.get(path_of(base))
+    room = elements(local)
+    whole = (
+        limit.role == "call" and limit.name == "sizeof" or bool(room) and number_of(limit) == room
+    )
+    upper = any(
+        test.kind == "bound" and store.order < test.order < at
+        and id(test.node) not in body.lower_checked for test in body.by_key.get(name, ())
+    )  # fmt: skip
+    return whole and local is not None and local.size is not None and not upper
 
 
 def _scaled(run: Run, body: Body, node: Node) -> None:

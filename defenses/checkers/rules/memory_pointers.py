@@ -1,6 +1,8 @@
 """Pointers in C and C++: used without a check, used after they were freed, freed twice."""
 
 import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from bluecode.defenses.checkers.rules.memory_body import Body, Event
 from bluecode.defenses.checkers.rules.memory_sizes import number_of
@@ -31,12 +33,14 @@ _NEVER_NULL = re.compile(
 def pointers(run: Run, body: Body) -> None:
     """Everything that goes wrong with pointers in this function."""
     habit = _habit(body)
+    copies = _copies(body)
     for events in list(body.by_key.values()):
         for event in events:
             if event.kind == "store" and event.value is not None:
                 _unchecked(run, body, event, habit)
             elif event.kind == "free":
                 _after_free(run, body, event)
+                _copy_after_free(run, body, event, copies)
         _checked_too_late(run, body, events)
     _local_given_back(run, body)
     for event in body.calls:
@@ -161,7 +165,7 @@ def _small(call: Node) -> bool:
 
 def _after_free(run: Run, body: Body, freed: Event) -> None:
     name = freed.node.name
-    sure = name in ("free", "kfree", "delete", "vfree", "kvfree", "g_free", "xfree", "av_free")
+    sure = name in _SURE
     closes = name in ("fclose", "closedir", "pclose")
     if sure:
         _freed_at_label(run, body, freed)
@@ -201,6 +205,42 @@ def _whole(body: Body, freed: Event) -> bool:
     kind = re.sub(r"\b(?:const|struct|class)\b|[*&\s]|_t\b", "", local.type)
     made_for = _GIVES_BACK.sub("", freed.node.name)
     return kind.replace("_", "").lower() == made_for.replace("_", "").lower()
+
+
+def _copies(body: Body) -> Mapping[str, Sequence[Event]]:
+    """For each name the stores of what it holds under another name."""
+    found: dict[str, list[Event]] = defaultdict(list)
+    for event in body.events:
+        value = event.value if event.kind == "store" else None
+        while value is not None and value.role == "cast" and value.args:
+            value = value.args[0]
+        if path_of(value):
+            found[path_of(value)].append(event)
+    return found
+
+
+def _copy_after_free(
+    run: Run, body: Body, freed: Event, copies: Mapping[str, Sequence[Event]]
+) -> None:
+    """`q = p; free(p); use(*q)`."""
+    if freed.node.name not in _SURE:
+        return
+    for copy in copies.get(freed.key, ()):
+        if copy.order > freed.order or not body.reaches(copy, freed):
+            continue
+        if body.between(freed.key, ("store", "address"), copy.order, freed.order):
+            continue
+        for event in body.by_key[copy.key]:
+            if event.order <= copy.order:
+                continue
+            if event.kind in ("store", "address", "free"):
+                break
+            if event.order > freed.order and event.kind == "deref" and body.reaches(freed, event):
+                run.claim("use_after_free", event.node, 0.7)
+                return
+
+
+_SURE = frozenset({"free", "kfree", "delete", "vfree", "kvfree", "g_free", "xfree", "av_free"})
 
 
 def _freed_at_label(run: Run, body: Body, freed: Event) -> None:

@@ -234,6 +234,8 @@ class Names:
         for store, within in self.run.matcher.stores.get(name, ()):
             if store.within and not within.search(holder):
                 continue
+            if store.built and ("built" not in value.marks or value.text is None):
+                continue
             label = store.label or store.rule
             level = value.level_for(label)
             if level >= max(store.least, Level.UNKNOWN) and node.role != "declare":

@@ -12,7 +12,7 @@ from bluecode.defenses.checkers.rules.rule import (
     Source,
 )
 from bluecode.defenses.checkers.rules.site import Site
-from bluecode.defenses.checkers.rules.values import Level
+from bluecode.defenses.checkers.rules.values import HOLE, Level
 from bluecode.defenses.checkers.rules.words import (
     WEAK_CIPHER,
     broken_hash,
@@ -37,6 +37,12 @@ def _one_text(site: Site) -> bool:
 
 def _mode(site: Site) -> float:
     return mode_for_others(site.arg(0).known, site.purpose)
+
+
+def _member(site: Site) -> float:
+    """A member of an archive written where its name says."""
+    named = any(part.name == "name" for arg in site.node.args for part in arg.walk())
+    return 0.7 if named and not site.mentions(r"start_with\?|expand_path|basename") else 0.0
 
 
 def _unsafe_yaml(site: Site) -> bool:
@@ -209,6 +215,14 @@ RULES = Language(
             when=lambda s: leads_away(s) and _not_only_path(s) and not _MODEL.search(s.arg(0).path),
         ),
         Sink(
+            "command_injection",
+            "open",
+            (0,),
+            "shell",
+            least=Level.INPUT,
+            when=lambda s: s.arg(0).shape.startswith(HOLE),
+        ),
+        Sink(
             "ssrf",
             "Net.HTTP.get HTTParty.get RestClient.get Faraday.get URI.open "
             "Net.HTTP.get_response OpenURI.open_uri HTTP.get Excon.get Net.HTTP.post_form "
@@ -255,6 +269,7 @@ RULES = Language(
         Sink("header_injection", "*.set_header", (1,), "line", least=Level.INPUT),
     ),
     properties=(
+        Property("path_traversal", "*.extract", _member),
         Property(
             "weak_hash",
             "Digest.MD5.hexdigest Digest.SHA1.hexdigest Digest.MD5.digest "

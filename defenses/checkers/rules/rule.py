@@ -69,6 +69,8 @@ class Store:
     fields: str
     label: str = ""
     within: str = ""
+    built: bool = False
+    """Only a text that was put together counts."""
     least: Level = Level.UNKNOWN
     factor: float = 1.0
 

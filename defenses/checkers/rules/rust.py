@@ -2,8 +2,6 @@
 
 import re
 
-from bluecode.defenses.checkers.rules.flow import Flow
-from bluecode.defenses.checkers.rules.grammars import Parsed
 from bluecode.defenses.checkers.rules.rule import (
     ANY,
     BASE,
@@ -14,7 +12,6 @@ from bluecode.defenses.checkers.rules.rule import (
     Source,
 )
 from bluecode.defenses.checkers.rules.site import Site
-from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     broken_hash,
@@ -258,21 +255,3 @@ RULES = Language(
         "temporary_file": "use the tempfile crate",
     },
 )
-
-_BLOCK = re.compile(r"\bunsafe\s*\{")
-_SAID = re.compile(r"(?i)//.*safety|/\*.*safety|#\s*safety")
-
-
-def follow(run: Run, parsed: Parsed) -> None:
-    """Follow a parsed snippet, and look at `unsafe` blocks that do not say why they are sound."""
-    Flow(run).snippet(parsed.tree)
-    for node in parsed.tree.walk():
-        if node.role != "block" or not 0 < node.line <= len(run.lines):
-            continue
-        line = run.lines[node.line - 1]
-        if not _BLOCK.search(line) or node.name == "declarations":
-            continue
-        before = run.lines[max(0, node.line - 4) : node.line]
-        inside = run.lines[node.line : node.line + 2]
-        if not any(_SAID.search(text) for text in (*before, *inside)):
-            run.claim("unsafe_memory", node, 0.5)

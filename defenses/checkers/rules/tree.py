@@ -73,6 +73,11 @@ def path_of(node: "Node | None") -> str:
     return ".".join(reversed(parts))
 
 
+def name_of(function: Node) -> str:
+    """What tells a function from all others of its snippet."""
+    return f"{function.name}@{id(function)}"
+
+
 EMPTY = Node("other")
 """Stands where an optional part is missing."""
 
