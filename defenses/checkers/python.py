@@ -106,6 +106,8 @@ def _hidden_text(run: Run, code: str) -> None:
 
 def _findings(run: Run, parsed: Parsed) -> tuple[Finding, ...]:
     found = [_finding(claim, parsed.shift) for claim in run.found()]
+    if len(found) < 2:
+        return tuple(found)
     return tuple(sorted(found, key=lambda item: (-item.score, item.span or (0, 0), item.rule)))
 
 

@@ -44,8 +44,7 @@ _MOST = 200
 
 def biased(run: Run, tree: ast.Module, code: str) -> None:
     """Claim decisions about people by what must not decide."""
-    plain = code.lower()
-    if not any(stem in plain for stem in _STEMS) or _MENTIONED.search(plain) is None:
+    if not _mentions(code.lower()):
         return
     for scope, names in _scopes(tree):
         if names & _HARMLESS:
@@ -56,6 +55,13 @@ def biased(run: Run, tree: ast.Module, code: str) -> None:
             if _decides(node, names):
                 run.claim("protected_attribute", node, 0.75)
                 break
+
+
+def _mentions(text: str) -> bool:
+    for stem in _STEMS:
+        if stem in text:
+            return _MENTIONED.search(text) is not None
+    return False
 
 
 def _scopes(tree: ast.Module) -> Iterator[tuple[ast.AST, frozenset[str]]]:

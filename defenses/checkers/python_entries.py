@@ -66,7 +66,8 @@ def walk_module(run: Run, tree: ast.Module) -> bool:
                 execute(run, state, [statement])
     state.dead = False
     while run.pending:
-        function, outer, owner = run.pending.pop(0)
+        function, outer, owner = run.pending.popleft()
+        run.queued.discard(id(function))
         try:
             _entry(run, function, outer, owner)
         except RecursionError:

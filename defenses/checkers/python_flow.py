@@ -64,7 +64,8 @@ def _function(run: Run, state: State, node: Function) -> None:
         evaluate(run, state, decorator)
     if len(run.frames) > 1:
         run.nested.add(id(node))
-    if not any(node is waiting for waiting, _, _ in run.pending):
+    if id(node) not in run.queued:
+        run.queued.add(id(node))
         run.pending.append((node, state, ""))
 
 

@@ -4,6 +4,7 @@
 """
 
 import ast
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -27,6 +28,8 @@ from bluecode.defenses.checkers.python_values import (
     merge,
 )
 
+_SHORT = 8000
+"""Characters that are sooner searched for a name than parsed code is walked for all names."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -219,7 +222,7 @@ class Run:
     claims: dict[tuple[str, int], Claim] = field(default_factory=dict)
     decorated: list[Function] = field(default_factory=list)
     text: str = ""
-    """The code itself, where it is at hand: a name that stands in it once is called by nobody."""
+    """The code itself, where it is at hand: what is called by name stands there twice."""
     tree: ast.Module = field(default_factory=lambda: ast.Module(body=[], type_ignores=[]))
     names: Called | None = None
     remarks: dict[str, Claim] = field(default_factory=dict)
@@ -234,7 +237,9 @@ class Run:
     breaks: list[list[State]] = field(default_factory=list)
     stars: list[str] = field(default_factory=list)
     """Modules of which every name was imported."""
-    pending: list[tuple[Function, State, str]] = field(default_factory=list)
+    pending: deque[tuple[Function, State, str]] = field(default_factory=deque)
+    queued: set[int] = field(default_factory=set)
+    """Functions that wait there, by identity."""
     nested: set[int] = field(default_factory=set)
     """Functions defined inside others, by identity: they see the names around them."""
     last_call: "Inlined | None" = None
@@ -246,9 +251,13 @@ class Run:
 
     def calls(self, name: str) -> bool:
         """Whether the snippet itself calls a function of its own by this name."""
-        if self.text and self.text.count(name) < 2:
+        if 0 < len(self.text) < _SHORT and not self._spelled(name):
             return False
         return name in self.called.own
+
+    def _spelled(self, name: str) -> bool:
+        """Whether a bracket follows the name anywhere but where it is defined."""
+        return self.text.count(f"{name}(") > 1 or f"{name} (" in self.text
 
     @property
     def called(self) -> Called:
