@@ -220,6 +220,8 @@ def compared(
     both = words(names[0]) | words(names[1])
     if "number" in left.marks and "number" in right.marks and "digest" not in "".join(names):
         return
+    if any(value.name.startswith(("signal.", "self.signal")) for value in (left, right)):
+        return
     if both & {"version", "method", "type", "algorithm", "name", "header", "length", "len"}:
         return
     digests = any("digest" in value.name and "hmac" in value.name for value in (left, right))

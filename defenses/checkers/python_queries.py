@@ -18,7 +18,8 @@ _SQL = re.compile(
     r"^[\s(]*(?:--.*\n\s*)*(?:select\b[\s\S]*?\bfrom\b|select\s+[\w.]+\(|insert\s+(?:or\s+\w+\s+|"
     r"ignore\s+)?into\b|replace\s+into\b|update\s+\S+[\s\S]*?\bset\b|delete\s+from\b|"
     r"(?:drop|alter|create|truncate)\s+(?:or\s+\w+\s+|temp\w*\s+|unique\s+)?"
-    r"(?:table|database|schema|user|role|view|index|trigger|function)\b|exec(?:ute)?\s+\w|"
+    r"(?:table|database|schema|user|role|view|index|trigger|function)\b|"
+    r"exec(?:ute)?\s+(?:(?:u?sp|xp|proc)_?\w|\w+\.\w|immediate\b|@\w|\[)|"
     r"with\s+\w+\s+as\s*\(|merge\s+into\b|grant\s|revoke\s|call\s+\w+\s*\(|"
     r"(?:pragma|attach|copy|use|kill|set)\s+\w|where\s|show\s+\w|select\s)",
     re.I,
@@ -73,6 +74,8 @@ def _is_sql(parts: Sequence[Part]) -> bool:
 
 def _statement(run: Run, call: Call, value: Value) -> None:
     likely = bool((words(call.last) | words(call.receiver.name)) & _RUNNERS)
+    if not likely and not _surely_sql(value.parts):
+        return
     best, level = 0.0, Level.NONE
     for before, hole in _holes(value.parts):
         tags = call.state.live(hole, "sql")
@@ -97,6 +100,19 @@ def _numbers_only(run: Run, call: Call, value: Value) -> None:
             known = tag.kind == "number" and tag.level >= Level.PRIVATE
             if known and not _is_name(before) and not call.state.cleared.covers(tag.root, "sql"):
                 run.claim("sql_formatting", call.node, 0.5, tag.level)
+
+
+def _surely_sql(parts: Sequence[Part]) -> bool:
+    """Whether text is SQL whoever gets it: "Select a colour from the list" is none."""
+    text = "".join(part if isinstance(part, str) else "x" for part in parts).strip()
+    return _UNLIKE_PROSE.search(text) is not None and _WEAK_VERBS.match(text) is None
+
+
+_UNLIKE_PROSE = re.compile(
+    r"^[\s(]*(?:SELECT|INSERT|UPDATE|DELETE|DROP|CREATE|ALTER|REPLACE|TRUNCATE|WITH|MERGE)\b|"
+    r"\bwhere\b.*[=<>]|\bvalues\s*\(|\*\s+from\b|\w\s*=\s*['\"\w]|\binsert\s+into\s+\w+\s*\("
+)
+_WEAK_VERBS = re.compile(r"[\s(]*(?:pragma|attach|copy|use|kill|set|where|show|call|grant)\b", re.I)
 
 
 def _holes(parts: Sequence[Part]) -> list[tuple[str, frozenset[Tag]]]:

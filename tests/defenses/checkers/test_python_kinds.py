@@ -438,3 +438,32 @@ def test_it_is_claimed(rule: str, code: str) -> None:
 @pytest.mark.parametrize("code", LEFT_ALONE.values(), ids=LEFT_ALONE)
 def test_the_near_miss_is_left_alone(code: str) -> None:
     assert rules(code) == set()
+
+
+PROSE = [
+    'prompt(f"Select a {kind} from the list")',
+    'notify(f"Update {kind} and set the alarm")',
+    'screen.say(f"Use {kind} next time")',
+    'menu.label(f"Show {kind} in the sidebar")',
+    'dialog.ask("Delete from here on? " + kind)',
+    'window.subtitle(f"Create table {kind} for two")',
+    'log_line(f"execute program {kind}")',
+]
+STATEMENTS = [
+    "handle(f\"SELECT name FROM people WHERE kind = '{kind}'\")",
+    "handle(f\"select * from people where kind = '{kind}'\")",
+    'handle("insert into people (kind) values (\'" + kind + "\')")',
+    "handle(f\"UPDATE people SET kind = '{kind}'\")",
+    "cursor.execute(f\"EXEC sp_find '{kind}'\")",
+    "database.run(f\"show create table {kind} where x = '{kind}'\")",
+]
+
+
+@pytest.mark.parametrize("call", PROSE)
+def test_words_that_sql_has_as_well_make_no_statement(call: str) -> None:
+    assert rules(f"def go(kind):\n    {call}\n") == set()
+
+
+@pytest.mark.parametrize("call", STATEMENTS)
+def test_a_statement_is_one_whoever_gets_it(call: str) -> None:
+    assert "sql_injection" in rules(f"def go(kind):\n    {call}\n")
