@@ -84,7 +84,7 @@ def _fit(model: str, cases: Sequence[Case], like: Learned | None) -> Weights:
     base = KnowledgeBase(cases)
     if like is None:
         return training.fit(model, base)
-    learned = training.lessons(model, base)
+    learned = [_weighed(sample, model) for sample in training.lessons(model, base)]
     table = training.lay(model, learned)
     fitted = fitting.fit(table, *training.truth(learned), training.PENALTY)
     alone, words, letters, _ = table.split(fitted)
@@ -95,6 +95,17 @@ def _fit(model: str, cases: Sequence[Case], like: Learned | None) -> Weights:
         letters=letters.astype(np.float32),
         bias=fitting.bias(fitted),
     )
+
+
+_HARVESTED = 0.6
+"""What a harvested request counts: between a case of the grid, whose ending its id has, and one
+that a person wrote by itself."""
+
+
+def _weighed(sample: training.Sample, model: str) -> training.Sample:
+    own = sample.case.task == SHAPES[model].task and sample.case.channel == "user"
+    harvested = own and "-redteam-" in sample.case.id
+    return replace(sample, weight=_HARVESTED) if harvested else sample
 
 
 def _fit_orders(cases: Sequence[Case], like: Learned | None) -> Standing:
