@@ -61,6 +61,38 @@ async def test_a_file_written_anew_is_adopted_and_served_by(path: Path) -> None:
     assert engine.policy_version in metrics
 
 
+SCOPED = """
+[[policies]]
+name = "chat"
+match = { routes = ["/chat/*"] }
+shadow = true
+[[limits]]
+name = "few"
+requests_per_day = 2
+"""
+
+
+async def test_entries_and_limits_are_adopted_and_given_up_while_serving(path: Path) -> None:
+    engine = Engine(Policy.load(path), [WordDetector("badword")], [], None)
+    config = Config(upstream="http://127.0.0.1:1/v1", audit="none", policy=path)
+    upstream = ScriptedUpstream([b'{"choices": []}'])
+    app = create_app(config, policy=engine.policy, upstream=upstream, engine=engine)
+    async with serving(app) as root:
+        told = []
+        for text in (STRICT, SCOPED, STRICT):
+            write(path, text)
+            with anyio.fail_after(10):
+                while engine.policy.version != Policy.parse(text).version:
+                    await anyio.sleep(0.05)
+            url = f"{root}/v1/chat/completions"
+            told.append([await post(url, chat("a badword")) for _ in range(3)])
+    blocked = [[b"did not pass" in body for _, _, body in answers] for answers in told]
+    limited = [[status == 429 for status, _, _ in answers] for answers in told]
+
+    assert blocked == [[True] * 3, [False] * 3, [True] * 3]
+    assert limited == [[False] * 3, [False, False, True], [False] * 3]
+
+
 @pytest.mark.parametrize("text", [BROKEN, UNKNOWN])
 def test_a_policy_that_cannot_be_used_is_refused_loudly(
     path: Path, text: str, caplog: pytest.LogCaptureFixture
