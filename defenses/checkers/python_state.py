@@ -137,6 +137,8 @@ class Frame:
     test: bool = False
     shared: set[str] = field(default_factory=set)
     """Names declared `global`."""
+    plain: bool = False
+    """Whether the answer says that it is no page."""
     asked: set[str] = field(default_factory=set)
     """Files that `os.access` was asked about, as dumped expressions."""
 
@@ -275,7 +277,7 @@ class Run:
         """Note a weakness; of several at one line the surest stays."""
         first = getattr(node, "lineno", 1)
         last = getattr(node, "end_lineno", None) or first
-        if self.frame.test:
+        if self.frame.test or self.is_test:
             score *= 0.6
         name = f"python.{rule}"
         known = self.claims.get((name, first))

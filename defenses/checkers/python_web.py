@@ -99,7 +99,7 @@ def _written(run: Run, call: Call) -> None:
     receiver = call.receiver.name
     if body is None or not (receiver == "self" or receiver.endswith(("wfile", "response.out"))):
         return
-    if body.fields is not None:
+    if body.fields is not None or run.frame.plain:
         return
     tags = live(call, body, "html")
     strong = [tag for tag in tags if tag.level is Level.REQUEST]
@@ -217,7 +217,9 @@ def _session_request(run: Run, call: Call) -> None:
 
 
 def _header(run: Run, call: Call) -> None:
-    value = call.argument(1, "value")
+    name, value = call.argument(0, "name"), call.argument(1, "value")
+    if name is not None and (name.literal or "").lower() == "content-type":
+        run.frame.plain = value is not None and "html" not in (value.literal or "html")
     tags = [tag for tag in live(call, value, "header") if tag.level is Level.REQUEST]
     if tags:
         run.claim("header_injection", call.node, 0.55, Level.REQUEST)

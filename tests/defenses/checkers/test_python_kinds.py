@@ -141,6 +141,18 @@ MATCHED = {
             return len(password) >= 6 and password.isalnum()
         """,
     ),
+    "page of a server of its own": (
+        "xss",
+        """
+        from http.server import BaseHTTPRequestHandler
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+                self.wfile.write(f"<p>{self.path}</p>".encode())
+        """,
+    ),
     "address in the event of a function in the cloud": (
         "ssrf",
         """
@@ -252,6 +264,22 @@ MATCHED = {
 }
 
 LEFT_ALONE = {
+    "answer that says it is no page": """
+        import json
+        from http.server import BaseHTTPRequestHandler
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(json.dumps({"path": self.path}).encode())
+        """,
+    "settings of a test": """
+        import pytest
+        @pytest.fixture
+        def client():
+            return create_app({"TESTING": True, "WTF_CSRF_ENABLED": False}).test_client()
+        """,
     "address of our own in an event": """
         import json, urllib.request
         def handler(event, context):
