@@ -9,6 +9,7 @@ import textwrap
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from bluecode.defenses.checkers import python_fragments
 from bluecode.defenses.checkers.observations import Entry, Observations
@@ -58,7 +59,7 @@ def runnable(code: str) -> Runnable:
         return Runnable(code)
     try:
         parsed = python_fragments.parse(code)
-        tree = _gathered(parsed.tree)
+        tree = _gathered(_bared(parsed.tree))
         text = ast.unparse(tree)
         again = ast.parse(text)
     except (DetectorError, SyntaxError, ValueError, RecursionError, MemoryError):
@@ -69,6 +70,22 @@ def runnable(code: str) -> Runnable:
         if type(new) is type(old) and at is not None and was is not None:
             lines.setdefault(at, max(1, was - parsed.shift))
     return Runnable(text, lines)
+
+
+def _bared(tree: ast.Module) -> ast.Module:
+    """Without the `if True:` in front of what stood further to the right."""
+    body = tree.body
+    while any(_is_frame(node) for node in body):
+        inner = [node.body if _is_frame(node) else [node] for node in body]
+        body = [node for nodes in inner for node in nodes]
+    tree.body = body
+    return tree
+
+
+def _is_frame(node: ast.stmt) -> TypeGuard[ast.If]:
+    if not isinstance(node, ast.If) or node.orelse:
+        return False
+    return isinstance(node.test, ast.Constant) and node.test.value is True
 
 
 def _gathered(tree: ast.Module) -> ast.Module:

@@ -240,6 +240,7 @@ class Driver:
             ended = "Exhausted"
         except BaseException as error:  # the snippet's own, `SystemExit` and worse among them
             ended, chosen, line = type(error).__name__[:60], deliberate(error), last_line(error)
+            self.missed(error)
             letter = isinstance(error, AttributeError) and type(error.obj) is str
             if letter and len(error.obj) == 1 and self.sources.walked:
                 self.sources.want(self.sources.walked, "rows")
@@ -247,6 +248,15 @@ class Driver:
         if not setting.objects:
             self.sources.ever_typed |= self.sources.typed
         return ended
+
+    def missed(self, error):
+        """A class of the snippet lacks what its own code takes for granted: a part is shown here,
+        and the rest of it is unknown."""
+        kind = type(error.obj) if isinstance(error, AttributeError) else None
+        if kind is None or kind.__module__ != MODULE or hasattr(kind, "__getattr__"):
+            return
+        kind.__getattr__ = self.world.attribute
+        self.sources.want("class:" + kind.__name__, "open")
 
     def result(self, entry, result):
         """What came out is a sink too."""

@@ -200,6 +200,12 @@ class World:
             return Given(self.sources.text(source), self.sources, source)
         return self.unknown(f"{name}.{attribute}")
 
+    def attribute(self, name):
+        """What an attribute is that a class of the snippet lacks."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self.request if name == "request" else self.unknown(name)
+
     def page_writer(self):
         return PageWriter(self.recorder.sink)
 

@@ -6,6 +6,7 @@ The twins lie in `tests/data/dynamic_twins.toml`. Set `BLUECODE_CACHE` to keep t
 import os
 import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +283,121 @@ async def test_the_same_snippet_gives_the_same_evidence(sandbox: InProcess) -> N
     first, second = [await check(sandbox, code, [claim(78)]) for _ in range(2)]
 
     assert first == second
+
+
+REACHED = {
+    "an argument that turns out to be an object": (
+        "def f(cursor, user):\n"
+        "    cursor.execute('SELECT 1 FROM t WHERE n = \\'' + user.profile.name + '\\'')\n",
+        89,
+    ),
+    "an argument that turns out to be a list of records": (
+        "import os\ndef f(packages):\n    for p in packages:\n"
+        "        if p.arch == 'src':\n            os.popen('rpm -q ' + p.path)\n",
+        78,
+    ),
+    "a guard that asks for a pattern before another parameter is used": (
+        "import os, re\ndef f(sku, name):\n    if not re.fullmatch(r'[A-Z]{2}-\\d{4}', sku):\n"
+        "        raise ValueError(sku)\n    os.system('label ' + name)\n",
+        78,
+    ),
+    "a row that is unpacked": (
+        "def f(cursor, name):\n    a, b, c, d, e = cursor.fetchone()\n"
+        "    cursor.execute('SELECT 1 FROM t WHERE n = \\'' + name + '\\'')\n",
+        89,
+    ),
+    "a static method without its class": (
+        "    @staticmethod\n    def f(name):\n        os.system('ls ' + name)\n",
+        78,
+    ),
+    "a piece of a class that begins within a method": (
+        "        return 1\n\n    def f(self, name):\n        os.system('ls ' + name)\n",
+        78,
+    ),
+    "options of a command line": (
+        "import argparse, os\nparser = argparse.ArgumentParser()\n"
+        "parser.add_argument('--label', required=True)\n"
+        "os.system('echo ' + parser.parse_args().label)\n",
+        78,
+    ),
+    "a line of a socket": (
+        "import os, socketserver\nclass H(socketserver.StreamRequestHandler):\n"
+        "    def handle(self):\n        os.system('echo ' + self.rfile.readline().decode())\n",
+        78,
+    ),
+    "data that is asked for in base64": (
+        "import base64, os\ndef f(blob):\n"
+        "    os.system('echo ' + base64.b64decode(blob).decode())\n",
+        78,
+    ),
+    "a question to something unknown that has to be answered with no": (
+        "import os\ndef f(name):\n    if registry.lookup() == 'closed':\n        return\n"
+        "    os.system('ls ' + name)\n",
+        78,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REACHED.values(), ids=REACHED.keys())
+async def test_a_run_gets_to_the_sink_past(sandbox: InProcess, case: tuple[str, int]) -> None:
+    code, cwe = case
+
+    evidence = (await check(sandbox, code, [claim(cwe)])).evidence[0]
+
+    assert evidence.outcome == "confirmed", evidence.observed
+
+
+UNKNOWN_SINK = "class A:\n    def f(self, name):\n        self._cli_run('create -f %s' % {})\n"
+
+
+async def test_a_claim_names_a_sink_that_nobody_here_knows(sandbox: InProcess) -> None:
+    code = UNKNOWN_SINK.format("name")
+
+    assert (await check(sandbox, code, [claim(78, 3, 3)])).evidence[0].outcome == "confirmed"
+    assert (await check(sandbox, code)).discovered == ()
+
+
+async def test_quoting_before_an_unknown_sink_is_seen(sandbox: InProcess) -> None:
+    code = "import shlex\n" + UNKNOWN_SINK.format("shlex.quote(name)")
+
+    assert (await check(sandbox, code, [claim(78, 4, 4)])).evidence[0].outcome == "refuted"
+
+
+@pytest.mark.parametrize(("score", "outcome"), [(0.6, "confirmed"), (0.3, "not_testable")])
+async def test_data_of_unknown_origin_counts_where_the_claim_is_believed(
+    sandbox: InProcess, score: float, outcome: str
+) -> None:
+    code = "import os\ndef f():\n    os.system('ls ' + settings.folder)\n"
+
+    report = await check(sandbox, code, [replace(claim(78), score=score)])
+
+    assert report.evidence[0].outcome == outcome
+    assert report.discovered == ()
+
+
+async def test_a_statement_with_a_text_of_unknown_origin_is_not_refuted_by_what_is_bound(
+    sandbox: InProcess,
+) -> None:
+    code = (
+        "def f(cursor, limit):\n    names = tuple(catalogue.entries)\n"
+        "    cursor.execute(f'SELECT 1 FROM t WHERE n IN {names} LIMIT %s', (limit,))\n"
+    )
+
+    assert (await check(sandbox, code, [claim(89)])).evidence[0].outcome != "refuted"
+
+
+async def test_what_is_asked_after_the_sink_is_no_check(sandbox: InProcess) -> None:
+    code = "import os\ndef f(name):\n    os.system('ls ' + name)\n    return is_valid(name) or 1\n"
+
+    assert (await check(sandbox, code, [claim(78)])).evidence[0].outcome == "confirmed"
+
+
+async def test_a_matter_of_style_is_never_refuted(sandbox: InProcess) -> None:
+    code = "def f(cursor, number):\n    cursor.execute('SELECT 1 FROM t WHERE n = %d' % number)\n"
+    style = replace(claim(89), rule="python.sql_formatting")
+
+    outcomes = [
+        (await check(sandbox, code, [item])).evidence[0].outcome for item in (claim(89), style)
+    ]
+
+    assert outcomes == ["refuted", "not_testable"]
