@@ -17,6 +17,12 @@ from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import broken_hash, random_secret
 
 
+def _open_format(site: Site, index: int) -> bool:
+    """Does somebody else decide a format, or a part of it?"""
+    form = site.arg(index)
+    return form.known is None and (not form.text or form.level >= Level.PARAMETER)
+
+
 def _shell_text(site: Site) -> bool:
     return site.arg(0).known is None
 
@@ -183,14 +189,14 @@ RULES = Language(
             "warn_f swprintf g_error g_warning",
             (1,),
             "format",
-            when=lambda s: s.arg(1).known is None and not s.arg(1).text,
+            when=lambda s: _open_format(s, 1),
         ),
         Sink(
             "format_injection",
             "snprintf vsnprintf",
             (2,),
             "format",
-            when=lambda s: s.arg(2).known is None and not s.arg(2).text,
+            when=lambda s: _open_format(s, 2),
         ),
         Sink(
             "path_traversal",

@@ -39,7 +39,7 @@ def returns_true(value: Value) -> bool:
 
 def old_protocol(value: Value) -> bool:
     """A version of SSL or TLS before 1.2."""
-    return bool(re.search(r"\.(?:Ssl2|Ssl3|Tls|Tls11)$", value.path))
+    return bool(re.search(r"\.(?:Ssl2|Ssl3|Tls|Tls11)(?:\||$)", value.path))
 
 
 QUERY_OBJECTS = (

@@ -8,7 +8,8 @@ from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import Node
 from bluecode.defenses.checkers.rules.values import Level, Value
 
-_CHANGES = re.compile(r"\[\s*Http(?:Post|Put|Delete|Patch)|AcceptVerbs.*Post")
+_CHANGES = re.compile(r"\[\s*HttpPost|AcceptVerbs.*Post")
+"""What a form of another site can send; browsers ask before they send the other methods."""
 _GUARDED = re.compile(
     r"AntiForgery|FromBody|ApiController|JwtBearer|Authorize\(AuthenticationSchemes"
 )

@@ -101,6 +101,8 @@ class Expressions(Calls):
         if node.name in _ARITHMETIC and not (node.name == "<<" and values[0].path):
             if node.name == "%" and values and values[0].text is not None:
                 return formatted(values[0], values[1:])  # Ruby's and Python's `"…" % x`
+            if node.name == "|" and all(value.path for value in values):  # switches of an option
+                return Value(path="|".join(value.path for value in values))
             return NOTHING
         if node.name == "<<":
             self._grow(node.args[0], values)

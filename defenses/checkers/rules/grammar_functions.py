@@ -32,11 +32,11 @@ def modifiers(node: "Piece") -> tuple[str, ...]:
 
 def function(low: Lowering, node: "Piece") -> Node:
     """A function with its parameters as `args` and its body as `base`."""
-    label, parameters = _head(node)
+    label, parameters, stars = _head(node)
     made = low.make(node, "function", label)
     made.tags = modifiers(node)
     kind = first(node, "type", "return_type", "result", "returns")
-    made.type = kind.text() if kind is not None else ""
+    made.type = (kind.text() if kind is not None else "") + stars
     body = first(node, "body")
     if body is None:
         body = next((kid for kid in named(node) if kid.kind() in _BODIES), None)
@@ -50,23 +50,27 @@ _BODIES = frozenset({"block", "compound_statement", "statement_block", "body_sta
                      "arrow_expression_clause", "block_body", "constructor_body"})  # fmt: skip
 
 
-def _head(node: "Piece") -> tuple[str, "Piece | None"]:
-    """Name and parameter list, out of C's nested declarators where need be."""
+def _head(node: "Piece") -> tuple[str, "Piece | None", str]:
+    """Name and parameter list, out of C's nested declarators where need be, and `*` and `&` of
+    what is given back."""
     label = first(node, "name")
     parameters = first(node, "parameters", "parameter")
     if label is not None or parameters is not None:
-        return (dotted(label.text()) if label is not None else ""), parameters
+        return (dotted(label.text()) if label is not None else ""), parameters, ""
+    stars = ""
     at = first(node, "declarator")
     while at is not None:
         if at.kind() in ("function_declarator", "abstract_function_declarator"):
             inner = first(at, "declarator")
-            return (dotted(inner.text()) if inner is not None else ""), first(at, "parameters")
+            name = dotted(inner.text()) if inner is not None else ""
+            return name, first(at, "parameters"), stars
+        stars += {"pointer_declarator": "*", "reference_declarator": "&"}.get(at.kind(), "")
         below = first(at, "declarator")
         if below is None:
             parts = named(at)
             below = parts[-1] if parts and at.kind() == "reference_declarator" else None
         at = below
-    return "", None
+    return "", None, ""
 
 
 def closure(low: Lowering, node: "Piece") -> Node:

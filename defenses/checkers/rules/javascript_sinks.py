@@ -28,7 +28,8 @@ SINKS = (
         "command_injection",
         "child_process.exec child_process.execSync shell.exec "
         "shelljs.exec exec.exec execa.command execa.commandSync execaCommand execaCommandSync "
-        "execSync cp.exec childProcess.exec ChildProcess.exec exec execAsync execPromise "
+        "execSync cp.exec cp.execSync childProcess.exec childProcess.execSync ChildProcess.exec "
+        " exec execAsync execPromise "
         "ssh.execCommand conn.exec",
         label="shell",
         when=text_first,
@@ -145,6 +146,7 @@ SINKS = (
     ),
     Sink(
         "xss",
+        "res.status().send res.status().end reply.code().send "
         "res.send response.send res.write res.end response.write response.end reply.send c.html",
         (0,),
         "html",

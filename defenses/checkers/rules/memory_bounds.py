@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bluecode.defenses.checkers.rules.memory_body import Body, Event, Local
 from bluecode.defenses.checkers.rules.memory_indexes import (
+    gathered,
     off_by_one,
     walk,
 )
@@ -43,6 +44,8 @@ def bounds(run: Run, body: Body) -> None:
             handler(run, body, event)
         if node.name in _COPIES:
             _copy(run, body, event)
+        if node.name == ">>":
+            _stream(run, body, event)
         if _MAY_ALLOCATE.match(node.name):
             _allocation(run, body, event)
         if node.type == "new" and node.size is not None:
@@ -51,6 +54,7 @@ def bounds(run: Run, body: Body) -> None:
     _owners(run, body)
     for loop, _ in body.loops:
         off_by_one(run, body, loop)
+        gathered(run, body, loop)
     walk(run, body)
 
 
@@ -186,6 +190,14 @@ def _gets(run: Run, body: Body, event: Event) -> None:
     run.claim("unbounded_read", event.node, 0.92)
 
 
+def _stream(run: Run, body: Body, event: Event) -> None:
+    """`cin >> b` into an array reads as long as the word is."""
+    for arg in event.node.args:
+        local = body.locals.get(path_of(arg))
+        if local is not None and local.size is not None and _width(local):
+            run.claim("unbounded_read", event.node, 0.8)
+
+
 def _scanf(run: Run, body: Body, event: Event) -> None:
     args = event.node.args
     form = next((arg for arg in args[:2] if arg.role == "text" and "%" in arg.name), None)
@@ -248,6 +260,9 @@ def _copy(run: Run, body: Body, event: Event) -> None:
         wide = _width(target)
         if room and wide and count > room * wide:
             run.claim("out_of_bounds_write", event.node, 0.85)
+        return
+    if event.node.name == "strncat" and size.role == "call" and _of_target(size, args[0]):
+        run.claim("buffer_copy", event.node, 0.62)  # what is there already takes room, too
         return
     names = names_in(size)
     if not names or _of_target(size, args[0]):

@@ -15,7 +15,9 @@ _KEEPS = re.compile(r"\b(?:list|map|set|multimap|multiset|forward_list)\b")
 
 
 def containers(run: Run, body: Body) -> None:
-    """Every change of a container inside a loop over it, unless the loop ends with it."""
+    """Every change of a container inside a loop over it, unless the loop ends with it; and every
+    reference into one that is used after the container grew."""
+    _references(run, body)
     for loop, _ in body.loops:
         name, iterator = _walked(loop)
         if name and loop.base is not None:
@@ -24,6 +26,30 @@ def containers(run: Run, body: Body) -> None:
             found = _change(_statements(loop.base), name, iterator, node_based=node_based)
             if found is not None:
                 run.claim("use_after_free", found, 0.62)
+
+
+def _references(run: Run, body: Body) -> None:
+    """`int& a = v[0]; v.push_back(1); a = 2;`."""
+    grown = {path_of(event.node.base): event for event in body.calls if event.node.name in _ADDS}
+    if not grown:
+        return
+    for local in body.locals.values():
+        store = next((e for e in body.by_key.get(local.name, ()) if e.kind == "store"), None)
+        value = store.value if store is not None else None
+        if store is None or value is None or not local.type.endswith("&"):
+            continue
+        into = value.role == "index" or value.role == "call" and value.name in ("front", "back")
+        change = grown.get(path_of(value.base)) if into else None
+        if change is None or change.order < store.order:
+            continue
+        holder = body.locals.get(path_of(value.base))
+        if holder is not None and _KEEPS.search(holder.type):
+            continue
+        for event in body.by_key[local.name]:
+            if event.order > change.order and event.kind in ("use", "deref", "store"):
+                if body.reaches(change, event):
+                    run.claim("use_after_free", event.node, 0.62)
+                    break
 
 
 def _walked(loop: Node) -> tuple[str, str]:

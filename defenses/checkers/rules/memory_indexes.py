@@ -42,6 +42,23 @@ def _last_index(limit: Node) -> bool:
     return limit.role in ("name", "member")
 
 
+def gathered(run: Run, body: Body, loop: Node) -> None:
+    """`while (*s) word[n++] = *s++;`: nothing ever looks at `n`."""
+    if loop.base is None or loop.name == "each":
+        return
+    for node in loop.base.walk():
+        target = node.base if node.role == "assign" else None
+        if target is None or target.role != "index" or not target.args:
+            continue
+        key = target.args[0]
+        name = path_of(key.args[0]) if key.role == "unary" and key.name == "++" else ""
+        local = body.locals.get(path_of(target.base))
+        if name and local is not None and local.size is not None and not local.parameter:
+            if not body.before(name, ("bound",), 1 << 30):
+                run.claim("out_of_bounds_write", node, 0.65)
+                return
+
+
 def _same_size(size: Node, limit: Node) -> bool:
     left, right = number_of(size), number_of(limit)
     if left is not None and right is not None:

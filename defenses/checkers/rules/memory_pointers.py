@@ -48,23 +48,29 @@ def pointers(run: Run, body: Body) -> None:
     _followed_before_checked(run, body)
 
 
+_OWNS = re.compile(r"\b(?:w?string|vector|QByteArray)\b")
+"""Types that hold their text or elements themselves; others only look at somebody else's."""
+
+
 def _local_given_back(run: Run, body: Body) -> None:
-    """`char b[8]; return b;`: the array is gone with the function."""
-    if body.function.base is None:
+    """`char b[8]; return b;`: what is pointed to is gone with the function."""
+    given = body.function.type[-1:]
+    if body.function.base is None or given not in ("*", "&"):
         return
     for node in body.function.base.walk():
-        if node.role != "return" or len(node.args) != 1:
-            continue
-        value = node.args[0]
-        if value.role == "unary" and value.name == "&":
-            value, whole = value.args[0], True
-        else:
-            whole = False
-        local = body.locals.get(value.name) if value.role == "name" else None
-        if local is None or local.parameter or local.static:
-            continue
-        if local.size is not None or (whole and "&" not in local.type):
-            run.claim("stack_address", node, 0.8)
+        if node.role == "return" and len(node.args) == 1:
+            value = node.args[0]
+            taken = value.role == "unary" and value.name == "&"
+            if taken:
+                value = value.args[0]
+            inside = value.role == "call" and value.name in ("c_str", "data")
+            local = body.locals.get(path_of(value.base if inside else value))
+            if local is None or local.parameter or local.static or local.type[-1:] in ("&", "*"):
+                continue
+            if inside and not _OWNS.search(local.type):
+                continue
+            if local.size is not None or taken or inside or given == "&":
+                run.claim("stack_address", node, 0.8)
 
 
 _MAY_BE_MISSING = frozenset({"getenv", "strchr", "strrchr", "strstr", "strtok", "crypt", "strpbrk",

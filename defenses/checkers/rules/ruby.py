@@ -240,7 +240,8 @@ RULES = Language(
             "fields",
             least=Level.REQUEST,
             when=lambda s: (
-                s.arg(0).path in ("params", "params[]") or s.arg(0).path.startswith("params[")
+                re.match(r"params(?:$|\[)", s.arg(0).path) is not None
+                and s.node.args[0].role != "pair"
             ),
         ),
         Sink("regex_injection", "Regexp.new Regexp.compile", (0,), "regex", least=Level.PARAMETER),
