@@ -91,9 +91,17 @@ class Policy:
 
     @property
     def version(self) -> str:
-        """Short digest of all settings: part of every cache key and audit line."""
+        """Short digest of all settings: part of every audit line."""
         parts = [f"{item.name}={_plain(getattr(self, item.name))}" for item in fields(self)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+    @property
+    def verdict_version(self) -> str:
+        """The same over what a verdict under this very policy depends on: not who falls under
+        which entry, nor for what part it is enforced."""
+        return replace(
+            self, enforce=100.0, enforce_by="conversation", teams={}, limits=(), policies=()
+        ).version
 
     def decide(
         self,

@@ -198,7 +198,7 @@ class Engine:
 
     def _version_of(self, policy: Policy) -> str:
         """What begins the key of every verdict."""
-        return f"{metadata.version('bluecode')}:{policy.version}:"
+        return f"{metadata.version('bluecode')}:{policy.verdict_version}:"
 
     @property
     def verdicts_key(self) -> str:

@@ -181,7 +181,8 @@ class Shared:
     async def _exchange(self) -> None:
         """Leave what is new, hear what the others counted."""
         stirred = [(key, window) for key, window in self._limits.windows.items() if window.stirred]
-        await self._exchange_counts(stirred[:_AT_ONCE])
+        for at in range(0, len(stirred), _AT_ONCE):
+            await self._exchange_counts(stirred[at : at + _AT_ONCE])
         await self._leave_verdicts()
 
     async def _leave_verdicts(self) -> None:
@@ -195,8 +196,6 @@ class Shared:
         await pipe.execute()
 
     async def _exchange_counts(self, stirred: list[tuple[Counted, Window]]) -> None:
-        if not stirred:
-            return
         pipe = self._store.pipeline(transaction=False)
         sent = []
         for key, window in stirred:

@@ -135,6 +135,19 @@ async def test_a_verdict_of_the_old_policy_is_not_remembered_for_the_new(path: P
     assert (decided.cached, decided.verdict.blocks) == (False, False)
 
 
+@pytest.mark.parametrize("text", [SCOPED, "enforce = 10\n", '[teams]\nops = ["a"]\n'])
+async def test_what_changes_no_verdict_loses_none(text: str) -> None:
+    engine = Engine(Policy.parse(""), [WordDetector("badword")], [], None)
+    message = Message(role=Role.USER, text="a badword")
+    first = await engine.decide_message(message)
+
+    engine.adopt(Policy.parse(text))
+    decided = await engine.decide_message(message)
+
+    assert decided.cached and decided.verdict == first.verdict
+    assert engine.policy_version != Policy.parse("").version
+
+
 async def test_a_missing_file_is_told_once_and_its_return_is_adopted(path: Path) -> None:
     adopted: list[Policy] = []
     metrics = Metrics()
