@@ -24,6 +24,8 @@ _SET = 1_500
 """Characters of a system's instruction up to which it is read: an assistant's own is longer, and
 speaks of so much that it would be taken for anything."""
 _OPENER = re.compile(r"<([a-zA-Z][\w-]{3,40})(?:\s[^<>\n]{0,200})?>")
+_TAG = re.compile(r"</?[a-zA-Z][^<>\n]{0,300}>")
+_WORDS = re.compile(r"(?:[^\W\d_][\w'’-]*[,;:]?[ \t]+){2}[^\W\d_]{2}|[|;&$`]|[^\W\d_a-zA-ZÀ-ɏ]{3}")
 _MOST_BLOCKS = 200
 _REQUEST = frozenset("task user_query user_request query request prompt question message".split())
 """Tags around the person's own words."""
@@ -75,8 +77,24 @@ def _unwrap(text: str) -> Iterator[Segment]:
     for start, body, stop, after in _blocks(text):
         said += [text[end:start], "\n" * text.count("\n", start, after)]
         end = after
-        yield from _some(text[body:stop], "wrapped", 1 + text.count("\n", 0, body))
-    yield from _some("".join([*said, text[end:]]), "said", 1)
+        if _speaks(text[body:stop]):
+            yield from _some(text[body:stop], "wrapped", 1 + text.count("\n", 0, body))
+    yield from _some(_unquoted("".join([*said, text[end:]])), "said", 1)
+
+
+def _unquoted(said: str) -> str:
+    """The person's words, where the assistant put marks of quotation around the whole of them."""
+    bare = said.strip()
+    if len(bare) > 2 and bare[0] == bare[-1] == '"' and '"' not in bare[1:-1]:
+        start = said.index('"')
+        return f"{said[:start]} {bare[1:-1]}"
+    return said
+
+
+def _speaks(body: str) -> bool:
+    """Are there words in a row in what an assistant's program says of the machine, or only facts:
+    folders, dates, names? A script that sets no spaces between words always speaks."""
+    return _WORDS.search(_TAG.sub("\n", body)) is not None
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int, int, int]]:
