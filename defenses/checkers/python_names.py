@@ -122,6 +122,21 @@ def names_config(name: str) -> bool:
     return bool(words(name) & _CONFIG) or (name.isupper() and len(name) > 1)
 
 
+_STRANGERS = frozenset("user untrusted tainted client external attacker remote visitor".split())
+_THEIRS = frozenset(
+    "input supplied provided controlled given query payload url uri path filename command cmd "
+    "expression template code html text content data".split()
+)
+
+
+@lru_cache(maxsize=2048)
+def names_untrusted(name: str) -> bool:
+    """Whether a parameter says by its name that a stranger wrote it: `user_input`."""
+    found = words(name)
+    said = bool(found & {"untrusted", "tainted"}) or bool(found & _STRANGERS and found & _THEIRS)
+    return said and not found & {"id", "ids", "agent", "model", "class", "name", "email"}
+
+
 def hash_weight(names: tuple[str, ...]) -> float:
     """How likely a broken hash matters, by the names around it."""
     found = frozenset().union(*(words(name) for name in names)) if names else frozenset()

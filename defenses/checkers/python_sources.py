@@ -7,7 +7,12 @@ import ast
 import string
 from collections.abc import Mapping
 
-from bluecode.defenses.checkers.python_names import names_config, names_place, words
+from bluecode.defenses.checkers.python_names import (
+    names_config,
+    names_place,
+    names_untrusted,
+    words,
+)
 from bluecode.defenses.checkers.python_state import Function, Run
 from bluecode.defenses.checkers.python_values import (
     NUMBER,
@@ -279,7 +284,9 @@ def _parameter(
         return Value(name=name, marks=frozenset({"path"}))
     if name in _OBJECT_NAMES or last in _OBJECT_TYPES or annotation in _OBJECT_TYPES:
         return Value(name=name)
-    tag = Tag(f"param {name}", _risen(level, kind), line=argument.lineno)
+    said = level >= Level.PRIVATE and names_untrusted(name)
+    risen = Level.REQUEST if said else _risen(level, kind)
+    tag = Tag(f"param {name}", risen, line=argument.lineno)
     if level is not Level.REQUEST and kind == "" and names_place(name):
         tag = tag._replace(cleared=frozenset({"path"}))
     if kind == "" and names_config(name):

@@ -141,6 +141,22 @@ MATCHED = {
             return len(password) >= 6 and password.isalnum()
         """,
     ),
+    "parameter that says who wrote it": (
+        "ssrf",
+        """
+        import requests
+        def preview(user_url):
+            return requests.get(user_url, timeout=3).text
+        """,
+    ),
+    "parameter that says so of a pattern": (
+        "regex_injection",
+        """
+        import re
+        def grep(untrusted_pattern, lines):
+            return [line for line in lines if re.search(untrusted_pattern, line)]
+        """,
+    ),
     "page of a server of its own": (
         "xss",
         """
@@ -264,6 +280,16 @@ MATCHED = {
 }
 
 LEFT_ALONE = {
+    "parameter that says nothing": """
+        import requests
+        def preview(url):
+            return requests.get(url, timeout=3).text
+        """,
+    "parameter with a model of a user": """
+        import requests
+        def avatar(user_model, client_name):
+            return requests.get(user_model, timeout=3).content
+        """,
     "answer that says it is no page": """
         import json
         from http.server import BaseHTTPRequestHandler
