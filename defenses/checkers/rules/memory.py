@@ -14,6 +14,7 @@ from bluecode.defenses.checkers.rules.memory_body import (
     Kind,
     Local,
 )
+from bluecode.defenses.checkers.rules.memory_sizes import number_of
 from bluecode.defenses.checkers.rules.tree import EMPTY, Node, path_of
 
 FREES = re.compile(
@@ -247,12 +248,21 @@ class Reader:
             self.visit(node.size)
         path = path_of(node.base)
         if path and not node.type.endswith("()"):
+            size = self._larger(path, node.size)
             self.body.locals[path] = Local(
-                path, node.type, node.size, static="static" in node.tags, line=node.line
+                path, node.type, size, static="static" in node.tags, line=node.line
             )
             if node.args:
                 self.note("store", path, node, node.args[0])
         return False
+
+    def _larger(self, name: str, size: Node | None) -> Node | None:
+        """Of two arrays of one name, in blocks of their own, the larger one's size."""
+        known = self.body.locals.get(name)
+        if known is None or known.size is None or size is None:
+            return size
+        old, new = number_of(known.size), number_of(size)
+        return size if old is None or (new is not None and new >= old) else known.size
 
     def _member(self, node: Node) -> bool:
         self._follow(node)

@@ -74,6 +74,8 @@ def walk(run: Run, body: Body) -> None:
     for node in body.function.base.walk():
         if node.role == "index" and node.args:
             _index(run, body, node, order.get(id(node), 0))
+        elif node.role == "assign" and node.base is not None and node.base.role == "index":
+            _end_mark(run, body, node.base, order.get(id(node.base), 0))
         elif node.role == "join" and node.name == "+" and len(node.args) == 2:
             _scaled(run, body, node)
         elif node.role == "loop" and node.name == "while":
@@ -92,13 +94,17 @@ def _index(run: Run, body: Body, node: Node, at: int) -> None:
     name = path_of(key)
     if not name or not at or node.base is None:
         return
-    if _filled_whole(body, node.base, name, at):
-        run.claim("out_of_bounds_write", node, 0.7)
     if from_outside(body, {name}, at) and not checked(body, {name}, at):
         run.claim("out_of_bounds_read", node, 0.62)
 
 
 _FILLS = {"read": (1, 2), "recv": (1, 2), "readlink": (1, 2), "recvfrom": (1, 2), "pread": (1, 2)}
+
+
+def _end_mark(run: Run, body: Body, target: Node, at: int) -> None:
+    name = path_of(target.args[0]) if len(target.args) == 1 else ""
+    if name and at and target.base is not None and _filled_whole(body, target.base, name, at):
+        run.claim("out_of_bounds_write", target, 0.7)
 
 
 def _filled_whole(body: Body, base: Node, name: str, at: int) -> bool:
