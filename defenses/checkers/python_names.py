@@ -36,7 +36,8 @@ _NOT_SECRET = frozenset(
     "label prompt error message min max size index id ids regex pattern input expires expiry ttl "
     "lifetime placeholder env var param help text title tokenizer limit usage validator form "
     "strength counter timeout salt enabled required valid invalid public pub prefix suffix "
-    "allow allowed separator kind class format location endpoint algorithm algo".split()
+    "allow allowed separator kind class format location endpoint algorithm algo encrypted "
+    "ciphertext".split()
 )
 _CHECKER = frozenset(
     "valid validate validated validator safe allowed allow permitted whitelisted whitelist "

@@ -394,6 +394,13 @@ _SETTINGS = {
         "A password, key or token is written to a log or printed.",
         "leave the value out or log only that it is set",
     ),
+    "secret_stored": Rule(
+        "Password kept in a file as it is",
+        312,
+        MEDIUM,
+        "A password is written to a file in clear text.",
+        "keep a hash made for passwords, or leave it to a secret store",
+    ),
     "cleartext_protocol": Rule(
         "Unencrypted protocol",
         319,

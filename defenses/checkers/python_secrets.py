@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Callable, Mapping
 
 from bluecode.defenses.checkers.credentials import plausible, url_password
 from bluecode.defenses.checkers.python_names import names_password, names_secret, words
@@ -12,7 +13,8 @@ _CARRIED = re.compile(r"(?:Bearer|Basic|Token|token)\s+(\S{16,})$")
 _LOG_METHODS = frozenset("debug info warning warn error critical exception log".split())
 _MASKING = frozenset(
     "len bool mask masked redact redacted hash sha256 hexdigest obfuscate type id fingerprint "
-    "hash_password isinstance hide encrypt verify check count".split()
+    "hash_password isinstance hide encrypt verify check count hashpw derive pbkdf2 scrypt kdf "
+    "argon2 seal digest crypt hmac sign".split()
 )
 
 
@@ -46,35 +48,47 @@ def passed(run: Run, call: Call) -> None:
                 run.claim("secret_in_log", call.node, 0.55 if call.name == "print" else 0.7)
 
 
+def _written(run: Run, call: Call) -> None:
+    """A password as it is, kept in a file."""
+    receiver = call.receiver
+    if not (receiver.name.startswith("open()") or "path" in receiver.marks):
+        return
+    if any(_shows_secret(argument, names_password) for argument in call.node.args):
+        run.claim("secret_stored", call.node, 0.55)
+
+
 def _is_logger(call: Call) -> bool:
     found = words(call.receiver.name) | words(call.name.partition(".")[0])
     return bool(found & {"log", "logger", "logging"})
 
 
-def _shows_secret(node: ast.expr) -> bool:
+def _shows_secret(node: ast.expr, is_secret: Callable[[str], bool] | None = None) -> bool:
     """Whether the text of a secret is part of what the expression prints."""
+    known = is_secret or _is_secret
     if isinstance(node, ast.Call):
         name = _name_of(node.func)
         if words(name) & _MASKING or name in _MASKING:
             return False
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
         parts = [*node.args, *(keyword.value for keyword in node.keywords)]
-        return any(_shows_secret(part) for part in ([receiver] if receiver else []) + parts)
+        return any(_shows_secret(part, known) for part in ([receiver] if receiver else []) + parts)
     if isinstance(node, ast.Subscript):
         if isinstance(node.slice, ast.Slice):
             return False
         key = node.slice.value if isinstance(node.slice, ast.Constant) else ""
-        return isinstance(key, str) and _is_secret(key)
+        return isinstance(key, str) and known(key)
     if isinstance(node, (ast.Name, ast.Attribute)):
-        return _is_secret(_name_of(node))
+        return known(_name_of(node))
     if isinstance(node, (ast.Compare, ast.IfExp, ast.Lambda)):
         return False
     return any(
-        _shows_secret(child) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)
+        _shows_secret(child, known)
+        for child in ast.iter_child_nodes(node)
+        if isinstance(child, ast.expr)
     ) or (
         isinstance(node, ast.JoinedStr)
         and any(
-            _shows_secret(item.value)
+            _shows_secret(item.value, known)
             for item in node.values
             if isinstance(item, ast.FormattedValue)
         )
@@ -114,3 +128,9 @@ def compared(run: Run, node: ast.Compare, operator: ast.cmpop, left: Value, righ
         literal = other.const
         if isinstance(literal, str) and names_password(name) and plausible(name, literal):
             run.claim("hardcoded_secret", node, plausible(name, literal))
+
+
+Look = Callable[[Run, Call], None]
+
+CALLS: Mapping[str, Look] = {}
+METHODS: Mapping[str, Look] = dict.fromkeys("write write_text writelines".split(), _written)

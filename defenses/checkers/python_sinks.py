@@ -27,6 +27,7 @@ _FAMILIES = (
     python_files,
     python_injection,
     python_queries,
+    python_secrets,
     python_settings,
     python_web,
     python_remarks,

@@ -141,6 +141,22 @@ MATCHED = {
             return len(password) >= 6 and password.isalnum()
         """,
     ),
+    "password in a file": (
+        "secret_stored",
+        """
+        def register(name, password):
+            with open("users.txt", "a") as file:
+                file.write(f"{name}:{password}\\n")
+        """,
+    ),
+    "password in a path's file": (
+        "secret_stored",
+        """
+        from pathlib import Path
+        def remember(password):
+            Path("remembered").write_text(password)
+        """,
+    ),
     "parameter that says who wrote it": (
         "ssrf",
         """
@@ -280,6 +296,22 @@ MATCHED = {
 }
 
 LEFT_ALONE = {
+    "hash of a password in a file": """
+        import bcrypt
+        def register(name, password):
+            with open("users.txt", "ab") as file:
+                file.write(bcrypt.hashpw(password, bcrypt.gensalt()))
+        """,
+    "encrypted password in a file": """
+        def register(name, encrypted_password):
+            with open("users.txt", "a") as file:
+                file.write(f"{name}:{encrypted_password}")
+        """,
+    "number of passwords in a file": """
+        def report(passwords):
+            with open("report.txt", "w") as file:
+                file.write(str(len(passwords)))
+        """,
     "parameter that says nothing": """
         import requests
         def preview(url):
