@@ -35,7 +35,7 @@ _AT_ONCE: Final = 500
 _PAUSE: Final = 0.5
 _AGAIN: Final = 2.0
 """Seconds until it is tried again."""
-_PATIENCE: Final = 10
+_PATIENCE: Final = 5
 """Seconds that the database may be silent."""
 _END: Final = 5.0
 """Seconds for what is left at the end."""
