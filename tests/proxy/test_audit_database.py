@@ -33,6 +33,7 @@ ENTRY = Entry(
     conversation="0123456789abcdef",
     scope="base",
     streamed=False,
+    side=False,
     decision="block",
     policy="p",
     prompt=Verdict(action=Action.BLOCK, failed=("late",)),
