@@ -9,17 +9,8 @@ import json
 import sys
 import types
 
-from entries import (
-    CONVERTERS,
-    Builder,
-    constants,
-    deliberate,
-    entries,
-    function_entry,
-    literals,
-    separators,
-    walk,
-)
+from entries import CONVERTERS, Builder, deliberate, entries, function_entry
+from literals import constants, literals, separators, walk
 from pumps import pumps
 from recording import MODULE, SNIPPET, Exhausted, frame_above, plain
 from scout import ENDLESS, Hit, Scout, Setting

@@ -16,9 +16,10 @@ import socketserver
 import types
 import typing
 
+from given import Fields, Given
 from incoming import Upload
 from recording import SNIPPET, Refusal
-from sources import BASES, HOSTS, Fields, Given
+from sources import BASES, HOSTS
 from standins_web import Depends
 from standins_xml import Node
 
@@ -29,8 +30,6 @@ DATABASES = re.compile(
 )
 DATABASE_TYPES = re.compile(r"Cursor|Connection|Session|Engine|Database")
 CONVERTERS = re.compile(r"<(int|float|uuid):(\w+)>")
-UNLIKELY = re.compile(r"[\s%{}()<>\\*^$'\"]")
-SEPARATORS = frozenset(" .,/:;-_@|=&?#")
 NUMBERS = re.compile(r"\bint\b|float")
 CHOICE = re.compile(r"^(?:typing\.)?(?:Optional|Union|Annotated)\[(.*)\]$")
 CLASS = re.compile(r"<class '([\w.]+)'>")
@@ -51,43 +50,6 @@ class Entry:
         self.checks = False  # its framework refuses what is not of the type that is asked for
         self.first = code.co_firstlineno
         self.last = max((line for _, _, line in code.co_lines() if line), default=self.first)
-
-
-def walk(code):
-    """A code object and all that are nested in it."""
-    yield code
-    for constant in code.co_consts:
-        if type(constant) is types.CodeType:
-            yield from walk(constant)
-
-
-def constants(codes):
-    """Short texts of the snippet, those of collections first: an allow-list may hold them."""
-    listed, single = [], []
-    for code in codes:
-        for constant in code.co_consts:
-            if isinstance(constant, (tuple, frozenset)):
-                listed += [item for item in constant if isinstance(item, str)]
-            elif isinstance(constant, str):
-                single.append(constant)
-    likely = [text for text in dict.fromkeys([*listed, *single]) if fits(text)]
-    return likely[:12]
-
-
-def literals(codes):
-    """All texts that the snippet holds, as one."""
-    found = (text for code in codes for text in code.co_consts if isinstance(text, str))
-    return "\n".join(found)[:20_000]
-
-
-def separators(codes):
-    """Single characters of the snippet at which a text may be taken apart."""
-    found = (text for code in codes for text in code.co_consts if isinstance(text, str))
-    return [text for text in dict.fromkeys(found) if len(text) == 1 and text in SEPARATORS][:3]
-
-
-def fits(text):
-    return 1 < len(text) <= 40 and not UNLIKELY.search(text) and "__" not in text
 
 
 class Builder:

@@ -30,7 +30,8 @@ MODULES = (
     "unicodedata unittest unittest.mock urllib.error urllib.parse urllib.request "
     "urllib.robotparser uuid warnings wave weakref wsgiref.simple_server xml.dom.minidom "
     "xml.etree.ElementTree xml.sax xml.sax.saxutils xmlrpc.client zipfile zlib zoneinfo "
-    "encodings.idna encodings.cp437 encodings.utf_8_sig encodings.utf_32 encodings.latin_1 encodings.ascii encodings.unicode_escape "
+    "encodings.idna encodings.cp437 encodings.utf_8_sig encodings.utf_32 "
+    "encodings.latin_1 encodings.ascii encodings.unicode_escape "
     "encodings.raw_unicode_escape encodings.hex_codec encodings.utf_16 encodings.cp1252 "
     "encodings.base64_codec encodings.rot_13 encodings.punycode cmd code codeop imaplib poplib "
     "compileall reprlib graphlib contextvars colorsys cProfile pstats dis opcode _strptime"
@@ -141,7 +142,7 @@ def install(emit):
     run = make_runner(world, real)
     run(json.dumps(exercise()).encode())
     world.forget()
-    SEALED = own_classes("driver entries recording scout sources world".split())
+    SEALED = own_classes("driver entries given recording scout sources world".split())
     hide_siblings()
     sys.path[:] = []
     sys.path_importer_cache.clear()

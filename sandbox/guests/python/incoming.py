@@ -7,7 +7,7 @@ import io
 import types
 import urllib.parse
 
-from sources import Fields, Given
+from given import Fields, Given
 
 
 class Upload:

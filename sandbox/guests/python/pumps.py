@@ -103,7 +103,8 @@ def _fitted(items, marks):
     for operation, argument in items:
         if operation in (MAX_REPEAT, MIN_REPEAT):
             low, high, body = argument
-            text += _marked(list(body), low, high, marks) or _fitted(list(body), marks) * min(low, 64)
+            marked = _marked(list(body), low, high, marks)
+            text += marked or _fitted(list(body), marks) * min(low, 64)
         elif operation is SUBPATTERN:
             text += _fitted(list(argument[-1]), marks)
         elif operation is BRANCH:

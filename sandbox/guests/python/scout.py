@@ -133,7 +133,8 @@ class Scout:
         """Could this entry reach a claimed line?"""
         if entry.role == "module":
             lines = {line for _, _, line in entry.code.co_lines() if line}
-            return not self.callers(claim) and any(claim["first"] <= line <= claim["last"] for line in lines)
+            here = any(claim["first"] <= line <= claim["last"] for line in lines)
+            return here and not self.callers(claim)
         if entry.first <= claim["last"] and claim["first"] <= entry.last:
             return True
         return bool(self.callers(claim) & set(entry.code.co_names))

@@ -14,7 +14,7 @@ import urllib.parse
 
 from incoming import Request, Session, Upload
 from recording import Refusal, plain
-from sources import Fields
+from given import Fields
 
 HTML = "text/html"
 URL_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"

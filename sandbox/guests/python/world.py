@@ -23,7 +23,8 @@ import standins_xml
 from driver import Driver, install_watch
 from incoming import Session
 from recording import State, make_recorder, plain
-from sources import HOSTS, Fields, Given, Sources
+from given import Fields, Given
+from sources import HOSTS, Sources
 from unknown import make_finder, make_unknown
 
 MEMBERS = {
