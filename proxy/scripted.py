@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from bluecode.proxy import scripted_ollama, scripted_protocols
 from bluecode.proxy.answers import ORDINARY, topic_of
-from bluecode.proxy.scripted_tools import Said, file_call, folder_in, heredoc
+from bluecode.proxy.scripted_tools import Said, file_call, folder_in, writing
 from bluecode.proxy.wire.endings import ending_for
 from bluecode.proxy.wire.forms import says_title, wants_json
 
@@ -97,6 +97,8 @@ def _ended(asked: Mapping[str, Any], answer: Said) -> Said:
         return answer
     if not ending.tool:
         return Said(ending.text)
+    if ending.tool == "bash" and (last := ending_for(asked, "Done.")) is not None:
+        return Said(answer.text, last.tool, last.arguments)  # a command says little
     return Said("" if ending.tells else answer.text, ending.tool, ending.arguments)
 
 
@@ -122,7 +124,7 @@ def answer_to(
         if _EDITS.search(manual):
             return Said(_edit(topic.path, code))
         if not tools and _RUNS.search(manual):
-            return Said(f"I write the file.\n\n```shell\n{heredoc(topic.path, code)}\n```\n")
+            return Said(f"I write the file.\n\n```python\n{writing(topic.path, code)}```\n")
         if (call := file_call(tools, topic.path, code, folder)) is not None:
             return call
     if topic is not None:

@@ -83,7 +83,7 @@ def _by_code(tool: Json, path: str, code: str) -> Said | None:
     """An interpreter runs what it is given: a file is written by a program."""
     if not {"code", "language"} <= set(_properties(tool)):
         return None
-    return _call(tool, {"language": "shell", "code": heredoc(path, code)})
+    return _call(tool, {"language": "python", "code": writing(path, code)})
 
 
 def _by_shell(tool: Json, path: str, code: str) -> Said | None:
@@ -91,7 +91,7 @@ def _by_shell(tool: Json, path: str, code: str) -> Said | None:
     key = next((key for key in _COMMANDS if key in known), None)
     if key is None or str(tool.get("name")).lower() not in _SHELLS:
         return None
-    command = heredoc(path, code)
+    command = _heredoc(path, code)
     several = isinstance(known[key], dict) and known[key].get("type") == "array"
     return _call(tool, {key: [command] if several else command})
 
@@ -123,7 +123,11 @@ def _patch(path: str, code: str) -> str:
     return f"*** Begin Patch\n*** Add File: {path}\n{lines}*** End Patch\n"
 
 
-def heredoc(path: str, code: str) -> str:
-    """The command that writes the file."""
+def _heredoc(path: str, code: str) -> str:
     folder = path.rpartition("/")[0] or "."
     return f"mkdir -p {folder} && cat > {path} <<'END'\n{code}END"
+
+
+def writing(path: str, code: str) -> str:
+    """A program that writes the file."""
+    return f"from pathlib import Path\n\nPath({path!r}).write_text({code!r})\n"

@@ -167,10 +167,11 @@ async def run(client: Client, where: Path, name: str) -> dict[str, Any]:
                 same=recorder.same,
                 called=any(_CALLS.search(answer) for answer in recorder.answered),
             )
+            wrote = seen.file
             right = ended and seen.requests > 0 and scene.right(seen)
     few = not scene.blocked or recorder.requests <= MOST_REQUESTS
     if not right and "SHOW" in os.environ:
-        print(f"--- {client.name}, {name}: {seen}"[-2000:], file=sys.stderr)
+        print(f"--- {client.name}, {name}: {seen}"[-2000:], wrote, file=sys.stderr)
     told = {"right": right and few, "requests": recorder.requests, "ended": ended}
     return {**told, "warned": True} if recorder.warned and not scene.blocked else told
 

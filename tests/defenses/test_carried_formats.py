@@ -53,6 +53,10 @@ FORMATS = {
     f"Path('a.py').write_text('''{CODE}''')\n```",
     "written by open": "```python\nwith open('a.py', 'w') as file:\n"
     f"    file.write('''{CODE}''')\n```",
+    "given to an agent's function": f"<code>\nwrite_file(path='a.py', content={CODE!r})\n</code>",
+    "given to a function without a path": f"<code>\nsave({CODE!r})\n</code>",
+    "an agent's answer": f"<code>\nfinal_answer({f'Here:{chr(10)}```python{chr(10)}{CODE}```'!r})\n"
+    "</code>",
 }
 
 
@@ -84,6 +88,11 @@ DATA = {
 @pytest.mark.parametrize("text", DATA.values(), ids=DATA)
 def test_data_is_no_code(text: str) -> None:
     assert all(item.language in language.DATA for item in carriers.in_text(text))
+
+
+def test_text_given_to_an_agents_function_is_no_code() -> None:
+    said = "<code>\nfinal_answer('The sum is 3.\\nIt was 2 before.')\n</code>"
+    assert len(carriers.in_text(said)) == 1
 
 
 COMMANDS = (
