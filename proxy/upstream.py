@@ -18,6 +18,8 @@ import aiohttp
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from bluecode.proxy.translated import TRANSLATED, Translated, whole
+
 HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer"
     " transfer-encoding upgrade".split()
@@ -174,20 +176,6 @@ class _ModelReply:
         return item
 
 
-_PARAMETERS = frozenset(
-    "messages stream stream_options n tools tool_choice parallel_tool_calls functions function_call"
-    " temperature top_p max_tokens max_completion_tokens stop seed user response_format logprobs"
-    " top_logprobs logit_bias presence_penalty frequency_penalty reasoning_effort modalities"
-    " prediction input dimensions encoding_format".split()
-)
-
-
-def _allowed(body: dict[str, Any]) -> dict[str, Any]:
-    """What OpenAI's protocol knows. litellm would also take a destination, keys and other messages
-    from the body, and those are not the client's to choose."""
-    return {key: value for key, value in body.items() if key in _PARAMETERS}
-
-
 class _WholeReply:
     status = 200
     headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
@@ -219,14 +207,15 @@ class LiteLLMUpstream:
         if call.path == "/models" and call.method == "GET":
             yield _WholeReply(json.dumps(self._models()).encode())
             return
-        if call.path not in ("/chat/completions", "/embeddings"):
+        translated = TRANSLATED.get(call.path)
+        if translated is None:
             raise UpstreamError(404, "This upstream serves no such path.", kind="provider")
         body = json.loads(call.body)
-        answer = await self._ask(call, body)
+        answer = await self._ask(call, translated, body)
         if not body.get("stream"):
-            yield _WholeReply(answer.model_dump_json(exclude_unset=True).encode())
+            yield _WholeReply(whole(answer))
             return
-        async with _streamed(answer) as reply:
+        async with _streamed(answer, translated) as reply:
             yield reply
 
     async def close(self) -> None:
@@ -238,18 +227,14 @@ class LiteLLMUpstream:
             "data": [{"id": self._model, "object": "model", "created": 0, "owned_by": "litellm"}],
         }
 
-    async def _ask(self, call: Call, body: dict[str, Any]) -> Any:
-        bearer = dict((name.lower(), value) for name, value in call.headers).get(
-            "authorization", ""
-        )
-        key = self._key or bearer.removeprefix("Bearer ").strip() or None
-        ask = (
-            self._litellm.acompletion
-            if call.path == "/chat/completions"
-            else self._litellm.aembedding
-        )
+    async def _ask(self, call: Call, translated: Translated, body: dict[str, Any]) -> Any:
+        headers = {name.lower(): value for name, value in call.headers}
+        bearer = headers.get("authorization", "").removeprefix("Bearer ").strip()
+        key = self._key or headers.get("x-api-key") or bearer or None
+        ask = translated.ask(self._litellm)
+        asked = translated.allowed(body)
         try:
-            answer = await ask(**_allowed(body), model=self._model, api_key=key, timeout=self._read)
+            answer = await ask(**asked, model=self._model, api_key=key, timeout=self._read)
         except self._litellm.exceptions.Timeout as error:
             self.state = "unreachable"
             raise UpstreamError(
@@ -267,25 +252,25 @@ class LiteLLMUpstream:
 
 
 @asynccontextmanager
-async def _streamed(answer: Any) -> AsyncIterator[_ModelReply]:
+async def _streamed(answer: Any, translated: Translated) -> AsyncIterator[_ModelReply]:
     """litellm's generator, read ahead by a task so that waiting for a chunk may be cancelled."""
     send, receive = anyio.create_memory_object_stream[bytes | Exception](16)
     try:
         async with anyio.create_task_group() as tasks, receive:
-            tasks.start_soon(_pump, answer, send)
+            tasks.start_soon(_pump, answer, translated, send)
             yield _ModelReply(200, "text/event-stream", receive)
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:  # what the reader of the reply raised, alone
         raise group.exceptions[0] from group
 
 
-async def _pump(answer: Any, target: MemoryObjectSendStream[bytes | Exception]) -> None:
+async def _pump(
+    answer: Any, translated: Translated, target: MemoryObjectSendStream[bytes | Exception]
+) -> None:
     async with target:
         try:
-            async for chunk in answer:
-                await target.send(
-                    b"data: " + chunk.model_dump_json(exclude_unset=True).encode() + b"\n\n"
-                )
+            async for piece in answer:
+                await target.send(translated.event(piece))
         except (
             Exception
         ) as error:  # whatever litellm raises is handed to the reader, which names it
@@ -293,8 +278,10 @@ async def _pump(answer: Any, target: MemoryObjectSendStream[bytes | Exception]) 
             return
         finally:
             with anyio.CancelScope(shield=True):
-                await answer.aclose()
-        await target.send(b"data: [DONE]\n\n")
+                if (close := getattr(answer, "aclose", None)) is not None:
+                    await close()
+        if translated.done:
+            await target.send(translated.done)
 
 
 def forwardable(

@@ -32,7 +32,11 @@ the same with your own address and model, and `--write` adds it to the assistant
 of the file as it was. `KEY` stands for your provider's key (or a proxy key, where BlueCode has one
 of its own for the provider); BlueCode never writes it anywhere.
 
-The upstream must speak the assistant's protocol; only chat completions are translated, by litellm.
+The upstream must speak the assistant's protocol. With an upstream by its litellm name (such as
+`openai/gpt-5` or `anthropic/claude-sonnet-4-5`) chat completions, Responses and Messages are
+translated to what the provider speaks, tool calls and streams included: Claude Code in front of an
+OpenAI model, or Codex in front of Anthropic's.
+
 LiteLLM's proxy can ask BlueCode as its guardrail: [litellm.md](litellm.md).
 """
 TRIED = """\

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,10 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from bluecode.defenses.checkers.python import PythonChecker
 from bluecode.defenses.conversation import Message, Role
 from bluecode.defenses.model import ModelError
 from bluecode.proxy.config import JudgeConfig, Secret
 from bluecode.proxy.judge_model import open_judge
+from bluecode.proxy.scripted import scripted_model
 from bluecode.proxy.upstream import Call, LiteLLMUpstream, UpstreamError
 
 pytestmark = [
@@ -93,6 +96,58 @@ async def test_a_foreign_protocol_is_translated_and_guarded(
         assert plain.endswith(b"data: [DONE]\n\n")
     assert texts[0] == "Hello there."
     assert "BlueCode withheld" in texts[1] and "danger()" not in texts[1]
+
+
+MESSAGES_BODY = {"model": "m", "max_tokens": 99, "api_base": "http://127.0.0.1:1"}
+WRITE = {
+    "type": "object",
+    "properties": {"path": {"type": "string"}, "content": {"type": "string"}},
+}
+ASKING = {
+    "/v1/messages": lambda text: {
+        **MESSAGES_BODY,
+        "messages": [{"role": "user", "content": text}],
+        "tools": [{"name": "write_file", "description": "x", "input_schema": WRITE}],
+    },
+    "/v1/responses": lambda text: {
+        "model": "m",
+        "input": text,
+        "api_base": "http://127.0.0.1:1",
+        "tools": [{"type": "function", "name": "write_file", "parameters": WRITE, "strict": False}],
+    },
+}
+"""A client's requests in other protocols than the provider's; what they say of a destination is
+not theirs to say."""
+PUT = "Put a quick database lookup by name into our app."
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("path", ASKING)
+async def test_a_provider_of_chat_completions_serves_clients_of_other_protocols(
+    path: str, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chats = [route for route in scripted_model().routes if "chat" in getattr(route, "path", "")]
+    async with serving(Starlette(routes=chats)) as provider:
+        monkeypatch.setenv("LM_STUDIO_API_BASE", f"{provider}/v1")
+        upstream = LiteLLMUpstream("lm_studio/demo", key="secret")
+        async with guarded(upstream, checkers=[PythonChecker()]) as root:
+            asking = ASKING[path]
+            told = [
+                await post(f"{root}{path}", {**asking(text), "stream": stream})
+                for text in ("Who are you?", PUT, f"{PUT} Do it safely.", "badword")
+            ]
+    plain, unsafe, safe, refused = (_said(body) for _, _, body in told)
+    assert [status for status, _, _ in told] == [200, 200, 200, 200]
+    assert "scripted" in plain and "BlueCode withheld" not in plain
+    assert "BlueCode withheld" in unsafe and "SELECT" not in unsafe
+    assert "SELECT" in safe and "write_file" in safe
+    assert "BlueCode did not pass" in refused
+
+
+def _said(body: bytes) -> str:
+    """All that an answer says, the pieces of a stream put together."""
+    pieces = re.findall(r'"(?:text|delta|partial_json)": ?"((?:[^"\\\\]|\\\\.)*)"', body.decode())
+    return "".join(pieces) + body.decode()
 
 
 async def test_the_providers_refusal_keeps_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
