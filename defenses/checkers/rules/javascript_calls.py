@@ -203,6 +203,9 @@ def weak_host(site: Site) -> float:
     """A part of a host or origin is no proof of it."""
     looked_at = site.base.path.rsplit(".", 1)[-1].lower()
     if looked_at in ("hostname", "host", "origin", "referer", "referrer"):
+        part = site.arg(0).known
+        if part is not None and not re.search(r"\w", part):  # a mark, such as that of a port
+            return 0.0
         if site.name in ("endsWith",) and (site.arg(0).text or "").startswith("."):
             return 0.0
         return 0.62 if site.name in ("includes", "indexOf", "startsWith", "endsWith") else 0.0
