@@ -174,6 +174,10 @@ class Classifier:
         nearest = self._base.nearest(lines.terms.part(*bounds), task)
         return Judgement(score=score, terms=lines.terms, bounds=bounds, nearest=nearest)
 
+    def nearest(self, terms: Terms, task: Task) -> Nearest:
+        """The cases most like some terms."""
+        return self._base.nearest(terms, task)
+
     def _listen(self, found: Survey, cut: Callable[[Survey], Windows]) -> Heard:
         """What a person said is read once for all models, whatever their windows."""
         if cut in _SAID:

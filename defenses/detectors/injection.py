@@ -13,9 +13,10 @@ from math import exp, log
 
 import numpy as np
 
+from bluecode.defenses import terms
 from bluecode.defenses.conversation import Message, Role
 from bluecode.defenses.detectors import obfuscation, order_weights, orders, overrides
-from bluecode.defenses.detectors.classifier import Lines
+from bluecode.defenses.detectors.classifier import Judgement, Lines
 from bluecode.defenses.detectors.lexicon import Floats
 from bluecode.defenses.detectors.order_weights import Weights
 from bluecode.defenses.detectors.prompts import Prompts, Reader, Readers
@@ -33,10 +34,12 @@ _SAYS = 2.0
 that the fit had not met, and so speaks more softly."""
 _CROWD = 0.1
 """Caution for each e-fold of sentences: of many, one is loud by chance."""
-_SHIFT = 3.6
+_SHIFT = 3.3
 """Added to the sum of both log-odds, so that few ordinary documents reach a score of 0.7."""
 _PLAIN = 3.0
 """Log-odds of an order that sets earlier instructions aside in so many words."""
+_WORDING = 2.0
+"""Log-odds that such wording adds to what a person said."""
 _ALONE = 1.0
 """Log-odds that a result of one sentence must overcome: there is no document around it to stand
 out from, and that is how an assistant's own tools speak to it."""
@@ -68,6 +71,19 @@ class Injection(Prompts):
 
         The text is read as it stands, alone or not; nothing in it is decoded."""
         return _chance(self._read(text, task)[0])
+
+    def _judge(self, text: str, reader: Reader) -> Judgement:
+        """Words that set instructions aside weigh more than the model makes of them, and less where
+        these are the person's own."""
+        judged = Prompts._judge(self, text, reader)
+        if overrides.line_of(text) is None:
+            return judged
+        odds = _logit(judged.score)
+        if (line := overrides.line_of(text, said=True)) is None:
+            return replace(judged, score=_chance(odds - _WORDING))
+        order = terms.read(text.split("\n")[line - 1])
+        near = self.models.nearest(order, "injection")
+        return replace(judged, score=_chance(odds + _WORDING), nearest=near)
 
     def _brought(self, segment: Segment, task: str) -> Iterator[Finding]:
         plain = obfuscation.normalise(segment.text)
@@ -106,6 +122,10 @@ def _wider(span: tuple[int, int] | None, line: int) -> tuple[int, int]:
 
 def _bounded(odds: Floats) -> Floats:
     return np.clip(odds, -_SURE, _SURE)
+
+
+def _logit(score: float) -> float:
+    return log(max(score, 1e-9) / max(1 - score, 1e-9))
 
 
 def _chance(odds: float) -> float:

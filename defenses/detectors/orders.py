@@ -148,7 +148,7 @@ class Reading:
 
 _WANTED = (
     "say ask act deny answer model user you me polite manner genre code secret question quote url"
-    " number code_mark row_mark cjk about demand verdict"
+    " number code_mark row_mark cjk about demand verdict join"
 ).split()
 _PAIRS = (
     "say:genre say:manner say:answer say:user say:you say:me say:question say:quote say:verdict"
@@ -157,7 +157,7 @@ _PAIRS = (
     " deny:user model:secret model:you polite:say polite:act ask:question ask:you ask:me"
     " user:secret you:code about:deny about:say about:act about:model about:quote quote:deny"
     " demand:say demand:act demand:answer demand:model demand:user verdict:model verdict:answer"
-    " verdict:demand verdict:quote"
+    " verdict:demand verdict:quote join:code join:you join:answer"
 ).split()
 _LEFT, _RIGHT = (
     np.array([_WANTED.index(pair.split(":")[side]) for pair in _PAIRS]) for side in (0, 1)
@@ -317,6 +317,8 @@ def _facts(
             around["about"] * at["model"],
             leads * at["you"] * at["code"],
             leads * at["code"] * np.maximum(verb, wants),
+            leads * at["join"],
+            leads * at["join"] * at["code"] * at["you"],
             label * lone,
             label * wants,
             label * wants * lone,
@@ -334,7 +336,7 @@ def _facts(
 
 
 _OPENERS = ("say", "ask", "act", "deny", "polite", "model", "me", "you")
-_PLAIN = 53
+_PLAIN = 55
 FACTS = len(_WANTED) + len(_PAIRS) + 2 * len(_OPENERS) + _PLAIN
 """Columns of `Reading.facts`."""
 

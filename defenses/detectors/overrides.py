@@ -14,6 +14,11 @@ _ENGLISH = (
     r"(?:previous|prior|above|earlier|preceding|foregoing|original|initial|existing|system)\s+"
     r"(?:\w+\s+){0,2}(?:instruction|prompt|rule|direction|guideline|order|command|directive)s?\b"
 )
+_ENGLISH_AFTER = (
+    r"(?:ignore|disregard|forget|override|bypass|discard)\s+(?:(?:all|any|every|each|of|the|your)\s+){0,4}"
+    r"(?:instruction|prompt|rule|direction|guideline|order|command|directive)s?\s+"
+    r"(?:(?:given|written|stated)\s+)?(?:above|before|so\s+far|earlier|up\s+to\s+(?:here|now))\b"
+)
 _OTHERS = (
     r"ignorier\w*\s+(?:\w+\s+){0,2}(?:vorherig|bisherig|obig|vorangegangen|fr\u00fcher)\w*\s+"
     r"(?:\w+\s+)?(?:anweisung|anordnung|regel|befehl|instruktion)\w*",
@@ -30,16 +35,31 @@ _OTHERS = (
     r"\uc774\uc804\S{0,2}\s*(?:\ubaa8\ub4e0\s*)?(?:\uc9c0\uc2dc|\uba85\ub839|\uaddc\uce59)\S{0,4}\s*(?:\ubaa8\ub450\s*)?\ubb34\uc2dc",
 )
 _ORDER = re.compile(
-    f"(?P<english>{_START}{_ENGLISH})|" + "|".join(_OTHERS), re.IGNORECASE | re.MULTILINE
+    f"(?P<english>{_START}(?:{_ENGLISH}|{_ENGLISH_AFTER}))|" + "|".join(_OTHERS),
+    re.IGNORECASE | re.MULTILINE,
 )
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb\u201e\u300c\u300e"
 
 
-def line_of(text: str) -> int | None:
-    """The line, from 1, of the first such order that nobody quotes; None where there is none."""
+_WORDS = (
+    "ignor disregard forget overrid bypass discard olvid descart esque desconsid dimentic oubli"
+    " \u0438\u0433\u043d\u043e\u0440 \u0437\u0430\u0431\u0443\u0434\u044c"
+    " \u5ffd\u7565 \u7121\u8996 \u5fd8\u308c \ubb34\uc2dc"
+).split()
+"""What every such order holds one of."""
+_OWN = re.compile(r"\b(?:my|our)\s", re.IGNORECASE)
+
+
+def line_of(text: str, *, said: bool = False) -> int | None:
+    """The line, from 1, of the first such order that nobody quotes; None where there is none.
+
+    A person who `said` it may well set aside what they told the model themselves."""
     text = text[:_LONGEST]
+    plain = text.lower()
+    if not any(word in plain for word in _WORDS):  # far quicker than the pattern
+        return None
     for found in _ORDER.finditer(text):
-        if not _quoted(text, found):
+        if not _quoted(text, found) and not (said and _OWN.search(found.group())):
             return text.count("\n", 0, found.end()) + 1
     return None
 

@@ -59,9 +59,12 @@ class Prompts:
                 continue
             plain = obfuscation.normalise(segment.text)
             for text, hidden in ((plain.text, False), *((text, True) for text in plain.decoded)):
-                judged = self.models.judge(text, reader.model, caution=reader.caution)
+                judged = self._judge(text, reader)
                 if judged.score >= self.reported and not self._spares(judged, segment):
                     yield self._finding(judged, segment, hidden)
+
+    def _judge(self, text: str, reader: Reader) -> Judgement:
+        return self.models.judge(text, reader.model, caution=reader.caution)
 
     def _spares(self, judged: Judgement, segment: Segment) -> bool:
         near = judged.nearest.unsafe

@@ -28,7 +28,7 @@ from bluecode.defenses.knowledge import Case, KnowledgeBase
 
 PENALTY = 2.0
 _FOLDS = 4
-PRIOR = {"malice": 0.25, "bias": 0.15, "injection_said": 0.14, "injection_brought": 0.22}
+PRIOR = {"malice": 0.26, "bias": 0.18, "injection_said": 0.14, "injection_brought": 0.22}
 """Share of unsafe texts that the calibration assumes among texts as hard as the safe cases.
 
 Real traffic is far more benign, but also far easier than the neighbours in the knowledge base;
