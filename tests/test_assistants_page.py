@@ -38,3 +38,13 @@ def test_each_client_is_called_in_one_way_and_its_program_is_there(name: str) ->
     assert not client.script or (HERE / "scripts" / client.script).is_file()
     assert set(client.scenes) <= set(SCENES) and bool(client.scenes) is bool(client.why)
     assert client.assistant.settings_for
+
+
+def test_every_client_that_ran_went_right_in_every_scene() -> None:
+    wrong = [
+        (name, scene)
+        for name, run in RUNS.items()
+        for scene, seen in run["scenes"].items()
+        if not seen["right"]
+    ]
+    assert wrong == [] and len(RUNS) >= 18
