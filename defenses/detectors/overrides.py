@@ -5,6 +5,7 @@ BlueCode is made for. A text that quotes such an order speaks about it and does 
 """
 
 import re
+from collections.abc import Iterator
 
 _LONGEST = 120_000
 _START = r"(?:^|[.!?:;>*\-\u3002\uff01]\s*|\b(?:please|now|first|and|then|but|must|should|to)\s+)"
@@ -47,6 +48,8 @@ _WORDS = (
     " \u5ffd\u7565 \u7121\u8996 \u5fd8\u308c \ubb34\uc2dc"
 ).split()
 """What every such order holds one of."""
+_BEFORE, _AFTER = 60, 240
+"""Characters around such a word that an order takes at most."""
 _OWN = re.compile(r"\b(?:my|our)\s", re.IGNORECASE)
 
 
@@ -55,13 +58,29 @@ def line_of(text: str, *, said: bool = False) -> int | None:
 
     A person who `said` it may well set aside what they told the model themselves."""
     text = text[:_LONGEST]
-    plain = text.lower()
-    if not any(word in plain for word in _WORDS):  # far quicker than the pattern
-        return None
-    for found in _ORDER.finditer(text):
-        if not _quoted(text, found) and not (said and _OWN.search(found.group())):
-            return text.count("\n", 0, found.end()) + 1
+    for first, last in _stretches(text):
+        for found in _ORDER.finditer(text, first, last):
+            if not _quoted(text, found) and not (said and _OWN.search(found.group())):
+                return text.count("\n", 0, found.end()) + 1
     return None
+
+
+def _stretches(text: str) -> Iterator[tuple[int, int]]:
+    """Where such an order may stand: around its words. To look for these is far quicker."""
+    plain = text.lower()
+    words = [word for word in _WORDS if word in plain]
+    if len(plain) != len(text) and words:  # a few letters grow, and places are no longer the same
+        yield 0, len(text)
+        return
+    first = last = 0
+    for place in sorted(found.start() for word in words for found in re.finditer(word, plain)):
+        if place - _BEFORE > last:
+            if last:
+                yield first, last
+            first = place - _BEFORE
+        last = place + _AFTER
+    if words:
+        yield first, last
 
 
 def _quoted(text: str, found: re.Match[str]) -> bool:
