@@ -44,6 +44,8 @@ _LAST_COMMA = re.compile(r",(\s*[}\]])")
 _DEEPEST_TEXT = 8
 """JSON within strings of JSON is followed this far."""
 _LONGEST_PATH = 1024
+_MOST_PATHS = 4
+"""Languages in which one text is read because its object names so many files."""
 
 
 class _Object(list[tuple[str, Any]]):
@@ -55,7 +57,8 @@ class _Place:
     """Where a value stands."""
 
     key: str = ""
-    path: str | None = None
+    paths: tuple[str | None, ...] = (None,)
+    """More than one only where they mean different languages: what stands here is read as each."""
     tag: str = ""
     texts: int = 0
     """How many strings of JSON it was read out of."""
@@ -145,7 +148,7 @@ class _Walk:
 
     def _object(self, pairs: _Object, place: _Place) -> None:
         plain = [(_plain(name), name, item) for name, item in pairs]
-        paths = _paths([(key, item) for key, _, item in plain]) or [place.path]
+        paths = self._paths([(key, item) for key, _, item in plain]) or place.paths
         tag = next(
             (v for k, _, v in plain if k in _LANGUAGE_KEYS and isinstance(v, str)), place.tag
         )
@@ -165,9 +168,23 @@ class _Walk:
                 continue
             named = path_in(name)
             if "\n" in name or len(name) > 40:
-                self.push(name, _Place("", paths[0], tag, place.texts))
-            for path in [named] if named else paths:
-                self.push(item, _Place(key, path, tag, place.texts))
+                self.push(name, _Place("", paths[:1], tag, place.texts))
+            self.push(item, _Place(key, (named,) if named else paths, tag, place.texts))
+
+    def _paths(self, pairs: list[tuple[str, Any]]) -> tuple[str, ...]:
+        """The paths an object names: more than one only where they mean different languages."""
+        named = [
+            item
+            for wanted in _PATH_KEYS
+            for key, item in pairs
+            if key == wanted and isinstance(item, str) and _is_place(item)
+        ]
+        chosen: dict[str, str] = {}
+        for path in named:
+            if spoken := language.of_path(path):
+                chosen.setdefault(spoken, path)
+        self.whole = self.whole and len(chosen) <= _MOST_PATHS
+        return tuple(chosen.values())[:_MOST_PATHS] or tuple(named[:1])
 
     def _list(self, items: list[Any], place: _Place) -> None:
         lines = len(items) > 1 and all(isinstance(item, str) for item in items)
@@ -177,7 +194,7 @@ class _Walk:
             if lines and items[1].startswith("-"):
                 self.push(shlex.join(items), _Place("command"))
             for item in items:
-                self.push(item, _Place("command", place.path, place.tag, place.texts))
+                self.push(item, _Place("command", place.paths, place.tag, place.texts))
         elif lines and not any("\n" in item.rstrip("\n") for item in items) and place.key != "":
             text = ("" if items[0].endswith("\n") else "\n").join(items)
             if place.key in _CODE_KEYS | _PATCH_KEYS or language.of_content(text) is not None:
@@ -194,20 +211,20 @@ class _Walk:
     def _string(self, value: str, place: _Place) -> None:
         if not value.strip():
             return
-        piece = Piece(text=value, tag=place.tag, path=place.path)
+        pieces = [Piece(text=value, tag=place.tag, path=path) for path in place.paths]
         key = place.key
         if key in _COMMAND_KEYS or key in _COMMANDS_KEYS:
             self.found.append(Piece(text=value, form="command", origin="shell"))
         elif key in _CODE_KEYS:
-            self.found.append(piece)
+            self.found += pieces
         elif self._nested(value, place):
             return
-        elif key in _PATCH_KEYS or is_patch(piece):
-            self.found.append(piece)
+        elif key in _PATCH_KEYS or any(map(is_patch, pieces)):
+            self.found += pieces
         elif "```" in value:
             self.found.append(Piece(text=value, tag="markdown"))
         elif _is_code(value, key):
-            self.found.append(piece)
+            self.found += pieces
 
     def _nested(self, value: str, place: _Place) -> bool:
         """Is it JSON once more? Then that is read instead."""
@@ -223,7 +240,7 @@ class _Walk:
         if place.texts >= _DEEPEST_TEXT:
             self.whole = False
         else:
-            self.push(inner, _Place(place.key, place.path, place.tag, place.texts + 1))
+            self.push(inner, _Place(place.key, place.paths, place.tag, place.texts + 1))
         return True
 
 
@@ -231,21 +248,6 @@ def _is_code(value: str, key: str) -> bool:
     if key in _REMARK_KEYS:
         return stands_alone(value)
     return language.of_content(value) is not None if "\n" in value else acts(value)
-
-
-def _paths(pairs: list[tuple[str, Any]]) -> list[str | None]:
-    """The paths an object names: more than one only where they mean different languages."""
-    named = [
-        item
-        for wanted in _PATH_KEYS
-        for key, item in pairs
-        if key == wanted and isinstance(item, str) and _is_place(item)
-    ]
-    chosen: dict[str, str] = {}
-    for path in named:
-        if spoken := language.of_path(path):
-            chosen.setdefault(spoken, path)
-    return list(chosen.values()) or list(named[:1])
 
 
 def _is_place(text: str) -> bool:

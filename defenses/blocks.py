@@ -50,6 +50,8 @@ class OpenBlock:
     depth: int = 0
     sure: bool = True
     """False while only indented lines make a program of what was taken."""
+    coded: bool = False
+    """Is it known that what was taken is no prose?"""
 
     def take(self, text: str) -> None:
         self.taken.append(text)

@@ -196,6 +196,9 @@ def of_page(code: str) -> str:
     return html.unescape(_INNER_TAG.sub("", code))
 
 
+_BLANK = re.compile(r"\s+")
+
+
 def json_start(line: str, *, whole: bool) -> int | None:
     """Where JSON begins that an answer may begin with, given its first line or, unless that is
     `whole`, the beginning of that; negative while it may yet begin there, None where none does."""
@@ -216,7 +219,7 @@ def json_end(text: str) -> int:
             _, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
             break
-        at = end + len(text[end:]) - len(text[end:].lstrip())
+        at = blank.end() if (blank := _BLANK.match(text, end)) else end
     return end
 
 

@@ -441,16 +441,18 @@ class SnippetExtractor:
         if block.opener.own:
             return False
         opener = fences.own_opener(line)
-        stretch = "".join(block.taken)[block.body :] if close or opener else ""
-        if opener and opener.kind == "fence" and (opener.info or fences.is_prose(stretch)):
-            if fences.is_prose(stretch) and not self._doubt:
+        if opener and opener.kind == "fence" and not block.coded:
+            block.coded = not fences.is_prose("".join(block.taken)[block.body :])
+        if opener and opener.kind == "fence" and (opener.info or not block.coded):
+            if not block.coded and not self._doubt:
                 self._give_up(block)
             else:
                 self._finish(block, blocks)
             self._fresh = True
             return True
-        if not close and (last := re.search(r"`{3,}[ \t]*$", line)):
-            until = block.size + last.start()
+        bare = line.rstrip(" \t")
+        if not close and bare.endswith("```"):
+            until = block.size + len(bare.rstrip("`"))
             self._take(ends[0])
             self._finish(block, blocks, until=until)
             return True

@@ -108,3 +108,19 @@ def test_texts_encoded_over_and_over_are_unreadable_in_the_end() -> None:
 @pytest.mark.parametrize("fence", ["```markdown\n", "~~~markdown\n"])
 def test_markdown_within_markdown_ends_and_is_said_to_be_in_no_known_language(fence: str) -> None:
     assert [item.language for item in carriers.in_text(fence * 400)] == [None]
+
+
+def test_files_named_at_every_depth_do_not_multiply_what_is_read() -> None:
+    value: Any = {"path": "a.py", "file": "b.js", "content": CODE}
+    for _ in range(60):
+        value = {"path": "a.py", "file": "b.js", "filename": "c.rb", "x": value}
+    carried = carriers.in_arguments(json.dumps(value))
+    assert {item.path for item in carried.snippets} == {"a.py", "b.js"} and not carried.unreadable
+
+
+def test_more_files_than_a_text_is_read_as_are_told() -> None:
+    value = {"path": [], "files": {}, "content": CODE}
+    names = ("a.py", "b.js", "c.rb", "d.go", "e.php")
+    told = ",".join(f'"path": {json.dumps(name)}' for name in names)
+    carried = carriers.in_arguments(f"{{{told}, {json.dumps(value)[1:]}")
+    assert carried.unreadable and len(carried.snippets) == 4

@@ -188,3 +188,16 @@ def test_after_a_fence_within_a_line_only_plain_prose_goes_on() -> None:
     first, second = extractor.feed(text) + extractor.close()
 
     assert (first.code, second.code) == ("x = 1\n", "rm -rf /srv\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Words here ```x = run_it();\n" + "~~~\n" * 100_000, 50_001),
+        ("{}\n" * 500_000 + "```python\nrun_it()\n```\n", 2),
+    ],
+    ids=["rules in a fence that begins in a line", "values in lines"],
+)
+def test_work_grows_with_the_text_alone(text: str, found: int) -> None:
+    extractor = SnippetExtractor()
+    assert len(extractor.feed(text) + extractor.close()) == found
