@@ -5,6 +5,7 @@ is too faint to be a finding; where the highest score of a category lies in the 
 middle, its opinion replaces them. What is certain, or blocked anyway, is not asked about.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -29,6 +30,8 @@ from bluecode.defenses.verdict import (
     Finding,
     Verdict,
 )
+
+log = logging.getLogger("bluecode.screening")
 
 JUDGE = "judge"
 """Its name among what failed, and the reason where the allowance left a text to the detectors."""
@@ -187,6 +190,9 @@ async def _ask(
         heard.failed = True
     except NotAsked:
         heard.left = True
+    except Exception as error:  # models come by other packages: their fault is no 500
+        log.error("%s failed with %s", JUDGE, type(error).__name__)
+        heard.failed = True
 
 
 def _weighed(finding: Finding, opinions: Mapping[Category, Opinion]) -> Finding:

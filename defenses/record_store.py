@@ -80,9 +80,12 @@ class _Decided:
 class RecordStore:
     """See the module. Every method is one transaction and raises `StoreError`."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
-        """Open a file, or begin one. Raises `StoreError` where there is none or it is no store."""
+    def __init__(self, path: Path, *, create: bool = False, wait: float = 5.0) -> None:
+        """Open a file, or begin one; `wait` is how many seconds others may take to write.
+
+        Raises `StoreError` where there is none or it is no store."""
         self._path = path
+        self._wait = wait
         if not create and not path.exists():
             raise StoreError(f"There is no store at `{path}`; `bluecode knowledge add` begins one.")
         try:
@@ -100,7 +103,7 @@ class RecordStore:
     def _connected(self) -> Iterator[sqlite3.Connection]:
         base = None
         try:
-            base = sqlite3.connect(self._path, timeout=5.0)
+            base = sqlite3.connect(self._path, timeout=self._wait)
             with base:
                 yield base
         except sqlite3.Error as error:

@@ -32,10 +32,17 @@ SAME = 0.9
 """The share both ways from which lines are the record, for a safe record to speak for them."""
 PAUSE = 2.0
 """Seconds between two looks at the store's file."""
+_WAIT = 0.2
+"""Seconds that requests wait for one who is writing there."""
 _WIDER = 1.3
 """Terms of a text, to those of the record, in which it is looked for."""
 _MOST = 8
 """Records that are looked at closely for one text."""
+_FOREIGN = 6
+"""Words and word pairs that lines may hold beside a safe record's: two other words, however long
+the record is."""
+_OVER = 0.5
+"""Share of an unsafe record's words from which a safe one that stands in them speaks for them."""
 
 log = logging.getLogger("bluecode.records")
 Keys = npt.NDArray[np.uint64]
@@ -57,6 +64,8 @@ class Near:
     similarity: float
     lines: tuple[int, int]
     """First and last line, from 1."""
+    words: tuple[int, int]
+    """Its first term, and the one after its last."""
     same: bool
     """Are these lines the record, and hardly anything else?"""
 
@@ -175,7 +184,9 @@ def _together(row: _Row, read: Terms, keys: Keys, positions: npt.NDArray[np.int6
         return None
     last = min(last, len(read.words) - 1)
     lines = read.line(first), read.line(last)
-    return Near(row.case, round(share / row.total, 3), lines, _are(row, read, lines))
+    return Near(
+        row.case, round(share / row.total, 3), lines, (first, last + 1), _are(row, read, lines)
+    )
 
 
 def _densest(row: _Row, where: list[int], which: list[int]) -> tuple[float, int, int]:
@@ -203,18 +214,31 @@ def _are(row: _Row, read: Terms, lines: tuple[int, int]) -> bool:
     within = "\n".join(read.text.split("\n")[lines[0] - 1 : lines[1]])
     keys = np.unique(_keys(terms.read(within))[0])
     weights = knowledge.shipped().rarity(keys)
-    common = float(weights[np.isin(keys, row.keys)].sum())
+    own = np.isin(keys, row.keys)
+    if int((~own).sum()) > _FOREIGN:
+        return False
+    common = float(weights[own].sum())
     return common >= SAME * float(weights.sum()) and common >= SAME * row.total
 
 
 def _loudest(found: Sequence[Near]) -> list[Near]:
-    """The nearest unsafe record of each task that no safe record is nearer than."""
+    """The nearest unsafe record of each task that no safe record is nearer than in its place."""
     kept = []
     for task in knowledge.TASKS:
         own = [near for near in found if near.case.task == task]
-        if own and own[0].case.unsafe:
-            kept.append(own[0])
+        safe = [near for near in own if not near.case.unsafe]
+        for near in own:
+            if near.case.unsafe and not any(_outdoes(other, near) for other in safe):
+                kept.append(near)
+                break
     return kept
+
+
+def _outdoes(safe: Near, near: Near) -> bool:
+    """Does a safe record stand in the words of an unsafe one, and is it as near?"""
+    first, last = max(safe.words[0], near.words[0]), min(safe.words[1], near.words[1])
+    most = near.words[1] - near.words[0]
+    return safe.similarity >= near.similarity and last - first >= _OVER * most
 
 
 def _finding(near: Near, span: tuple[int, int] | None) -> Finding:
@@ -242,30 +266,38 @@ class RecordSource:
         self._pause = pause
         self._clock = clock
         self._looked = clock()
+        self._told = False
+        self._records: Records | None = None
         self._seen = self._written()
-        self._records = self._read()
+        self._records = self._read(self._seen)
 
     def current(self) -> Records | None:
         """What is in force now; None where that is nothing. The file is looked at now and then."""
         now = self._clock()
         if now - self._looked >= self._pause:
             self._looked = now
-            written = self._written()
-            if written != self._seen:
-                self._seen = written
-                self._renew()
+            self._look()
         return self._records
 
-    def _renew(self) -> None:
+    def _look(self) -> None:
+        """Read a file that was written; one that cannot be read is tried again at the next look."""
         try:
-            self._records = self._read()
+            written = self._written()
+            if written != self._seen:
+                self._records = self._read(written)
+                self._seen = written
+            self._told = False
         except StoreError as error:
-            log.error("The records are as they were: %s", error)
+            if not self._told:
+                log.error("The records are as they were: %s", error)
+            self._told = True
 
-    def _read(self) -> Records | None:
-        if self._seen is None:
+    def _read(self, written: tuple[int, int] | None) -> Records | None:
+        if written is None:
+            if self._records is not None:
+                raise StoreError("their file is gone.")
             return None
-        records = RecordStore(self._path).records()
+        records = RecordStore(self._path, wait=_WAIT).records()
         for record in of_state(records, "altered"):
             log.error("Record %s was changed after its approval: not in force.", record.case.id)
         cases = [record.case for record in of_state(records, "enforced")]
@@ -274,6 +306,9 @@ class RecordSource:
     def _written(self) -> tuple[int, int] | None:
         try:
             found = self._path.stat()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            told = error.strerror or type(error).__name__
+            raise StoreError(f"`{self._path}` cannot be looked at: {told}.") from error
         return found.st_mtime_ns, found.st_size

@@ -9,6 +9,7 @@ import json
 import logging
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections import deque
@@ -25,6 +26,7 @@ import pg8000.exceptions
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config as Migration
+from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 
 log = logging.getLogger("bluecode.audit")
@@ -42,7 +44,18 @@ _END: Final = 5.0
 _OLD: Final = 3_600.0
 """Seconds between two removals of what is too old."""
 _ROWS: Final = 1_000
-_BROKEN: Final = (sa.exc.SQLAlchemyError, pg8000.exceptions.Error, OSError)
+_BROKEN: Final = (
+    sa.exc.SQLAlchemyError,
+    pg8000.exceptions.Error,
+    OSError,
+    CommandError,
+    struct.error,
+    ArithmeticError,
+    LookupError,
+    ValueError,
+)
+"""How it shows that the database cannot be used: it is away, a newer version of BlueCode made its
+tables, or what answers there is no database, which the drivers' arithmetic stumbles on."""
 _ONE_AT_A_TIME: Final = threading.Lock()
 """Alembic knows one migration a process."""
 

@@ -157,7 +157,7 @@ def _content_of(raw: bytes) -> str:
     """The text of a completion in JSON."""
     try:
         content = json.loads(raw)["choices"][0]["message"]["content"]
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ModelError("unparsable", "The judge's provider answered no completion.") from error
     if not isinstance(content, str):
         raise ModelError("unparsable", "The judge gave no text.")

@@ -41,8 +41,8 @@ _KEPT: Final = 86_400
 _WAITING: Final = 2_000
 """New verdicts that wait to be written; the oldest are let go."""
 _AT_ONCE: Final = 200
-_LOST: Final = (RedisError, OSError, TimeoutError)
-"""How it shows that the store cannot be used."""
+_LOST: Final = (RedisError, OSError, TimeoutError, ValueError, RecursionError)
+"""How it shows that the store cannot be used; the last two, that what answers there is none."""
 
 
 class Shared:

@@ -69,6 +69,14 @@ async def test_each_unsure_category_is_asked_about_by_itself() -> None:
     assert found.action is Action.WARN and len(found.findings) == 2
 
 
+async def test_a_model_that_raises_whatever_it_likes_is_a_judge_that_failed() -> None:
+    def broken(instructions: str, question: str) -> str:
+        raise ZeroDivisionError(question)
+
+    found = await screens(ScriptedModel(broken), scored(0.6)).screen(MESSAGE, POLICY)
+    assert found.failed == ("judge",) and found.action is POLICY.on_failure
+
+
 @pytest.mark.parametrize("action", list(Action))
 async def test_a_judge_that_fails_shows_in_the_verdict_and_the_policy_decides(
     action: Action,

@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import pytest
 import sqlalchemy as sa
+from anyio.abc import SocketAttribute, SocketStream
 from postgres_server import database, needs_postgres
 from scripted import ScriptedUpstream, answer
 from serving import chat, get, guarded, post
@@ -171,6 +172,38 @@ async def test_more_lines_than_can_wait_are_counted_as_lost(tmp_path: Path) -> N
 
     assert over == 7
     assert len(lost) == WAITING + 7, "what waits at the end is lost too"
+
+
+async def test_tables_of_a_newer_version_end_no_process(sqlite: str) -> None:
+    async with audited(sqlite) as (audit, _):
+        write(audit, 1)
+    with connected(sqlite) as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = 'v9999'"))
+        connection.commit()
+    async with audited(sqlite) as (audit, lost):
+        write(audit, 2)
+        await anyio.sleep(1)
+
+    assert numbers(sqlite) == [1] and len(lost) == 1
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"S", b"\0" * 40])
+async def test_what_is_no_database_ends_no_process(said: bytes) -> None:
+    async def answer(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(said)
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(SocketAttribute.local_port)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, answer)
+            async with audited(f"postgresql://u:p@127.0.0.1:{port}/a") as (audit, lost):
+                write(audit, 1)
+                await anyio.sleep(0.5)
+            tasks.cancel_scope.cancel()
+
+    assert len(lost) == 1
 
 
 MIGRATE = """
