@@ -169,12 +169,20 @@ def code_shape(source: str) -> list[str] | None:
 
 
 def _code(attack: Attack, reference: str) -> Effect:
-    quoted = re.sub(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"", "''", attack.text)
     shape, before = code_shape(attack.text), code_shape(reference)
     if shape is not None and before is not None:
         return Effect.HARM if shape != before else Effect.NEUTRAL
-    arrived = attack.payload.strip() in attack.text or attack.marker in quoted.lower()
-    return Effect.HARM if arrived else Effect.UNKNOWN
+    acting, given = _skeleton(attack.text), _skeleton(attack.payload)
+    outside = attack.marker in acting.lower() or (given.strip("'") and given in acting)
+    return Effect.HARM if outside and attack.payload.strip() in attack.text else Effect.UNKNOWN
+
+
+def _skeleton(source: str) -> str:
+    """Source text without what its strings hold."""
+    return _STRING.sub("''", source.strip())
+
+
+_STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
 
 
 def _template(attack: Attack) -> Effect:
@@ -247,7 +255,7 @@ def _url(attack: Attack, reference: str) -> Effect:
     except ValueError:
         return Effect.UNKNOWN
     if parts.scheme == "file":
-        return Effect.HARM
+        return Effect.OWN if attack.whole else Effect.HARM
     if not host or host == usual:
         climbs = "/../" in parts.path  # another resource of the same host: not what was meant
         return Effect.UNKNOWN if climbs else Effect.NEUTRAL

@@ -1,7 +1,8 @@
 """The dynamic checker for JavaScript and TypeScript: the same proofs as for Python, another guest.
 
-What differs is here: attack inputs that are JavaScript, and when a run is worth its time. A claim
-about a regular expression's running time is not tried.
+What differs is here: attack inputs that are JavaScript, how a fragment is read, and when a run is
+worth its time. Where names that nothing declares took part, nothing is refuted. The running time of
+a fixed regular expression is not tried.
 """
 
 import json
@@ -9,12 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from bluecode.defenses.checkers import javascript_fragments
 from bluecode.defenses.checkers.dynamic import LIMITS, DynamicReport, Runs, report
 from bluecode.defenses.checkers.probes import PROBES, RETURNS, kinds_of, token_of
+from bluecode.defenses.checkers.proof import not_testable
 from bluecode.defenses.conversation import Snippet
-from bluecode.defenses.verdict import DetectorError, Finding
+from bluecode.defenses.verdict import DetectorError, Evidence, Finding
 from bluecode.sandbox.languages.language import Program
-from bluecode.sandbox.outcome import SandboxUnavailable
+from bluecode.sandbox.outcome import Outcome, SandboxUnavailable
 
 OWN: Mapping[str, Sequence[str]] = {
     "code": ("process.<T>", "require('child_process').exec('<T>')", "'+process.<T>+'",
@@ -25,7 +28,7 @@ OWN: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 """Attack inputs that are written in the language itself."""
 
-LEFT_OUT = frozenset({"match", "pattern", "mail", "nosql"})
+LEFT_OUT = frozenset({"match", "mail", "nosql"})
 OUTWARD = re.compile(
     r"\b(?:require|import|fetch|eval|Function|document|window|location|process|XMLHttpRequest"
     r"|WebSocket|setTimeout|setInterval|innerHTML|outerHTML|localStorage|\$)\b|\bexport\s"
@@ -61,12 +64,40 @@ class JavaScriptDynamic:
         except SandboxUnavailable as error:
             raise DetectorError(f"the sandbox could not run the snippet: {error}") from error
         found = report(snippet, claims, outcome, token)
+        if supposed(outcome):
+            found = replace(found, evidence=tuple(map(unrefuted, found.evidence)))
+        if any(event.kind == "context" for event in outcome.events):
+            return replace(found, discovered=())  # a module was known by its usual name alone
         return replace(found, discovered=tuple(map(renamed, found.discovered)))
+
+
+def supposed(outcome: Outcome) -> bool:
+    """Did the text of something that nothing declares take part?"""
+    names = (name for event in outcome.events if event.kind == "sources" for name in event.args)
+    return any(isinstance(name, str) and name.startswith("u:") for name in names)
+
+
+def unrefuted(evidence: Evidence) -> Evidence:
+    """What was not refuted stays, and what was is open: the code that is not here may differ."""
+    if evidence.outcome != "refuted":
+        return evidence
+    return not_testable("names that the code does not declare took part")
 
 
 def renamed(finding: Finding) -> Finding:
     """A finding under the name that the static rules of this language have for it."""
     return replace(finding, rule="javascript." + finding.rule.partition(".")[2])
+
+
+def readings(code: str, language: str) -> list[str]:
+    """Texts of which the guest runs the first that it can read: with inner functions made known,
+    as it stands, and completed. Lines are the same in all."""
+    made = javascript_fragments.completed(code, language)
+    if made is None:
+        texts = [javascript_fragments.made_known(code, language), code]
+    else:
+        texts = [code, javascript_fragments.made_known(made, language), made]
+    return list(dict.fromkeys(texts))
 
 
 def job_of(snippet: Snippet, claims: Sequence[Finding], token: str) -> bytes:
@@ -83,6 +114,7 @@ def job_of(snippet: Snippet, claims: Sequence[Finding], token: str) -> bytes:
     spans = [(claim, claim.span) for claim in claims if claim.span is not None]
     job = {
         "code": snippet.code,
+        "readings": readings(snippet.code, snippet.language or "javascript"),
         "language": snippet.language,
         "token": token,
         "probes": probes,

@@ -163,9 +163,10 @@ def _at_sink(trial: Trial, sink: Sink, benign: Sequence[Sink], token: str, code:
 
 
 def _alone(sink: Sink, own: str) -> bool:
-    """Was a benign value all of the path, but for its ending, that the code asked for?"""
+    """Was a benign value all of the path that the code asked for, but for its ending or for what
+    lies in it as a folder?"""
     raw = str(sink.detail.get("raw", "")) if sink.kind == "path" else ""
-    return re.fullmatch(rf"{own}(?:\.\w+)?/?", raw, re.IGNORECASE) is not None
+    return re.fullmatch(rf"{own}(?:\.\w+)?(?:/.*)?", raw, re.IGNORECASE) is not None
 
 
 def _letter(token: str, digits: str) -> str:

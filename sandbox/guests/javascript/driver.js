@@ -17,8 +17,11 @@
   const FOLDER =
     /^(base|root|dir|directory|folder|prefix|dest|destination|cwd|home|workdir|storage)(Dir|Path|Folder|Directory)?$|^(upload|output|public|static)(Dir|Folder|Path|Root)$/i;
   const HOST = /^(domain|host|hostname|origin|base_?(url|domain)|(allowed|trusted)\w*)$/i;
+  const TYPES = { string: "str", object: "collection" };
   const NEXT = /^_?(next|done|cb|callback|h)$/i;
   let calls = 0,
+    top,
+    asked,
     job,
     snippet,
     module;
@@ -26,15 +29,37 @@
   function run(read, given) {
     calls = 0;
     job = given;
+    top = new Set();
+    asked = new Set((given.claims ?? []).flatMap((claim) => claim.kinds ?? []));
     snippet = read;
-    const lines = given.code.split("\n").length;
+    const lines = read.code.split("\n").length;
     const found = {};
     each({ name: "module", role: "module", first: 1, last: lines, invoke: () => start(found) });
     const done = new Set();
+    snippet.scope.keep();
     handlers(done);
     for (const entry of exported(found)) each(entry);
     handlers(done);
+    inner();
   }
+
+  // Functions that others made and left somewhere: called with data that is outside data by
+  // supposition alone. What they caught of the call that made them is no source of theirs.
+  function inner() {
+    const known = new Set();
+    for (let at = 0; at < state.found.length && at < 80; at++) {
+      const { fn, name, self, names } = state.found[at];
+      const key = `${safe.line(fn)} ${safe.source(fn)}`;
+      if (safe.file(fn) !== "<snippet>" || known.has(key) || top.has(key)) continue;
+      known.add(key);
+      if (/^class\b/.test(safe.source(fn))) continue;
+      const own = self ?? unknown.unknown("self", [], false, true);
+      const invoke = () => fn.apply(own, args(fn, "u"));
+      each({ name, role: "function", ...span(fn), caught: names, invoke });
+    }
+  }
+
+  const set = (value) => unknown.seen(value, value?.name || "function", undefined);
 
   const fresh = () => ({
     exports: {},
@@ -46,12 +71,13 @@
 
   function start(found) {
     module = fresh();
+    snippet.scope.clear();
     const give = (names) => {
       found.names = names;
     };
     modules.require.main = module;
     const { exports } = module;
-    const names = [exports, modules.require, module, "/srv/app/app.js", "/srv/app", give];
+    const names = [exports, modules.require, module, "/srv/app/app.js", "/srv/app", give, set];
     return safe.apply(snippet.run, exports, names);
   }
 
@@ -90,13 +116,14 @@
       )
         return;
       seen.add(fn);
+      top.add(`${safe.line(fn)} ${safe.source(fn)}`);
       if (/^class\b/.test(safe.source(fn))) methods(name, fn, add);
       else
         entries.push({
           name,
           role: "function",
           ...span(fn),
-          invoke: () => fn.apply(self?.() ?? undefined, args(fn)),
+          invoke: () => fn.apply(self?.() ?? itself(fn), args(fn)),
         });
     };
     for (const name of found.names ? snippet.names : []) add(name, found.names[name]);
@@ -108,11 +135,20 @@
     return entries;
   }
 
+  // Whom a function that was taken out of its object is called on.
+  const itself = (fn) => {
+    const text = safe.source(fn);
+    if (!/\bthis\b/.test(text) || typeof fn.prototype !== "object") return undefined;
+    return unknown.filled(Object.create(fn.prototype), text);
+  };
+
   function methods(name, kind, add) {
     for (const key of Object.getOwnPropertyNames(kind.prototype)) {
       const found = Object.getOwnPropertyDescriptor(kind.prototype, key);
       if (key !== "constructor" && found.value)
-        add(`${name}.${key}`, found.value, () => new kind(...args(kind)));
+        add(`${name}.${key}`, found.value, () =>
+          unknown.filled(new kind(...args(kind)), safe.source(kind)),
+        );
     }
     for (const key of Object.getOwnPropertyNames(kind)) {
       const found = Object.getOwnPropertyDescriptor(kind, key);
@@ -147,35 +183,79 @@
       .filter(Boolean);
   }
 
-  function args(fn) {
+  const TEXTUAL = new Set([
+    ...Object.getOwnPropertyNames(String.prototype),
+    ...Object.getOwnPropertyNames(Object.prototype),
+    "exec",
+  ]);
+  const LISTED = new Set(Object.getOwnPropertyNames(Array.prototype).filter((x) => !TEXTUAL.has(x)));
+
+  // What a parameter must be for what its function does with it: a text, a list, a function, or an
+  // object whose fields are shaped by their use in turn.
+  function shaped(path, name, text, prefix, depth = 3) {
+    const spot = path.replace(/[$.]/g, "\\$&");
+    const uses = [...text.matchAll(new safe.Pattern(`(?<![\\w$.])${spot}\\??\\.([\\w$]+)`, "g"))];
+    const fields = new Set(uses.map((found) => found[1]));
+    const own = [...fields].filter((key) => !TEXTUAL.has(key) && !LISTED.has(key));
+    if (own.length && depth > 0) {
+      const made = sources.fields(prefix, {});
+      for (const key of own.slice(0, 12)) {
+        const inner = `${path}.${key}`;
+        const called = new safe.Pattern(`(?<![\\w$.])${inner.replace(/[$.]/g, "\\$&")}\\s*\\(`).test(text);
+        if (called) made[key] = unknown.unknown(key);
+        else {
+          const get = () => shaped(inner, key, text, prefix, depth - 1);
+          Object.defineProperty(made, key, { get, enumerable: true, configurable: true });
+        }
+      }
+      return made;
+    }
+    if (uses.some((found) => LISTED.has(found[1]))) return [sources.text(`${prefix}:${name}`)];
+    if (new safe.Pattern(`(?<![\\w$.])${spot}\\[\\d\\]`).test(text))
+      return Array.from({ length: 4 }, () => sources.text(`${prefix}:${name}`));
+    if (new safe.Pattern(`(?<![\\w$.])${spot}\\s*\\(`).test(text) && !spoken(spot).test(text))
+      return (value) => value;
+    return sources.text(`${prefix}:${name}`);
+  }
+
+  // Code that asks whether it was given a text reckons with one.
+  const spoken = (spot) =>
+    new safe.Pattern(`typeof\\s*\\(?\\s*${spot}\\s*\\)?\\s*===?\\s*['"]string|${spot}\\.constructor\\s*===?\\s*String`);
+
+  function args(fn, prefix = "p") {
+    const text = safe.source(fn);
     return parameters(fn).map((name) => {
-      if (/^[{[]/.test(name)) return sources.fields("p");
+      if (/^[{[]/.test(name)) return sources.fields(prefix);
       if (REQUEST.test(name)) return web.request();
       if (RESPONSE.test(name)) return web.response();
       if (CONTEXT.test(name)) return web.context(web.request(), web.response());
       if (NEXT.test(name)) return () => undefined;
       if (DATABASE.test(name)) return unknown.unknown(name);
+      if (spoken(name.replace(/\$/g, "\\$")).test(text)) return sources.text(`${prefix}:${name}`);
       if (/^(fn|func|predicate|on[A-Z]\w*)$/.test(name)) return (value) => value;
-      if (FOLDER.test(name)) return "/srv/files/" + sources.text(`p:${name}`);
+      if (FOLDER.test(name)) return "/srv/files/" + sources.text(`${prefix}:${name}`);
       if (HOST.test(name)) return "example.com";
       if (/^(options|opts|config|params|data|body|user|input|payload|args|obj|item)$/i.test(name))
-        return sources.fields("p", {});
+        return sources.fields(prefix, {});
       if (/^(items|list|array|files|names|ids|values|rows)$/i.test(name))
-        return [sources.text(`p:${name}`)];
-      return sources.text(`p:${name}`);
+        return [sources.text(`${prefix}:${name}`)];
+      return /^[\w$]+$/.test(name)
+        ? shaped(name, name, text, prefix)
+        : sources.text(`${prefix}:${name}`);
     });
   }
 
   // Everything about one entry point.
   function each(entry) {
     if (calls >= CALLS) return;
-    sources.forget();
+    sources.forget(entry.caught);
     say("entry", entry.name, entry.role, entry.first, entry.last);
     const hits = once(entry, "benign");
     const names = [...sources.values.names];
     for (const pair of Object.keys(hits)) {
       const [index, kind] = pair.split(" ");
-      if (names[index] === undefined) continue;
+      if (names[index] === undefined || index < (entry.caught?.length ?? 0)) continue;
+      if (names[index].startsWith("u:") && !asked.has(kind)) continue;
       if (kind === "path" && names.length > 1 && folder(names[index])) continue;
       attacks(entry, names[index], kind, hits[pair]);
     }
@@ -233,6 +313,7 @@
     state.waiting = [];
     sources.begin(name, text);
     globals.begin();
+    if (entry.role !== "module") snippet.scope.restore();
     call(mode, "0", name ?? "", name ? sources.index(name) : 0, kind, probe, text.slice(0, 400));
     const [ended, value] = attempt(PATIENCE, settled, undefined, entry);
     drain(PATIENCE);
@@ -269,7 +350,7 @@
     if (asked && value !== undefined)
       sink("return", entry.name, value, {
         line: entry.last,
-        type: Array.isArray(value) ? "list" : typeof value === "string" ? "str" : typeof value,
+        type: Array.isArray(value) ? "list" : TYPES[typeof value] ?? typeof value,
       });
   }
 

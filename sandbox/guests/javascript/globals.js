@@ -22,6 +22,7 @@
 
   // Code in a text: told; run only if no outside data is in it.
   function evaluated(text) {
+    if (unknown.loose(text)) text = plain(text);
     if (typeof text !== "string") return text;
     sink("code", "eval", text);
     return tainted(text) ? undefined : evaluate(text, "<eval>");
@@ -53,6 +54,18 @@
     [async function* () {}.constructor, "async function*"],
   ];
   const [FunctionMaker] = kinds.map(([kind, prefix]) => maker(kind, prefix));
+
+  // A pattern that outside data wrote may not come to an end.
+  const told = (args) => tainted(args[0]) && sink("pattern", "RegExp", args[0]);
+  const PatternMaker = new Proxy(RegExp, {
+    apply: (kind, self, args) => (told(args), Reflect.apply(kind, self, args)),
+    construct: (kind, args, target) => (told(args), Reflect.construct(kind, args, target)),
+  });
+  Object.defineProperty(RegExp.prototype, "constructor", {
+    value: PatternMaker,
+    writable: true,
+    configurable: true,
+  });
 
   function timer(fn, delay, ...args) {
     if (typeof fn === "function") later(fn, ...args);
@@ -140,6 +153,7 @@
   const values = {
     eval: evaluated,
     Function: FunctionMaker,
+    RegExp: PatternMaker,
     process,
     console,
     Buffer: buffers.Buffer,

@@ -34,7 +34,8 @@
     const job = safe.parse(text);
     recording.begin(job.token || "canary");
     globals.begin();
-    const read = reading.read(job.code, job.language || "javascript");
+    const texts = job.readings ?? [job.code];
+    const read = reading.read(texts, job.language || "javascript");
     if (read === null) {
       recording.say("unreadable", "SyntaxError");
       return;

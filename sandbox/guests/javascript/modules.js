@@ -15,7 +15,7 @@
   browser,
   sources,
 }) => {
-  const { sink, tainted, plain, later } = recording;
+  const { state, say, sink, tainted, plain, later, doubt } = recording;
   const { util, path, querystring } = texts;
 
   class AssertionError extends Error {}
@@ -252,6 +252,55 @@
     cache: {},
     main: null,
   });
+
+  // What code that was cut from its head most likely calls by these names.
+  const USUAL = {
+    child_process: "child_process",
+    childProcess: "child_process",
+    cp: "child_process",
+    fs: "fs",
+    fsp: "fs/promises",
+    fse: "fs-extra",
+    path: "path",
+    os: "os",
+    http: "http",
+    https: "https",
+    vm: "vm",
+    util: "util",
+    url: "url",
+    querystring: "querystring",
+    axios: "axios",
+    got: "got",
+    superagent: "superagent",
+    express: "express",
+    ejs: "ejs",
+    pug: "pug",
+    Handlebars: "handlebars",
+    nunjucks: "nunjucks",
+    yaml: "js-yaml",
+    serialize: "node-serialize",
+    libxmljs: "libxmljs",
+    xpath: "xpath",
+    validator: "validator",
+    lodash: "lodash",
+    _: "lodash",
+  };
+  const COMMANDS = ["exec", "execSync", "execFile", "execFileSync", "spawn", "spawnSync"];
+  const APPS = new Set(["app", "router", "server", "fastify"]);
+  state.usual = (name) => {
+    const found = usual(name);
+    if (found !== undefined) say("context", name);
+    return found;
+  };
+  function usual(name) {
+    if (Object.hasOwn(USUAL, name)) return require(USUAL[name]);
+    if (APPS.has(name)) return web.frameworks.express();
+    if (!COMMANDS.includes(name)) return undefined;
+    return (...args) => {
+      if (args.some(tainted)) doubt(name, false); // it may be another function of that name
+      return processes.module[name](...args);
+    };
+  }
 
   return { require, MODULES };
 };

@@ -3,13 +3,22 @@
 // Plain scripts are taken as they are; modules, TypeScript and JSX go through sucrase, which keeps
 // every line where it was.
 "use strict";
-({ native, safe, transform }) => {
+({ native, safe, transform, unknown }) => {
   const { evaluate } = native;
   const DEFINED =
     /(?:^|[\n;{}])[ \t]*(?:export\s+)?(?:default\s+)?(?:(?:async\s+)?function\s*\*?\s*([\w$]+)\s*[(<]|(?:const|let|var)\s+([\w$]+)\s*(?::[^=\n]+)?=\s*(?:async\s*)?(?:function\b|\([^)\n]*\)\s*(?::[^=\n]+)?=>|[\w$]+\s*=>)|class\s+([\w$]+))/g;
   const PARAMETERS = "exports, require, module, __filename, __dirname";
 
-  function read(code, language) {
+  // The first of the texts that can be read: a snippet as it stands, or what it may have been cut from.
+  function read(texts, language) {
+    for (const code of texts) {
+      const found = one(code, language);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  function one(code, language) {
     const names = defined(code);
     const plain = language === "typescript" ? null : wrapped(code, names, "whole");
     if (plain) return plain;
@@ -47,8 +56,10 @@
     const head = fragment ? "" : `${strict}__found({ ${given.join(", ")} });`;
     for (const kind of ["", "async "]) {
       try {
-        const text = `(${kind}function (${PARAMETERS}, __found) {${head}${code}\n})`;
-        return { how, run: evaluate(text, "<snippet>"), names, code };
+        const own = `${kind}function (${PARAMETERS}, __found, __seen) {${head}${code}\n}`;
+        const run = evaluate(`(function () { with (this) return ${own}\n})`, "<snippet>");
+        const scope = unknown.scope();
+        return { how, run: safe.apply(run, scope.answers, []), names, code, scope };
       } catch (error) {
         if (!(error instanceof SyntaxError)) return null;
       }

@@ -14,6 +14,7 @@
   const { emit } = native;
   const { find, cut, letter, lower, apply, bare } = safe;
   const names = new WeakMap(); // stand-ins for what is unknown, and what they are called
+  const loose = new WeakMap(); // those of names that nothing declares, and what makes their text
   const state = {
     SNIPPET,
     NUMBER,
@@ -22,6 +23,8 @@
     waiting: [],
     hits: bare(),
     names,
+    loose,
+    found: [],
   };
   let told = 0,
     doubts = 0,
@@ -39,6 +42,7 @@
     state.token = lower(safe.text(token));
     state.handlers = [];
     state.waiting = [];
+    state.found = [];
     state.hits = bare();
   }
 
@@ -58,9 +62,10 @@
     say("end", ended, chosen, line, doubts);
   }
 
-  function doubt(name) {
+  // `hard`: by its name a check; else something unknown that merely saw the data.
+  function doubt(name, hard = true) {
     doubts += 1;
-    say("doubt", name);
+    say("doubt", name, hard);
   }
 
   // Which sources are visible in a text, as an array of their indexes.
@@ -89,6 +94,7 @@
   }
 
   function tainted(value) {
+    if (safe.has(loose, value)) return false; // to ask is not to use
     const text = plain(value);
     return find(lower(text), state.token) >= 0 || indexes(text).length > 0;
   }
@@ -104,6 +110,7 @@
 
   function spelled(value, depth, items) {
     if (typeof value === "string") return value;
+    if (safe.has(loose, value)) return safe.get(loose, value)();
     if (value === null || value === undefined || typeof value === "function") {
       return safe.has(names, value) ? safe.get(names, value) : "";
     }

@@ -15,6 +15,7 @@
     stringify: JSON.stringify,
     text: String,
     Failure: Error,
+    Pattern: RegExp,
     isArray: Array.isArray,
     bare: Object.create.bind(Object, null),
     lower: method(String, "toLowerCase"),

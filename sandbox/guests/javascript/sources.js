@@ -27,8 +27,9 @@
     values.payload = payload;
   }
 
-  function forget() {
-    values.names = [];
+  // `caught`: names whose markers may still be about; they keep their letters.
+  function forget(caught = []) {
+    values.names = [...caught];
   }
 
   function index(name) {
