@@ -8,6 +8,8 @@ assistants, November 2026. Keys that occur twice are both read: clients differ i
 import json
 import re
 import shlex
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +42,7 @@ _REMARK_KEYS = frozenset(
 """Keys of strings that mention code more often than they hold it."""
 _PATCH_KEYS = frozenset("patch patches input diff".split())
 _REMARK = re.compile(r"^[ \t]*//[^\n]*", re.MULTILINE)
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)(?:"|\\?\Z)', re.DOTALL)
 _LAST_COMMA = re.compile(r",(\s*[}\]])")
 _DEEPEST_TEXT = 8
 """JSON within strings of JSON is followed this far."""
@@ -78,7 +81,8 @@ def pieces(arguments: str) -> tuple[list[Piece], bool]:
 
 def files(document: str) -> list[Piece]:
     """The programs that a JSON document carries: files by their path, commands, patches, and
-    strings that are code beyond doubt. Data stays data, and what is no JSON carries nothing."""
+    strings that are code beyond doubt. Data stays data; of what is no JSON, or broke off, the
+    strings are read one by one."""
     walk = _Walk()
     for value in _values(document):
         walk.push(value, _Place())
@@ -97,7 +101,15 @@ def _values(document: str) -> list[Any]:
     try:
         return [_parse(line) for line in document.splitlines() if line.strip()]
     except (ValueError, RecursionError):
-        return []
+        return list(_strings(document))
+
+
+def _strings(document: str) -> Iterator[str]:
+    """The strings of several lines; the last one may break off."""
+    for found in _STRING.finditer(document):
+        if "\\n" in found[1]:
+            with suppress(ValueError):
+                yield _parse(f'"{found[1]}"')
 
 
 def _is_program(piece: Piece) -> bool:

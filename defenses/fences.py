@@ -197,6 +197,8 @@ def of_page(code: str) -> str:
 
 
 _BLANK = re.compile(r"\s+")
+_SCALAR = re.compile(r"(?:[-+.\deE]+|t(?:r(?:ue?)?)?|f(?:a(?:l(?:se?)?)?)?|n(?:u(?:ll?)?)?)[ \t]*")
+"""A value of one word that a list may begin with, or its beginning."""
 
 
 def json_start(line: str, *, whole: bool) -> int | None:
@@ -208,7 +210,14 @@ def json_start(line: str, *, whole: bool) -> int | None:
     rest = line[start + 1 :].strip(" \t\r")
     if not rest:
         return start if whole else -1
-    return start if rest[0] in '"{}[]' else None
+    if rest[0] in '"{}[]':
+        return start
+    scalar = _SCALAR.match(rest) if line[start] == "[" else None
+    if scalar is None or (end := scalar.end()) == 0:
+        return None
+    if end == len(rest) and not whole:
+        return -1
+    return start if rest[end : end + 1] in ("", ",") else None
 
 
 def json_end(text: str) -> int:

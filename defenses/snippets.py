@@ -355,12 +355,12 @@ class SnippetExtractor:
             start=block.start,
             end=block.start + len(raw),
             info="json",
-            code=raw[:end],
+            code=raw[:end] if end else raw,  # readers differ in what they forgive
             before="",
             first_line=block.first_line,
             closed=end > 0,
         )
-        blocks += [found] if end else []
+        blocks.append(found)
         blocks += self._read_anew(found, raw[end:], block.first_line + raw[:end].count("\n"))
         self._open = None
         self._pass(raw)

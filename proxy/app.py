@@ -263,7 +263,9 @@ class _House:
             if error.decision == "limited":
                 family = family_of(request.headers)
                 self._metrics.requests.labels(route, family, error.decision).inc()
-            told = chat.error(str(error), code=error.code, kind=error.kind)
+            told = _wire_of(request.scope["path"]).error(
+                str(error), code=error.code, kind=error.kind, status=error.status
+            )
             answer = JSONResponse(told, error.status)
             answer.raw_headers += error.headers
             return answer
@@ -271,7 +273,12 @@ class _House:
             return Response(status_code=499)
         except UpstreamError as error:
             self._metrics.upstream_errors.labels(error.kind).inc()
-            told = chat.error(str(error), code=f"upstream_{error.kind}", kind="upstream_error")
+            told = _wire_of(request.scope["path"]).error(
+                str(error),
+                code=f"upstream_{error.kind}",
+                kind="upstream_error",
+                status=error.status,
+            )
             return JSONResponse(told, error.status)
 
     async def _pass_on(self, services: Services, request: Request, route: str) -> Response:
@@ -284,12 +291,12 @@ class _House:
             path=_below_root(request.scope["path"]),
             query=request.url.query,
             headers=gate.headers_for_upstream(
-                request.headers, self._config, _key_header(request.scope["path"])
+                request.headers, self._config, _wire_of(request.scope["path"]).key_header
             ),
             body=body,
         )
         if services.limits.any and request.method == "POST":
-            asker = Asker(key=key, model="", route=route)
+            asker = Asker(key=key, model="", route=_below_root(request.scope["path"]))
             METER.set(services.limits.admit(asker, self._config.body_limit))
         async with services.upstream.send(call) as reply:
             told = await gate.read_reply(reply, self._config.body_limit)
@@ -332,11 +339,13 @@ async def _alive(request: Request) -> Response:
     return PlainTextResponse("BlueCode is running.\n")
 
 
-def _key_header(path: str) -> str:
-    """Where a route that is passed through carries the provider's key."""
+def _wire_of(path: str) -> Wire:
+    """Whose protocol a route that is passed through belongs to, as far as its path tells."""
     if path.endswith("/messages/count_tokens"):
-        return WIRES["anthropic_messages"].key_header
-    return WIRES["gemini" if path.endswith(":countTokens") else "openai_chat"].key_header
+        return WIRES["anthropic_messages"]
+    if path.endswith(":countTokens"):
+        return WIRES["gemini"]
+    return WIRES["ollama" if _below_root(path).startswith("/api/") else "openai_chat"]
 
 
 def _below_root(path: str) -> str:

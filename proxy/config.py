@@ -159,6 +159,11 @@ class Config:
         return _split_listen(self.listen)[0]
 
     @property
+    def only_model(self) -> str:
+        """What answers whatever model a client asks for; empty where clients have a choice."""
+        return self.upstream if "/" in self.upstream and "://" not in self.upstream else ""
+
+    @property
     def port(self) -> int:
         return _split_listen(self.listen)[1]
 

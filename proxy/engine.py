@@ -268,17 +268,17 @@ class Engine:
         return f"{self.verdicts_key}{message.digest}{','.join(message.unread)}"
 
     async def decide_message(self, message: Message) -> Decided:
-        key = self._message_key(message)
+        key, policy = self._message_key(message), self.policy  # another may be adopted meanwhile
         if kept := self._verdicts.get(key) or await self._found_elsewhere(key):
             return Decided(kept, True)
-        verdict = await self._prompts.screen(message, self.policy, timer=self.timer)
+        verdict = await self._prompts.screen(message, policy, timer=self.timer)
         return self._keep(key, verdict)
 
     async def decide_snippet(self, snippet: Snippet) -> Decided:
-        key = f"{self._version}{snippet.digest}"
+        key, policy = f"{self._version}{snippet.digest}", self.policy
         if kept := self._verdicts.get(key) or await self._found_elsewhere(key):
             return Decided(kept, True)
-        verdict = await check(snippet, self._checkers, self._prover, self.policy, timer=self.timer)
+        verdict = await check(snippet, self._checkers, self._prover, policy, timer=self.timer)
         return self._keep(key, verdict)
 
     def under(self, policy: Policy, decided: Decided) -> Decided:

@@ -57,9 +57,9 @@ class Exchange:
     def policy(self) -> Policy:
         return self.chosen.policy
 
-    def asks(self, conversation: Conversation, rollout: Rollout) -> None:
-        """Learn what it is about, and with it what decides."""
-        self.model = conversation.model
+    def asks(self, conversation: Conversation, model: str, rollout: Rollout) -> None:
+        """Learn what it is about and what will answer, and with it what decides."""
+        self.model = model
         first = next((item for item in conversation.messages if item.role is Role.USER), None)
         self.conversation = "" if first is None else first.digest[:16]
         if rollout.varied:

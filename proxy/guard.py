@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from bluecode.defenses.asks import Asks, cautious
-from bluecode.defenses.conversation import Message, Role
+from bluecode.defenses.conversation import Conversation, Message, Role
 from bluecode.defenses.verdict import Action, Verdict, merge
 from bluecode.proxy import gate, notes
 from bluecode.proxy.audit import Audit
@@ -95,7 +95,8 @@ class Guard:
         body = await gate.read_body(receive, headers, self._s.config.body_limit)
         request = self._wire.parse(body, self._path)
         exchange.know(request)
-        exchange.asks(request.conversation, self._s.engine.rollout)
+        model = self._model(request.conversation)
+        exchange.asks(request.conversation, model, self._s.engine.rollout)
         if self._s.limits.any:
             METER.set(self._s.limits.admit(exchange.asker, self._s.config.body_limit))
         call = Call(
@@ -109,6 +110,10 @@ class Guard:
             tasks.start_soon(_leave_with_client, receive, tasks.cancel_scope, client, exchange)
             await self._answer_or_tell(client, call, request, exchange)
             tasks.cancel_scope.cancel()
+
+    def _model(self, conversation: Conversation) -> str:
+        """What will answer. A client's word counts only where it decides on that."""
+        return self._s.config.only_model or conversation.model
 
     async def _answer_or_tell(
         self, client: Client, call: Call, request: Request, exchange: Exchange

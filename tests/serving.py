@@ -40,6 +40,7 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
 @asynccontextmanager
 async def guarded(
     upstream: Upstream | None,
+    /,
     *,
     policy: Policy | None = None,
     detectors: Sequence[Any] | None = None,

@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from bluecode.defenses import carriers, language
+from bluecode.defenses.snippets import SnippetExtractor
 
 CODE = """\
 import os
@@ -151,3 +152,33 @@ def test_lines_that_are_python_are_never_taken_off_the_end() -> None:
     found = carriers.in_text("import os\n\ndef f(name):\n    pass\n(((\nos.system(name)\n")
 
     assert "os.system(name)" in found[0].code
+
+
+FILES = json.dumps({"path": "a.py", "content": "import os\nos.system(input())\n"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[0, {FILES}]",
+        f"[-1.5e3 , {FILES}]",
+        f"[null,{FILES}]",
+        f"[true, {FILES}]",
+        f"[\n0,\n{FILES}\n]",
+        f"{FILES[:-1]},}}",
+        FILES[:-1],
+        FILES[:-3],
+        f"[0\n,{FILES}]",
+    ],
+)
+def test_json_that_few_expect_or_that_breaks_off_hides_no_code(text: str) -> None:
+    assert "python" in {item.language for item in carriers.in_text(text)}
+
+
+@pytest.mark.parametrize(
+    "text", ["[1] A citation.", "[12]: a link", "[true] or not", "[no, never]", "[1 to 3]"]
+)
+def test_prose_that_begins_with_a_bracket_is_not_held_for_json(text: str) -> None:
+    extractor = SnippetExtractor()
+    blocks = extractor.feed(f"{text}\n") + extractor.feed("More words.\n")
+    assert blocks == [] and not extractor.inside

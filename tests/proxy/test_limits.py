@@ -182,6 +182,17 @@ def of_openai(body: Any) -> bool:
         ("/v1/moderations", {"input": "hello"}, of_openai),
         ("/v1/embeddings", {"model": "m", "input": "hello"}, of_openai),
         (
+            "/v1/messages/count_tokens",
+            MESSAGE,
+            lambda body: (body["type"], body["error"]["type"]) == ("error", "rate_limit_error"),
+        ),
+        (
+            "/v1beta/models/m:countTokens",
+            GEMINI,
+            lambda body: body["error"]["status"] == "RESOURCE_EXHAUSTED",
+        ),
+        ("/api/embed", {"model": "m", "input": "hi"}, lambda body: isinstance(body["error"], str)),
+        (
             "/v1/messages",
             MESSAGE,
             lambda body: (body["type"], body["error"]["type"]) == ("error", "rate_limit_error"),
@@ -215,6 +226,24 @@ async def test_each_protocol_is_told_in_its_own_words(
     assert len(upstream.calls) == sent
     assert b'limited_requests_total{amount="requests_per_minute",limit="each"} 1.0' in shown
     assert b'decision="limited"' in shown
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/api/embed", "/api/embed"),
+        ("/v1/embeddings", "/embeddings"),
+        ("/v1/messages/count_tokens", "/messages/*"),
+        ("/v1beta/models/m:countTokens", "/models/*"),
+        ("/v1/chat/completions", "/chat/*"),
+    ],
+)
+async def test_a_limit_of_a_route_holds_for_what_is_passed_on_too(path: str, route: str) -> None:
+    limited = Policy.parse(f"{TEN.replace('10', '1')}match = {{ routes = ['{route}'] }}")
+    async with guarded(ScriptedUpstream([answer({"content": "ok"})]), policy=limited) as root:
+        statuses = [(await post(root + path, chat()))[0] for _ in range(2)]
+
+    assert statuses == [200, 429]
 
 
 async def test_what_only_asks_for_a_list_is_not_counted() -> None:

@@ -54,6 +54,24 @@ async def test_each_key_is_answered_by_the_policy_it_falls_under(tmp_path: Path)
     assert 'scope="base"' not in counted
 
 
+async def test_the_model_is_the_one_that_answers_whatever_a_client_calls_it(tmp_path: Path) -> None:
+    text = "[[policies]]\nname = 'lax'\nmatch = { models = ['toy*'] }\nshadow = true"
+    audit, body = tmp_path / "audit.jsonl", {**chat(), "model": "toy"}
+    told = []
+    for named in ("http://127.0.0.1:1/v1", "anthropic/toyless"):
+        settings = {"upstream": named, "audit": str(audit)}
+        given = ScriptedUpstream([DANGER])
+        async with guarded(given, policy=Policy.parse(text), **settings) as root:
+            told.append((await post(f"{root}/v1/chat/completions", body))[2] == DANGER)
+    lines = [json.loads(line) for line in audit.read_text("utf-8").splitlines()]
+
+    assert told == [True, False], "the client chooses a model only where it is the one that answers"
+    assert [(line["scope"], line["model"]) for line in lines] == [
+        ("lax", "toy"),
+        ("base", "anthropic/toyless"),
+    ]
+
+
 async def test_a_note_tells_what_the_policy_of_the_request_finds_worth_telling() -> None:
     async with guarded(
         ScriptedUpstream([DOUBT]), policy=Policy.parse(TEXT), proxy_keys=KEYS
