@@ -29,6 +29,7 @@ OWN: Mapping[str, Sequence[str]] = {
 """Attack inputs that are written in the language itself."""
 
 LEFT_OUT = frozenset({"match", "mail", "nosql"})
+POLLUTION = frozenset({915, 1321})
 OUTWARD = re.compile(
     r"\b(?:require|import|fetch|eval|Function|document|window|location|process|XMLHttpRequest"
     r"|WebSocket|setTimeout|setInterval|innerHTML|outerHTML|localStorage|\$)\b|\bexport\s"
@@ -100,6 +101,11 @@ def readings(code: str, language: str) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
+def watched(claim: Finding) -> tuple[str, ...]:
+    """What the guest looks for on behalf of a claim."""
+    return (*kinds_of(claim), *(("proto",) if claim.cwe in POLLUTION else ()))
+
+
 def job_of(snippet: Snippet, claims: Sequence[Finding], token: str) -> bytes:
     """What the guest is asked to do; the form is `sandbox/guests/javascript/harness.js`'s."""
     asked = {RETURNS[cwe] for cwe in (claim.cwe or 0 for claim in claims) if cwe in RETURNS}
@@ -119,7 +125,7 @@ def job_of(snippet: Snippet, claims: Sequence[Finding], token: str) -> bytes:
         "token": token,
         "probes": probes,
         "claims": [
-            {"first": span[0], "last": span[1], "kinds": kinds_of(claim)} for claim, span in spans
+            {"first": span[0], "last": span[1], "kinds": watched(claim)} for claim, span in spans
         ],
     }
     return json.dumps(job).encode("utf-8", "replace")

@@ -37,7 +37,7 @@
           "hash",
           `crypto.createHash(${plain(this.name)})`,
           this.data,
-          WEAK_HASHES.test(this.name) ? { cwe: [327, 328, 916] } : {},
+          { cwe: WEAK_HASHES.test(this.name) ? [327, 328, 916] : [916] }, // fast is weak for passwords
         );
       }
       const bytes = digest(this.name + this.data);
@@ -211,6 +211,7 @@
   };
 
   const object = (api) => (data) => (sink("object", api, data), { name: "value", id: 1 });
+  const FULL = { name: "full" }; // the schema with functions among its types
   const stored = {
     "node-serialize": { unserialize: object("node-serialize.unserialize"), serialize: plain },
     "serialize-to-js": { deserialize: object("serialize-to-js.deserialize"), serialize: plain },
@@ -218,8 +219,12 @@
     cryo: { parse: object("cryo.parse"), stringify: plain },
     v8: { deserialize: () => ({ name: "value" }), serialize: () => Buffer.from("") },
     "js-yaml": {
-      load: () => ({ name: "value" }),
+      load: (text, options) => {
+        if (options?.schema === FULL) sink("object", "js-yaml.load", text);
+        return { name: "value" };
+      },
       safeLoad: () => ({ name: "value" }),
+      DEFAULT_FULL_SCHEMA: FULL,
       dump: plain,
     },
   };

@@ -55,7 +55,8 @@
       if (/^class\b/.test(safe.source(fn))) continue;
       const own = self ?? unknown.unknown("self", [], false, true);
       const invoke = () => fn.apply(own, args(fn, "u"));
-      each({ name, role: "function", ...span(fn), caught: names, invoke });
+      const accept = (given) => fn.apply(own, given);
+      each({ name, role: "function", ...span(fn), caught: names, invoke, accept });
     }
   }
 
@@ -87,7 +88,7 @@
       if (done.has(fn)) continue;
       done.add(fn);
       const name = route ? `${fn.name || "handler"} ${route}` : fn.name || "handler";
-      each({ name, role: "handler", ...span(fn), invoke: () => request(fn) });
+      each({ name, role: "handler", ...span(fn), handler: true, invoke: () => request(fn) });
     }
   }
 
@@ -124,6 +125,7 @@
           role: "function",
           ...span(fn),
           invoke: () => fn.apply(self?.() ?? itself(fn), args(fn)),
+          accept: (given) => fn.apply(self?.() ?? itself(fn), given),
         });
     };
     for (const name of found.names ? snippet.names : []) add(name, found.names[name]);
@@ -259,7 +261,47 @@
       if (kind === "path" && names.length > 1 && folder(names[index])) continue;
       attacks(entry, names[index], kind, hits[pair]);
     }
+    pollute(entry);
     say("sources", ...sources.values.names);
+  }
+
+  // Do names that reach every object get there? Each way of calling is one in which code that merges,
+  // clones or sets by a path takes what outside data says; the effect itself is looked for.
+  function pollute(entry) {
+    if (!asked.has("proto") || entry.role === "module") return;
+    const name = `${job.token}z`;
+    const merged = () =>
+      safe.parse(`{"__proto__":{"${name}":1},"constructor":{"prototype":{"${name}":1}}}`);
+    const ways = [
+      () => [{}, merged()],
+      () => [merged()],
+      () => [merged(), {}],
+      () => [{}, "__proto__", name, 1],
+      () => ["__proto__", name, 1],
+      () => [{}, `__proto__.${name}`, 1],
+      () => [{}, `constructor.prototype.${name}`, 1],
+      () => [{}, ["__proto__", name], 1],
+      () => [{}, ["constructor", "prototype", name], 1],
+    ];
+    for (const way of entry.handler ? [merged] : ways) {
+      if (calls >= CALLS) return;
+      if (entry.handler) state.body = way();
+      const given = entry.handler ? undefined : way();
+      const invoke = entry.handler ? entry.invoke : () => entry.accept(given);
+      once({ ...entry, invoke, pollutes: name }, "pump", null, "proto");
+      state.body = undefined;
+    }
+  }
+
+  function polluted(entry) {
+    const name = entry.pollutes;
+    if (name === undefined || !safe.describe(Object.prototype, name)) return;
+    delete Object.prototype[name];
+    const { first } = (job.claims ?? []).find((claim) => claim.kinds.includes("proto")) ?? entry;
+    sink("weak", "Object.prototype", `${entry.name} set a name of every object`, {
+      line: first | 0, // what JSON gave may be no integer to the engine
+      cwe: [915, 1321],
+    });
   }
 
   // Does a source name the folder that the caller chooses, rather than what lies within?
@@ -318,6 +360,7 @@
     const [ended, value] = attempt(PATIENCE, settled, undefined, entry);
     drain(PATIENCE);
     const late = waited();
+    polluted(entry);
     const failed = ended || outcome.error !== undefined || late;
     end(
       ended === "Exhausted" ? ended : failed ? nameOf(ended ? value : (outcome.error ?? late)) : "",

@@ -1,7 +1,7 @@
 // Frameworks for servers: what is registered becomes an entry point; what is answered is a sink.
 "use strict";
 ({ recording, sources, events, files, texts }) => {
-  const { sink, plain, handler, later } = recording;
+  const { state, sink, plain, handler, later } = recording;
   const VERBS = [
     "get",
     "post",
@@ -32,7 +32,7 @@
       baseUrl: "",
       secure: true,
       query: sources.fields("query"),
-      body: sources.fields("body"),
+      body: state.body ?? sources.fields("body"),
       params: sources.fields("path"),
       headers,
       cookies: sources.fields("cookies"),
@@ -64,7 +64,7 @@
         searchParams: { get: (name) => sources.text(`query:${plain(name)}`) },
         pathname: "/x",
       },
-      json: async () => sources.fields("body"),
+      json: async () => req.body,
       text: async () => sources.text("body:text"),
       formData: async () => sources.fields("form"),
       app: { get: () => undefined, locals: {} },

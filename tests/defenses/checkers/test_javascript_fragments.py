@@ -217,3 +217,59 @@ async def test_a_string_of_code_is_data(sandbox: InProcess) -> None:
     code = "exports.f = (a) => new Function('var x = ' + JSON.stringify(a) + '; return x')\n"
 
     assert (await evidence_of(sandbox, code, 95)).outcome != "confirmed"
+
+
+POLLUTING = {
+    "unsafe": "function merge(into, from) {\n  for (const key in from) {\n"
+    "    if (typeof from[key] === 'object') merge(into[key] ??= {}, from[key])\n"
+    "    else into[key] = from[key]\n  }\n  return into\n}\nmodule.exports = merge\n",
+    "safe": "const OFF = new Set(['__proto__', 'constructor', 'prototype'])\n"
+    "function merge(into, from) {\n  for (const key of Object.keys(from)) {\n"
+    "    if (OFF.has(key)) continue\n"
+    "    if (typeof from[key] === 'object') merge(into[key] ??= {}, from[key])\n"
+    "    else into[key] = from[key]\n  }\n  return into\n}\nmodule.exports = merge\n",
+    "bypassed": "function merge(into, from) {\n  for (const key of Object.keys(from)) {\n"
+    "    if (key === '__proto__') continue\n"
+    "    if (typeof from[key] === 'object') merge(into[key] ??= {}, from[key])\n"
+    "    else into[key] = from[key]\n  }\n  return into\n}\nmodule.exports = merge\n",
+    "by a path": "exports.put = (store, path, value) => {\n  const keys = path.split('.')\n"
+    "  const last = keys.pop()\n"
+    "  keys.reduce((at, key) => at[key] ??= {}, store)[last] = value\n}\n",
+    "from a client": "const app = require('express')()\nconst all = {}\n"
+    "app.post('/set', (req, res) => {\n  for (const area in req.body)\n"
+    "    for (const key in req.body[area])\n      (all[area] ??= {})[key] = req.body[area][key]\n"
+    "  res.end()\n})\n",
+}
+
+
+@pytest.mark.parametrize("kind", POLLUTING)
+async def test_what_reaches_every_object_is_seen(sandbox: InProcess, kind: str) -> None:
+    evidence = await evidence_of(sandbox, POLLUTING[kind], 1321)
+
+    assert evidence.outcome == ("not_testable" if kind == "safe" else "confirmed")
+
+
+async def test_a_fast_digest_is_weak_for_a_password_alone(sandbox: InProcess) -> None:
+    code = (
+        "const { createHash } = require('crypto')\n"
+        "exports.f = (NAME) => createHash('sha256').update(NAME).digest('hex')\n"
+    )
+
+    assert (await evidence_of(sandbox, code.replace("NAME", "password"), 916)).outcome == (
+        "confirmed"
+    )
+    assert (await evidence_of(sandbox, code.replace("NAME", "report"), 916)).outcome == (
+        "not_testable"
+    )
+
+
+async def test_a_schema_with_functions_makes_objects(sandbox: InProcess) -> None:
+    code = (
+        "const yaml = require('js-yaml')\nrequire('express')().post('/', (req, res) =>\n"
+        "  res.json(yaml.load(req.body.text, { schema: yaml.SCHEMA })))\n"
+    )
+
+    unsafe = code.replace("SCHEMA", "DEFAULT_FULL_SCHEMA")
+    assert (await evidence_of(sandbox, unsafe, 502)).outcome == "confirmed"
+    safe = code.replace("SCHEMA", "JSON_SCHEMA")
+    assert (await evidence_of(sandbox, safe, 502)).outcome == "not_testable"
