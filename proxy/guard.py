@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import anyio
+import anyio.lowlevel
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
@@ -32,12 +33,15 @@ from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.relay import Relay, failure_of
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.upstream import Call, Upstream, UpstreamError
+from bluecode.proxy.usage import LETTERS
 from bluecode.proxy.wire.forms import form_for
 from bluecode.proxy.wire.reading import WireError
 from bluecode.proxy.wire.wire import Request, Wire
 from bluecode.sandbox import turns
 
 log = logging.getLogger("bluecode.guard")
+_TURN = 0.005
+"""Seconds of screening after which other requests have their turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,7 @@ class Guard:
         self._wire = wire
         self._route = route
         self._path = path
+        self._since = time.perf_counter()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -98,7 +103,11 @@ class Guard:
         model = self._model(request.conversation)
         exchange.asks(request.conversation, model, self._s.engine.rollout)
         if self._s.limits.any:
-            METER.set(self._s.limits.admit(exchange.asker, self._s.config.body_limit))
+            meter = self._s.limits.admit(exchange.asker, self._s.config.body_limit)
+            METER.set(meter)
+            if meter is not None:
+                said = (*request.conversation.messages, *request.extras)
+                meter.asked = sum(len(message.text) for message in said) // LETTERS
         call = Call(
             method="POST",
             path=self._path,
@@ -196,6 +205,9 @@ class Guard:
         return alone
 
     async def _decide(self, message: Message, exchange: Exchange) -> Decided:
+        if time.perf_counter() - self._since > _TURN:
+            await anyio.lowlevel.checkpoint()
+            self._since = time.perf_counter()
         decided = self._s.engine.trusted(exchange.so_far, message)
         decided = decided or await self._s.engine.decide_message(message)
         decided = self._s.engine.under(exchange.policy, decided)

@@ -3,7 +3,8 @@
 Amounts are counted over the minute or the day so far and, in the share that still lies in the last
 60 seconds or 24 hours, over the one before: nobody gets twice the amount by asking at the turn of
 the minute. Tokens are counted once an answer told them, so the answer that goes over a budget is
-still given and the next request is refused. Counts are in memory and start anew with the process,
+still given and the next request is refused; one that tells none is counted by a guess, since
+clients choose whether some providers tell. Counts are in memory and start anew with the process,
 unless replicas share them (`shared.py`).
 """
 
@@ -201,6 +202,8 @@ class Meter:
     limits: Limits
     spent: list[Counted]
     body_limit: int
+    asked: int = 0
+    """Tokens of what is asked, as guessed where the answer tells none."""
     watched: WatchedReply | None = field(default=None)
 
     def watch(self, reply: Reply) -> Reply:
@@ -217,6 +220,7 @@ class Meter:
         usage = self.watched.usage.end()
         if usage is None:
             self.limits.unknown()
+            self.limits.spend(self.spent, self.asked + self.watched.usage.guess)
         else:
             self.limits.spend(self.spent, usage.total)
 

@@ -1,7 +1,8 @@
 """The tokens that a provider says an answer used, read beside the answer as it passes.
 
 Each protocol tells them in its own words, whole answers once, streams in one event or in several;
-what was told last and most counts. An answer that tells nothing used an unknown number, never none.
+what was told last and most counts. An answer that tells nothing used an unknown number, never none:
+it can be guessed by its events or its letters.
 """
 
 import json
@@ -22,6 +23,8 @@ _SIGNS: Final = (b"sage", b"eval_count")
 """`usage`, `usageMetadata`, and how Ollama says it: in every event that tells."""
 _MOST: Final = 10**8
 """Tokens of one answer; who tells more is not believed beyond."""
+LETTERS: Final = 4
+"""Letters of a token, where it is guessed."""
 _LINE: Final = 4 * 1024**2
 """Bytes of one event that is read."""
 
@@ -87,9 +90,17 @@ class UsageReader:
         self._parts: list[bytes] = []
         self._size = 0
         self._told: list[Usage] = []
+        self._events = 0
+        self._bytes = 0
+
+    @property
+    def guess(self) -> int:
+        """Tokens of an answer that tells none: one an event of a stream, else by its length."""
+        return min(self._events if self._streamed else self._bytes // LETTERS, _MOST)
 
     def feed(self, data: bytes) -> None:
         """The next bytes. More than the limit in one piece is not kept."""
+        self._bytes += len(data)
         if not self._streamed:
             self._keep(data)
             return
@@ -115,6 +126,7 @@ class UsageReader:
         line = b"".join(self._parts)
         self._parts.clear()
         self._size = 0
+        self._events += line.startswith((b"data:", b"{"))
         if not any(sign in line for sign in _SIGNS):
             return
         try:

@@ -1,6 +1,7 @@
 """A request's whole life, over a real socket: untouched, or told well why not."""
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -557,3 +558,37 @@ async def test_turn_100_costs_what_is_new_in_it() -> None:
         before = detector.looked
         await post(f"{root}/v1/chat/completions", turns(*asked))
     assert detector.looked - before == 2, "the new ask, and the last asks together"
+
+
+class Slow(WordDetector):
+    """Computes for a while, without waiting for anything."""
+
+    immediate = True
+
+    def compute(self, seconds: float) -> None:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            pass
+
+    async def inspect(self, subject: Message) -> Sequence[Finding]:
+        self.compute(0.006)
+        return await super().inspect(subject)
+
+
+async def test_while_a_long_history_is_screened_others_are_served() -> None:
+    history = [{"role": "user", "content": f"step {number}"} for number in range(150)]
+    answered: list[str] = []
+    given = ScriptedUpstream([answer({"content": "ok"})])
+    async with guarded(given, detectors=[Slow("badword")]) as root:
+
+        async def ask() -> None:
+            await post(f"{root}/v1/chat/completions", {"model": "m", "messages": history})
+            answered.append("long")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await anyio.sleep(0.1)
+            await get(f"{root}/healthz")
+            answered.append("short")
+
+    assert answered == ["short", "long"]

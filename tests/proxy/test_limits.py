@@ -289,13 +289,26 @@ async def test_a_budget_of_tokens_is_used_up_by_what_answers_tell(stream: bool) 
     assert statuses == [200, 429, 200]
 
 
-async def test_an_answer_that_tells_no_tokens_is_counted_as_unknown() -> None:
-    async with guarded(ScriptedUpstream([answer({"content": "ok"})]), policy=BUDGET) as root:
-        statuses = [(await post(f"{root}/v1/chat/completions", chat()))[0] for _ in range(3)]
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_tells_no_tokens_is_told_as_unknown_and_guessed(stream: bool) -> None:
+    streamed = chunk("ok ") * 90 + chunk(finish="stop") + b"data: [DONE]\n\n"
+    kind = "text/event-stream" if stream else "application/json"
+    given = streamed if stream else answer({"content": "ok " * 120})
+    async with guarded(ScriptedUpstream([given], kind=kind), policy=BUDGET) as root:
+        url, body = f"{root}/v1/chat/completions", chat("hello " * 20, stream=stream)
+        statuses = [(await post(url, body))[0] for _ in range(3)]
         _, _, shown = await get(f"{root}/metrics")
 
-    assert statuses == [200, 200, 200]
-    assert b"bluecode_unmetered_answers_total 3.0" in shown
+    assert statuses == [200, 429, 429]
+    assert b"bluecode_unmetered_answers_total 1.0" in shown
+
+
+async def test_a_guess_is_about_what_it_would_be() -> None:
+    few = answer({"content": "ok"})
+    async with guarded(ScriptedUpstream([few]), policy=BUDGET) as root:
+        statuses = [(await post(f"{root}/v1/chat/completions", chat()))[0] for _ in range(2)]
+
+    assert statuses == [200, 200]
 
 
 async def test_an_answer_that_failed_uses_nothing_and_one_that_was_left_is_unknown() -> None:
