@@ -92,12 +92,12 @@ def renamed(finding: Finding) -> Finding:
 
 def readings(code: str, language: str) -> list[str]:
     """Texts of which the guest runs the first that it can read: with inner functions made known,
-    as it stands, and completed. Lines are the same in all."""
+    without, and of a fragment as it stands. Lines are the same in all."""
     made = javascript_fragments.completed(code, language)
     if made is None:
         texts = [javascript_fragments.made_known(code, language), code]
     else:
-        texts = [code, javascript_fragments.made_known(made, language), made]
+        texts = [javascript_fragments.made_known(made, language), made, code]
     return list(dict.fromkeys(texts))
 
 

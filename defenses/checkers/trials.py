@@ -10,6 +10,7 @@ from bluecode.defenses.checkers.observations import Call, Entry, Observations, S
 WEB = frozenset({"query", "form", "json", "headers", "cookies", "body", "path", "files", "socket"})
 NUMBER = re.compile(r"\b47(\d\d)\b")  # the guest's numeric markers
 CLIMBS = frozenset({"path0", "path4"})  # the plain ways up, which any guard stops
+WORKING = "/srv/work/"  # where a script of the JavaScript guest was started
 OWN_TO_SCRIPTS = frozenset({"path", "url", "sql"})
 """Kinds that a person who starts a script may choose as a whole."""
 
@@ -166,6 +167,7 @@ def _alone(sink: Sink, own: str) -> bool:
     """Was a benign value all of the path that the code asked for, but for its ending or for what
     lies in it as a folder?"""
     raw = str(sink.detail.get("raw", "")) if sink.kind == "path" else ""
+    raw = raw.removeprefix(WORKING)  # as the code had it resolved
     return re.fullmatch(rf"{own}(?:\.\w+)?(?:/.*)?", raw, re.IGNORECASE) is not None
 
 

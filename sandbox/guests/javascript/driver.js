@@ -15,7 +15,7 @@
     CONTEXT = /^(ctx|context|c)$/i;
   // What the caller gives, and not who calls: the folder to stay in, the host that is trusted.
   const FOLDER =
-    /^(base|root|dir|directory|folder|prefix|dest|destination|cwd|home|workdir|storage)(Dir|Path|Folder|Directory)?$|^(upload|output|public|static)(Dir|Folder|Path|Root)$/i;
+    /^(base|root|dir|directory|folder|prefix|dest|destination|cwd|home|workdir|storage)_?(Dir|Path|Folder|Directory)?$|^(upload|output|public|static)_?(Dir|Folder|Path|Root)$/i;
   const HOST = /^(domain|host|hostname|origin|base_?(url|domain)|(allowed|trusted)\w*)$/i;
   const TYPES = { string: "str", object: "collection" };
   const NEXT = /^_?(next|done|cb|callback|h)$/i;

@@ -22,7 +22,7 @@
     for (let at = parts.length - 1; at >= 0 && path[0] !== "/"; at--) {
       if (parts[at] !== "") path = path ? `${parts[at]}/${path}` : String(parts[at]);
     }
-    path = normalize(path[0] === "/" ? path : `/srv/app/${path}`);
+    path = normalize(path[0] === "/" ? path : `/srv/work/${path}`);
     return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
   }
 

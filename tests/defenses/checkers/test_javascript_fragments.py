@@ -273,3 +273,13 @@ async def test_a_schema_with_functions_makes_objects(sandbox: InProcess) -> None
     assert (await evidence_of(sandbox, unsafe, 502)).outcome == "confirmed"
     safe = code.replace("SCHEMA", "JSON_SCHEMA")
     assert (await evidence_of(sandbox, safe, 502)).outcome == "not_testable"
+
+
+async def test_a_path_that_the_caller_gives_whole_is_the_callers_own(sandbox: InProcess) -> None:
+    code = (
+        "const fs = require('fs')\nconst path = require('path')\n"
+        "exports.sizes = (place) => {\n  const full = path.resolve(place)\n"
+        "  fs.statSync(path.join(place, 'index'))\n  return fs.statSync(full).size\n}\n"
+    )
+
+    assert (await evidence_of(sandbox, code, 22)).outcome == "not_testable"
