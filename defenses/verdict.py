@@ -97,8 +97,11 @@ class Verdict:
 
     @property
     def telling(self) -> tuple[Finding, ...]:
-        """The findings that are more than remarks."""
-        return tuple(finding for finding in self.findings if not finding.slight)
+        """The findings that are more than remarks; remarks, where nothing else explains the action:
+        a policy may be that strict."""
+        telling = tuple(finding for finding in self.findings if not finding.slight)
+        explained = telling or self.failed or self.unchecked or self.action is Action.ALLOW
+        return telling if explained else self.findings
 
     @property
     def blocks(self) -> bool:

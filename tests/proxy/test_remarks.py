@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from bluecode.defenses.policy import Policy
 from bluecode.defenses.verdict import Action, Category, Evidence, Finding, TestOutcome, Verdict
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.notes import as_headers
@@ -38,3 +39,14 @@ def test_what_running_showed_is_told_however_unlikely_it_is(
     tried = replace(REMARK, evidence=Evidence(outcome=outcome))
 
     assert bool(Verdict(action=Action.ALLOW, findings=(tried,)).telling) is told
+
+
+def test_a_remark_that_a_strict_policy_blocks_for_is_told() -> None:
+    policy = Policy.parse("thresholds.vulnerable_code = { warn = 0.01, block = 0.04 }")
+    verdict, metrics = policy.decide([REMARK]), Metrics()
+
+    metrics.count("code", verdict)
+
+    assert verdict.blocks
+    assert ("X-BlueCode-Findings", REMARK.rule) in as_headers(verdict)
+    assert b"process_started" in metrics.render()
