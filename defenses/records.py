@@ -37,7 +37,8 @@ _WAIT = 0.2
 _WIDER = 1.3
 """Terms of a text, to those of the record, in which it is looked for."""
 _MOST = 8
-"""Records that are looked at closely for one text."""
+"""Unsafe records that are looked at closely for one text, and as many safe ones: else a text full
+of these would hide one of those."""
 _FOREIGN = 6
 """Words and word pairs that lines may hold beside a safe record's: two other words, however long
 the record is."""
@@ -93,6 +94,7 @@ class Records:
         parts = [f"{case.id}\0{case.unsafe}\0{case.text}" for case in cases]
         self.version = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12] if parts else ""
         self._rows = [_row(case) for case in self.cases]
+        self._unsafe = np.array([case.unsafe for case in self.cases], dtype=np.bool_)
         self._totals = np.array([row.total for row in self._rows])
         every = np.concatenate([_NONE, *(row.keys for row in self._rows)])
         order = np.argsort(every, kind="stable")
@@ -109,8 +111,9 @@ class Records:
         keys, positions = _keys(read)
         share = self._share(np.unique(keys)) / self._totals
         likely = np.flatnonzero(share >= NEAR)
-        likely = likely[np.argsort(-share[likely], kind="stable")][:_MOST]
-        found = [_together(self._rows[at], read, keys, positions) for at in likely]
+        likely = likely[np.argsort(-share[likely], kind="stable")]
+        sides = (likely[self._unsafe[likely]][:_MOST], likely[~self._unsafe[likely]][:_MOST])
+        found = [_together(self._rows[at], read, keys, positions) for side in sides for at in side]
         return sorted((item for item in found if item), key=lambda item: -item.similarity)
 
     def _share(self, present: Keys) -> Doubles:

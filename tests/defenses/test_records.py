@@ -209,6 +209,15 @@ def test_a_safe_record_elsewhere_in_a_text_hides_no_unsafe_one() -> None:
         assert finding.evidence is not None and finding.evidence.cases == ("own-case",)
 
 
+def test_many_safe_records_in_a_text_hide_no_unsafe_one() -> None:
+    colours = ("red", "green", "blue", "white", "black", "brown", "pink", "grey", "orange")
+    texts = [f"Paint the {colour} shelf beside the {colour} door" for colour in colours]
+    safe = [case(text, unsafe=False, id=f"own-{at}") for at, text in enumerate(texts)]
+    near_it = UNSAFE.replace("every laptop", "each laptop")
+    found = Records([case(), *safe]).findings(said("\n".join([*texts, near_it])))
+    assert [item.evidence and item.evidence.cases for item in found] == [("own-case",)]
+
+
 def test_a_safe_record_that_is_nearer_in_its_place_speaks_for_it() -> None:
     harmless = UNSAFE.replace("the shadow collector", "the metrics collector")
     records = Records([case(), case(harmless, unsafe=False, id="own-safe")])
