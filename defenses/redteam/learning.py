@@ -97,15 +97,15 @@ def _fit(model: str, cases: Sequence[Case], like: Learned | None) -> Weights:
     )
 
 
-_HARVESTED = 0.6
-"""What a harvested request counts: between a case of the grid, whose ending its id has, and one
-that a person wrote by itself."""
+_HARVESTED = {True: 0.5, False: 1.0}
+"""What a harvested request counts, by whether it is unsafe: the unsafe ones between a case of the
+grid, whose ending their id has, and one that a person wrote by itself, for they are many."""
 
 
 def _weighed(sample: training.Sample, model: str) -> training.Sample:
     own = sample.case.task == SHAPES[model].task and sample.case.channel == "user"
     harvested = own and "-redteam-" in sample.case.id
-    return replace(sample, weight=_HARVESTED) if harvested else sample
+    return replace(sample, weight=_HARVESTED[sample.unsafe]) if harvested else sample
 
 
 def _fit_orders(cases: Sequence[Case], like: Learned | None) -> Standing:
