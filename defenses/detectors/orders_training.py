@@ -21,6 +21,7 @@ from bluecode.defenses import knowledge
 from bluecode.defenses.detectors import order_weights, orders
 from bluecode.defenses.detectors.order_weights import Weights
 from bluecode.defenses.detectors.orders import BUCKETS, FACTS, Array, Floats, Reading
+from bluecode.defenses.detectors.training import HARVESTED
 from bluecode.defenses.knowledge import Case
 
 Doubles = npt.NDArray[np.float64]
@@ -104,7 +105,8 @@ def samples(cases: Sequence[Case]) -> Iterator[Sample]:
         if case.channel == "user" and not case.unsafe:
             continue  # A person may order what a document may not.
         weight = (0.5 if case.channel == "user" else 1.0) * (_UNSAFE if case.unsafe else 1.0)
-        yield Sample(case.text, case.unsafe, weight, _fold(case))
+        calm = HARVESTED not in case.id
+        yield Sample(case.text, case.unsafe, weight, _fold(case), hard=calm)
         if len(case.text) <= _SHORT and (case.unsafe or case.category in _ANYWHERE):
             for copy in range(_COPIES):
                 host = chance.choice(ordinary if copy % 2 else hosts)

@@ -44,6 +44,15 @@ The grid sets the hardest safe neighbour beside every unsafe case. Real traffic 
 at full weight the fit unlearns that a subject is dangerous at all, and misses what others write."""
 
 
+HARVESTED = "-redteam-"
+"""In the id of a case that the red team found."""
+_HARVESTED = {True: 0.5, False: 0.9}
+"""What such a case counts, by whether it is unsafe.
+
+They are many and alike, and chosen because this very detector was wrong about them: its model learns
+from them, no other, and calibration, which asks how hard texts are, leaves them out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A case as one model sees it."""
@@ -107,6 +116,8 @@ def _said(case: Case, model: str) -> float:
         return 1.0
     if case.task == "injection" and (case.channel != "user" or (case.unsafe and model == "malice")):
         return 0.0
+    if HARVESTED in case.id:
+        return _HARVESTED[case.unsafe] if case.task == SHAPES[model].task else 0.0
     if case.task != SHAPES[model].task:
         return _OTHER
     return _GRID if case.task != "injection" and GRID.search(case.id) else 1.0
@@ -115,6 +126,8 @@ def _said(case: Case, model: str) -> float:
 def _brought(case: Case) -> float:
     """Content of files, pages and tools. What attacks as a request does so here too."""
     if case.task != "injection":
+        if HARVESTED in case.id:
+            return 0.0
         code = "command" in case.category or case.category == "stubs"
         return 0.3 if code and not case.unsafe else 0.0
     if case.channel != "user":
@@ -184,7 +197,7 @@ def fit(model: str, base: KnowledgeBase) -> Weights:
     unsafe, weight = truth(learned)
     weights = fit_rows(table, unsafe, weight, PENALTY)
     said = unseen(model, learned, [family(sample.case) for sample in learned])
-    hard = np.array([sample.number >= 0 for sample in learned])
+    hard = np.array([s.number >= 0 and HARVESTED not in s.case.id for s in learned])
     slope, shift = _calibrate(model, said[hard], unsafe[hard])
     alone, words, letters, _ = table.split(weights)
     return Weights(

@@ -84,7 +84,7 @@ def _fit(model: str, cases: Sequence[Case], like: Learned | None) -> Weights:
     base = KnowledgeBase(cases)
     if like is None:
         return training.fit(model, base)
-    learned = [_weighed(sample, model) for sample in training.lessons(model, base)]
+    learned = training.lessons(model, base)
     table = training.lay(model, learned)
     fitted = fitting.fit(table, *training.truth(learned), training.PENALTY)
     alone, words, letters, _ = table.split(fitted)
@@ -95,17 +95,6 @@ def _fit(model: str, cases: Sequence[Case], like: Learned | None) -> Weights:
         letters=letters.astype(np.float32),
         bias=fitting.bias(fitted),
     )
-
-
-_HARVESTED = {True: 0.5, False: 1.0}
-"""What a harvested request counts, by whether it is unsafe: the unsafe ones between a case of the
-grid, whose ending their id has, and one that a person wrote by itself, for they are many."""
-
-
-def _weighed(sample: training.Sample, model: str) -> training.Sample:
-    own = sample.case.task == SHAPES[model].task and sample.case.channel == "user"
-    harvested = own and "-redteam-" in sample.case.id
-    return replace(sample, weight=_HARVESTED[sample.unsafe]) if harvested else sample
 
 
 def _fit_orders(cases: Sequence[Case], like: Learned | None) -> Standing:

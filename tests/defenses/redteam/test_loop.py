@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 
 from bluecode.defenses.conversation import Message, Role
+from bluecode.defenses.detectors import training
+from bluecode.defenses.detectors.classifier import SHAPES
 from bluecode.defenses.evaluation import Labelled
 from bluecode.defenses.knowledge import Case, KnowledgeBase
 from bluecode.defenses.policy import Policy
-from bluecode.defenses.redteam import learning, loop
+from bluecode.defenses.redteam import harvest, learning, loop, policies
 from bluecode.defenses.redteam.attack import Attack
 from bluecode.defenses.redteam.learning import Learned
 from bluecode.defenses.redteam.loop import Effort, Frozen, Subjects
+from bluecode.defenses.redteam.records import Record
 from bluecode.defenses.redteam.summary import Rate
-from bluecode.defenses.redteam.target import Detectors
-from bluecode.defenses.verdict import Category
+from bluecode.defenses.redteam.target import Detectors, Heard
+from bluecode.defenses.verdict import Action, Category
 
 POLICY = Policy.default()
 SMALL = Effort(rounds=1, each=1, kept=2)
@@ -90,6 +94,24 @@ async def test_what_stops_a_text_that_must_pass_is_given_up() -> None:
 
     assert found[1].accepted == 0
     assert found[1].measured == found[0].measured
+
+
+def test_a_harvested_case_is_learned_from_by_its_own_model_alone_and_calibrates_none() -> None:
+    twins = policies.shipped().twins(policies.shipped().of("malice", "worm"), Random(1))
+    heard = Heard(action=Action.ALLOW, pressure=0.1)
+    record = Record(
+        kind="attack", generator="policy", attack=twins.attack, heard=heard, twin=twins.lawful
+    )
+    cases = [item.case for item in harvest.propose([record], day="2026-11-30")]
+
+    weights = {
+        model: [(sample.unsafe, sample.weight) for sample in training.samples(model, cases)]
+        for model in SHAPES
+    }
+
+    assert weights.pop("malice") == [(True, 0.5), (False, 0.9)]
+    assert not any(weights.values())
+    assert all(training.HARVESTED in case.id for case in cases)
 
 
 async def test_labelled_sets_are_measured_by_task_and_benign_in_any_category() -> None:
