@@ -49,8 +49,8 @@ HARVESTED = "-redteam-"
 _HARVESTED = {True: 0.5, False: 0.9}
 """What such a case counts, by whether it is unsafe.
 
-They are many and alike, and chosen because this very detector was wrong about them: its model learns
-from them, no other, and calibration, which asks how hard texts are, leaves them out."""
+They are many and alike, and chosen because this very detector was wrong about them: its model
+learns from them, no other, and calibration, which asks how hard texts are, leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)
