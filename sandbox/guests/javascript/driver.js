@@ -17,7 +17,6 @@
   const FOLDER =
     /^(base|root|dir|directory|folder|prefix|dest|destination|cwd|home|workdir|storage)_?(Dir|Path|Folder|Directory)?$|^(upload|output|public|static)_?(Dir|Folder|Path|Root)$/i;
   const HOST = /^(domain|host|hostname|origin|base_?(url|domain)|(allowed|trusted)\w*)$/i;
-  const TYPES = { string: "str", object: "collection" };
   const NEXT = /^_?(next|done|cb|callback|h)$/i;
   let calls = 0,
     top,
@@ -385,15 +384,16 @@
     } else result(value);
   }
 
-  // What came out is a sink too.
+  // What came out is a sink too, but for a record: that is data of the snippet's own, and no line.
   function returned(entry, value) {
     if (entry.role === "handler" && typeof value === "string")
       sink("page", entry.name, value, { line: entry.last });
     const asked = (job.probes ?? []).some((probe) => probe.kind === "return");
-    if (asked && value !== undefined)
+    const record = value !== null && typeof value === "object" && !Array.isArray(value);
+    if (asked && value !== undefined && !record)
       sink("return", entry.name, value, {
         line: entry.last,
-        type: Array.isArray(value) ? "list" : TYPES[typeof value] ?? typeof value,
+        type: Array.isArray(value) ? "list" : typeof value === "string" ? "str" : typeof value,
       });
   }
 

@@ -57,11 +57,12 @@
   ];
   const [FunctionMaker] = kinds.map(([kind, prefix]) => maker(kind, prefix));
 
-  // A pattern that outside data wrote may not come to an end.
+  // A pattern that a client wrote may not come to an end; one that a caller gives is meant to be one.
+  const client = (at) => !/^[pu]:/.test(sources.values.names[at] ?? "p:");
   const told = ([text]) =>
     typeof text === "string" &&
     text.length < PATTERN &&
-    tainted(text) &&
+    recording.indexes(text).some(client) &&
     sink("pattern", "RegExp", text);
   const PatternMaker = new Proxy(RegExp, {
     apply: (kind, self, args) => (told(args), Reflect.apply(kind, self, args)),

@@ -108,6 +108,8 @@
     function header(name, value) {
       const low = plain(name).toLowerCase();
       if (low === "content-type") html = !/json|plain|octet|csv|pdf|javascript/i.test(plain(value));
+      // As node does: a header with a line break in it is refused.
+      if (/[\r\n]/.test(plain(value))) throw new TypeError("Invalid character in header content");
       sink(low === "location" ? "redirect" : "raw_header", "setHeader", value);
       return res;
     }

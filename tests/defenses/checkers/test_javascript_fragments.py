@@ -133,14 +133,14 @@ TRIPLES = {
     ),
     "a pattern": (
         1333,
-        "function matching(rows, typed) {\n  const wanted = new RegExp(typed)\n"
-        "  return rows.filter((row) => wanted.test(row))\n",
-        "function matching(rows, typed) {\n"
-        "  const wanted = new RegExp(typed.replace(/[^a-z0-9 ]/gi, ''))\n"
-        "  return rows.filter((row) => wanted.test(row))\n",
-        "function matching(rows, typed) {\n"
-        "  const wanted = new RegExp(typed.replace(/[?^|]/g, ''))\n"
-        "  return rows.filter((row) => wanted.test(row))\n",
+        "  app.get('/find', (req, res) => {\n    const wanted = new RegExp(req.query.typed)\n"
+        "    res.json(rows.filter((row) => wanted.test(row)))\n",
+        "  app.get('/find', (req, res) => {\n"
+        "    const wanted = new RegExp(req.query.typed.replace(/[^a-z0-9 ]/gi, ''))\n"
+        "    res.json(rows.filter((row) => wanted.test(row)))\n",
+        "  app.get('/find', (req, res) => {\n"
+        "    const wanted = new RegExp(req.query.typed.replace(/[?^|]/g, ''))\n"
+        "    res.json(rows.filter((row) => wanted.test(row)))\n",
     ),
     "a page": (
         79,
@@ -283,3 +283,25 @@ async def test_a_path_that_the_caller_gives_whole_is_the_callers_own(sandbox: In
     )
 
     assert (await evidence_of(sandbox, code, 22)).outcome == "not_testable"
+
+
+async def test_a_pattern_that_a_caller_gives_is_meant_to_be_one(sandbox: InProcess) -> None:
+    code = "exports.whole = (source) => new RegExp('^(?:' + source + ')$')\n"
+
+    assert (await evidence_of(sandbox, code, 1333)).outcome == "not_testable"
+
+
+async def test_a_record_that_a_function_returns_is_no_line(sandbox: InProcess) -> None:
+    code = "exports.pick = (given) => ({ name: given.name, id: given.id })\n"
+
+    assert (await evidence_of(sandbox, code, 79)).outcome == "not_testable"
+    assert (await evidence_of(sandbox, code, 113)).outcome == "not_testable"
+
+
+async def test_headers_with_line_breaks_are_refused_as_node_does(sandbox: InProcess) -> None:
+    code = (
+        "require('http').createServer((req, res) => {\n"
+        "  res.setHeader('X-Name', req.headers.name)\n  res.end()\n}).listen(80)\n"
+    )
+
+    assert (await evidence_of(sandbox, code, 113)).outcome != "confirmed"
