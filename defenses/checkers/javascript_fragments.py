@@ -13,8 +13,10 @@ from itertools import islice, product
 
 from bluecode.defenses.checkers.rules.syntax import OutOfTime, Piece, read
 
-LONGEST = 40_000
+LONGEST = 20_000
 """Characters of a text that is completed; for a longer one it would take too long."""
+READ = 200_000
+"""Characters that are parsed in all to complete one text."""
 LEVELS = 8
 TRIED = 40
 """Ways to complete a fragment that are parsed, at the most."""
@@ -24,10 +26,10 @@ SEEN = "__seen"
 """What the guest calls the function that takes a function and gives it back."""
 
 _TOKEN = re.compile(
-    r"""(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))|(?P<text>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")"""
+    r"""(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))|(?P<text>'(?:[^'\\\n]|\\.){0,1000}+'|"(?:[^"\\\n]|\\.){0,1000}+")"""
     r"""|(?P<template>`)|(?P<bracket>[()\[\]{}])"""
     r"""|(?P<regex>(?:(?<=[(,=:\[!&|?{;])|(?<=[(,=:\[!&|?{;]\s)|(?<=return\s))"""
-    r"""/(?![/*>])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/)""",
+    r"""/(?![/*>])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.){0,300}+\]){1,300}+/)""",
     re.DOTALL,
 )
 _TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*", re.DOTALL)
@@ -60,7 +62,7 @@ def completed(code: str, language: str) -> str | None:
         if not _broken(code, language):
             return None
         best: tuple[int, str] | None = None
-        for text in islice(_ways(code), TRIED):
+        for text in islice(_ways(code), min(TRIED, READ // len(code))):
             wrong = _broken(text, language)
             if not wrong:
                 return text
