@@ -67,7 +67,7 @@ def claim(cwe: int) -> Finding:
 
 
 def snippet(code: str, language: str = "javascript") -> Snippet:
-    return Snippet(code=code, language=language, origin="answer")
+    return Snippet(code=code, language=language, origin="fence")
 
 
 async def outcome(sandbox: InProcess, code: str, cwe: int, language: str = "javascript") -> str:

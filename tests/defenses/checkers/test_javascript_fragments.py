@@ -54,7 +54,7 @@ async def evidence_of(
         cwe=cwe,
         span=(1, 100),
     )
-    snippet = Snippet(code=code, language=language, origin="answer")
+    snippet = Snippet(code=code, language=language, origin="fence")
     (evidence,) = (await JavaScriptDynamic(sandbox).test(snippet, [claim])).evidence
     return evidence
 
@@ -183,7 +183,7 @@ UNDECLARED = (
 
 @pytest.mark.parametrize("code", UNDECLARED)
 async def test_what_is_only_supposed_is_no_discovery(sandbox: InProcess, code: str) -> None:
-    snippet = Snippet(code=code, language="javascript", origin="answer")
+    snippet = Snippet(code=code, language="javascript", origin="fence")
 
     assert (await JavaScriptDynamic(sandbox).test(snippet, [])).discovered == ()
 
