@@ -29,6 +29,11 @@ class Block:
     closed: bool
     """False where the text ended before the block did."""
 
+    @property
+    def is_answer(self) -> bool:
+        """Is it JSON with which the answer begins? A note behind that would break it."""
+        return self.kind == "json" and not self.before
+
 
 @dataclass(slots=True)
 class OpenBlock:
@@ -47,7 +52,9 @@ class OpenBlock:
     lines: int = 0
     blank: bool = False
     quoted: str = ""
+    """The quotation mark of a text that is open, if one is."""
     depth: int = 0
+    """How many brackets are open."""
     sure: bool = True
     """False while only indented lines make a program of what was taken."""
     coded: bool = False

@@ -77,6 +77,7 @@ _SENTENCE = re.compile(
     r"(?:[-*>] |\d+[.)] |#+ )?[\"'“‘*(]?[A-Za-z][\w'’,*\"”’-]*(?: [^\s=;{}]+){2,}$"
 )
 _FEW = re.compile(r"[\w'’-]+,?(?: [\w'’-]+)?[.!?:]?")
+_OPENS_JSON = re.compile(r"(?:\{|\[[ \t]*\{?)[ \t\r]*")
 _SYMBOL_STARTS = ("<<<<<", "*** Begin Patch", "#!", "#include", "--- a/", "@@ -", "<?php", ">>> ")
 _KEYWORDS = frozenset(
     "import from def async await class const let var function export package using public private "
@@ -201,15 +202,20 @@ _SCALAR = re.compile(r"(?:[-+.\deE]+|t(?:r(?:ue?)?)?|f(?:a(?:l(?:se?)?)?)?|n(?:u
 """A value of one word that a list may begin with, or its beginning."""
 
 
-def json_start(line: str, *, whole: bool) -> int | None:
-    """Where JSON begins that an answer may begin with, given its first line or, unless that is
-    `whole`, the beginning of that; negative while it may yet begin there, None where none does."""
+def json_start(line: str, *, whole: bool, first: bool) -> int | None:
+    """Where JSON that holds names or values begins in a line or, unless that is `whole`, in the
+    beginning of one; negative while it may yet begin there, None where none does.
+
+    In the `first` line of an answer more is taken for JSON than in prose."""
     start = len(line) - len(line.lstrip(" \t\ufeff"))
     if line[start : start + 1] not in ("{", "["):
         return None
     rest = line[start + 1 :].strip(" \t\r")
     if not rest:
         return start if whole else -1
+    if not first:
+        rest = _OPENS_JSON.sub("", line[start:], count=1)
+        return start if rest[:1] == '"' or (whole and not rest) else None if rest else -1
     if rest[0] in '"{}[]':
         return start
     scalar = _SCALAR.match(rest) if line[start] == "[" else None

@@ -26,6 +26,8 @@ _DULL = re.compile(
 )
 _LONGEST_END = 120  # characters of a closing tag, of which the last may be in the next piece
 _ENDS = "\n\r\x0b\x0c\x85\u2028\u2029"
+_BRACKET = re.compile(r'["{}\[\]]')
+_IN_TEXT = re.compile(r'\\.|"', re.DOTALL)
 _DEEPEST = 4
 _WHEN_WHOLE = 1 << 62
 
@@ -33,8 +35,8 @@ _WHEN_WHOLE = 1 << 62
 class SnippetExtractor:
     """Feed it text, take the blocks that closed, and send on what is `settled`."""
 
-    def __init__(self, depth: int = 0, *, begun: bool = False) -> None:
-        """`begun` where the text goes on after something else of the same answer."""
+    def __init__(self, depth: int = 0, *, json: bool = True) -> None:
+        """`json` unless what looks like it was tried and is none."""
         self._pieces: list[str] = []  # fed, not looked at yet
         self._waiting = 0  # how many characters they have
         self._look_at = 0  # look again when there are so many
@@ -49,7 +51,7 @@ class SnippetExtractor:
         self._path = ""
         self._open: OpenBlock | None = None
         self._depth = depth
-        self._begun = begun
+        self._json = json
         self._doubt = ""  # the marker that closed a fence, or for other readers opened one
 
     @property
@@ -138,13 +140,14 @@ class SnippetExtractor:
         if self._fresh and not self._head and (dull := _DULL.match(self._text, self._pos)):
             self._settle(dull.end())
         ends = self._line(final)
-        if not (self._begun or self._before or self._head.strip()):
-            end = len(self._text) if ends is None else ends[0]
-            start = fences.json_start(self._text[self._pos : end], whole=ends is not None)
-            if start is not None:
-                return self._begin_json(start)
         if self._doubt:
             return self._in_doubt(ends, blocks)
+        if self._json and self._fresh and not self._head.strip():
+            end = len(self._text) if ends is None else ends[0]
+            line, whole = self._text[self._pos : end], ends is not None
+            start = fences.json_start(line, whole=whole, first=not self._before)
+            if start is not None:
+                return self._begin_json(start)
         if ends is None:
             return self._growing()
         if opener := self._line_opener(ends[0]) if self._fresh else None:
@@ -268,7 +271,7 @@ class SnippetExtractor:
             block.body = block.size
 
     def _begin_json(self, start: int) -> bool:
-        """The answer begins with JSON, or may yet where `start` is negative."""
+        """JSON begins with this line, or may yet where `start` is negative."""
         if start < 0:
             return False
         self._settle(self._pos + start, fresh=False)
@@ -344,39 +347,54 @@ class SnippetExtractor:
         return False
 
     def _in_json(self, block: OpenBlock, blocks: list[Block], final: bool) -> bool:
-        """An answer that begins with JSON is read when it is whole, and what follows it with it."""
-        self._take(len(self._text))
-        if not final:
-            return False
+        """JSON goes to the bracket that closes it; what is none goes to the end, or as far."""
+        while found := (_IN_TEXT if block.quoted else _BRACKET).search(self._text, self._pos):
+            sign = found.group()
+            self._take(found.end())
+            if sign == '"':
+                block.quoted = "" if block.quoted else sign
+            elif sign in "{[":
+                block.depth += 1
+            elif sign in "}]":
+                block.depth -= 1
+                if block.depth <= 0:
+                    self._finish_json(block, blocks)
+                    return True
+        # The last character may be a stroke that takes the meaning of the next.
+        self._take(len(self._text) - (not final and self._text.endswith("\\")))
+        if final:
+            self._finish_json(block, blocks)
+        return final
+
+    def _finish_json(self, block: OpenBlock, blocks: list[Block]) -> None:
         raw = "".join(block.taken)
-        end = fences.json_end(raw)
+        whole = fences.json_end(raw) == len(raw)
         found = Block(
             kind="json",
             start=block.start,
             end=block.start + len(raw),
             info="json",
-            code=raw[:end] if end else raw,  # readers differ in what they forgive
-            before="",
+            code=raw,  # readers differ in what they forgive
+            before=self._before,
             first_line=block.first_line,
-            closed=end > 0,
+            closed=whole,
         )
         blocks.append(found)
-        blocks += self._read_anew(found, raw[end:], block.first_line + raw[:end].count("\n"))
+        blocks += [] if whole else self._read_anew(found)
         self._open = None
         self._pass(raw)
-        return True
 
-    def _read_anew(self, within: Block, text: str, first_line: int) -> list[Block]:
-        """The blocks of a text that is held, or withheld, with a block as a whole."""
-        inner = SnippetExtractor(self._depth, begun=True)
+    def _read_anew(self, block: Block) -> list[Block]:
+        """The blocks of what was taken for JSON; they are held, or withheld, with it as a whole."""
+        inner = SnippetExtractor(self._depth, json=False)
         return [
             replace(
                 item,
-                start=within.start,
-                end=within.end,
-                first_line=first_line + item.first_line - 1,
+                start=block.start,
+                end=block.end,
+                first_line=block.first_line + item.first_line - 1,
             )
-            for item in inner.feed(text) + inner.close()
+            for item in inner.feed(block.code) + inner.close()
         ]
 
     def _in_edit(self, block: OpenBlock, blocks: list[Block], final: bool) -> bool:

@@ -230,7 +230,7 @@ class HeldStream:
             if verdict.blocks:
                 self._cut(index, choice, choice.base + block.start, verdict)
                 return
-            if verdict.warns and block.kind != "json":  # a note behind it would break it
+            if verdict.warns and not block.is_answer:  # a note behind it would break it
                 self._warn(index, verdict, choice.base + block.end)
 
     async def _judgerest(self, index: int, choice: Choice) -> None:

@@ -289,7 +289,7 @@ class WholeMessage:
             if verdict.blocks:
                 self._withhold(at, text[: found.start].rstrip(), verdict)
                 return True
-            if verdict.warns and found.kind != "json":  # a note behind it would break it
+            if verdict.warns and not found.is_answer:  # a note behind it would break it
                 block["text"] = f"{block['text']}\n\n{self._judging.notes.warning(verdict)}"
         return False
 

@@ -192,7 +192,7 @@ class WholeGemini:
         verdicts, told = [], []
         for found in await reading.blocks_of(text):
             verdicts.append(await self._judging.check(await reading.unwrapped(found)))
-            told += verdicts[-1:] if found.kind != "json" else []  # a note would break it
+            told += verdicts[-1:] if not found.is_answer else []  # a note would break it
             if verdicts[-1].blocks:
                 self._withhold(index, text[: found.start].rstrip(), verdicts[-1])
                 return merge(verdicts)

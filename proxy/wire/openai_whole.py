@@ -55,7 +55,7 @@ class WholeChat:
         for block in await reading.blocks_of(part.text):
             verdict = await self._judging.check(await reading.unwrapped(block))
             verdicts.append(verdict)
-            told += [verdict] if block.kind != "json" else []  # a note behind it would break it
+            told += [verdict] if not block.is_answer else []  # a note behind it would break it
             if verdict.blocks:
                 self._withhold(choice, part.text[: block.start], notes.withheld(verdict))
                 return merge(verdicts)

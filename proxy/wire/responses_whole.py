@@ -50,7 +50,7 @@ class WholeResponse:
                 if verdict.blocks:
                     self._withhold(at, number, text[: found.start].rstrip(), verdict)
                     return True
-                if verdict.warns and found.kind != "json":  # a note behind it would break it
+                if verdict.warns and not found.is_answer:  # a note behind it would break it
                     note = self._judging.notes.warning(verdict)
                     changed[number] = f"{changed.get(number, text)}\n\n{note}"
         if changed:

@@ -47,6 +47,8 @@ FORMATS = {
     "json in a fence": f"Here:\n```json\n{json.dumps({'path': 'a.py', 'content': CODE})}\n```\n",
     "json in lines": f"```jsonl\n{json.dumps({'path': 'a.py', 'text': CODE})}\n{{}}\n```\n",
     "json with remarks": f'```jsonc\n// the file\n{{"a.py": {json.dumps(CODE)},}}\n```\n',
+    "json after prose": f"Sure:\n\n{json.dumps({'a.py': CODE}, indent=2)}\nThat is all.\n",
+    "json twice": f"{{}}\nand\n[{json.dumps({'path': 'a.py', 'content': CODE})}]\n",
     "json, then prose": json.dumps({"a.py": CODE}) + "\nThat is all.\n",
     "brackets, then a fence": f"{{{{ name }}}} is the placeholder:\n```python\n{CODE}```\n",
     "notebook": json.dumps({"cells": [{"cell_type": "code", "source": CODE.splitlines(True)}]}),
