@@ -93,6 +93,7 @@ def renamed(finding: Finding) -> Finding:
 def readings(code: str, language: str) -> list[str]:
     """Texts of which the guest runs the first that it can read: with inner functions made known,
     without, and of a fragment as it stands. Lines are the same in all."""
+    code = javascript_fragments.undecorated(code)
     made = javascript_fragments.completed(code, language)
     if made is None:
         texts = [javascript_fragments.made_known(code, language), code]

@@ -1,6 +1,6 @@
 // What a page has: documents whose markup is a sink, and an address that comes from outside.
 "use strict";
-({ recording, sources, unknown, network }) => {
+({ recording, sources, unknown, network, web }) => {
   const { sink, later, plain } = recording;
   const MARKUP = new Set(["innerHTML", "outerHTML", "srcdoc"]);
   const ADDRESSES = new Set(["src", "href", "action", "formAction"]);
@@ -100,7 +100,7 @@
     toString: () => location.href,
   };
   Object.defineProperties(location, {
-    search: { get: () => `?name=${sources.text("query:name")}` },
+    search: { get: () => `?${web.asked()}` },
     hash: { get: () => `#${sources.text("query:hash")}` },
     href: {
       get: () => `https://example.com/x?name=${sources.text("query:name")}`,

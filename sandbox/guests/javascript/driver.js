@@ -29,6 +29,10 @@
     calls = 0;
     job = given;
     top = new Set();
+    const keys = [...read.code.matchAll(/\bquery\.(\w+)|\.get\(\s*['"](\w+)['"]\s*\)/g)];
+    state.keys = [...new Set(keys.map((found) => found[1] ?? found[2]))]
+      .filter((key) => key !== "name")
+      .slice(0, 4);
     asked = new Set((given.claims ?? []).flatMap((claim) => claim.kinds ?? []));
     snippet = read;
     const lines = read.code.split("\n").length;
@@ -224,7 +228,8 @@
     new safe.Pattern(`typeof\\s*\\(?\\s*${spot}\\s*\\)?\\s*===?\\s*['"]string|${spot}\\.constructor\\s*===?\\s*String`);
 
   function args(fn, prefix = "p") {
-    const text = safe.source(fn);
+    const own = safe.source(fn);
+    const text = /^class\b/.test(own) ? own.replace(/\bthis\._?/g, "") : own;
     return parameters(fn).map((name) => {
       if (/^[{[]/.test(name)) return sources.fields(prefix);
       if (REQUEST.test(name)) return web.request();

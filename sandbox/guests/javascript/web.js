@@ -73,7 +73,7 @@
       next: () => undefined,
     });
     Object.defineProperty(req, "url", {
-      get: () => `/x?name=${sources.text("query:name")}`,
+      get: () => `/x?${asked()}`,
       configurable: true,
     });
     Object.defineProperty(req, "originalUrl", { get: () => req.url, configurable: true });
@@ -91,6 +91,10 @@
     });
     return req;
   }
+
+  // What follows the question mark: a field for each name that the snippet asks for.
+  const asked = () =>
+    ["name", ...(state.keys ?? [])].map((key) => `${key}=${sources.text(`query:${key}`)}`).join("&");
 
   const place = (value) => plain(value);
 
@@ -281,7 +285,15 @@
       },
     });
 
+  const answered = {
+    redirect: (url) => (sink("redirect", "redirect", url), {}),
+    json: () => ({}),
+    next: () => ({}),
+    rewrite: () => ({}),
+  };
   const frameworks = {
+    "next/server": { NextResponse: answered, NextRequest: class {} },
+    "next/navigation": answered,
     express,
     fastify: () => app(),
     koa: App,
@@ -295,5 +307,5 @@
   };
   for (const name of MIDDLEWARE) frameworks[name] = maker();
 
-  return { frameworks, request, response, context };
+  return { asked, frameworks, request, response, context };
 };

@@ -305,3 +305,38 @@ async def test_headers_with_line_breaks_are_refused_as_node_does(sandbox: InProc
     )
 
     assert (await evidence_of(sandbox, code, 113)).outcome != "confirmed"
+
+
+SERVED = {
+    "next": (
+        601,
+        "import { NextResponse } from 'next/server'\nexport async function GET(request) {\n"
+        "  return NextResponse.redirect(request.nextUrl.searchParams.get('to'))\n}\n",
+    ),
+    "http": (
+        22,
+        "const http = require('http')\nconst url = require('url')\nconst fs = require('fs')\n"
+        "http.createServer((req, res) => {\n  const { page } = url.parse(req.url, true).query\n"
+        "  const wanted = url.parse(req.url, true).query.page\n"
+        "  fs.readFile('./pages/' + wanted, (error, data) => res.end(data))\n}).listen(80)\n",
+    ),
+    "a browser": (
+        79,
+        "const asked = new URLSearchParams(location.search)\n"
+        "document.getElementById('who').innerHTML = '<i>' + asked.get('who') + '</i>'\n",
+    ),
+    "decorators": (
+        89,
+        "@Controller('shops')\nexport class Shops {\n"
+        "  constructor(private readonly source: DataSource) {}\n  @Get(':id')\n"
+        "  async one(@Param('id') id: string) {\n"
+        "    return this.source.query(`SELECT * FROM shops WHERE id = '${id}'`)\n  }\n}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("cwe", "code"), SERVED.values(), ids=SERVED.keys())
+async def test_what_a_client_asks_for_arrives(sandbox: InProcess, cwe: int, code: str) -> None:
+    language = "typescript" if "@" in code else "javascript"
+
+    assert (await evidence_of(sandbox, code, cwe, language=language)).outcome == "confirmed"
