@@ -1,6 +1,7 @@
 """Which assistant a request comes from: a family of a closed list, since it labels metrics."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 _FAMILIES = (
@@ -50,6 +51,8 @@ _TOOLS: Mapping[str, frozenset[str]] = {
     "open-interpreter": frozenset({"execute"}),
 }
 """Tools that an assistant offers, all of them; where only those are named, it offers no others."""
+_LONGEST = 2_000
+"""Characters of headers that are looked at."""
 _ONLY = frozenset({"pi", "open-interpreter"})
 _MOST = 64
 """Tools that are looked at."""
@@ -57,9 +60,14 @@ _MOST = 64
 
 def family_of(headers: Mapping[str, str]) -> str:
     """The client's family, from a closed list: it is a metric label."""
-    told = " ".join(
-        headers.get(name, "") for name in ("user-agent", "x-title", "originator")
-    ).lower()
+    told = " ".join([headers.get(name, "") for name in ("user-agent", "x-title", "originator")])
+    return _family_in(told[:_LONGEST])
+
+
+@lru_cache(maxsize=256)
+def _family_in(told: str) -> str:
+    """A client says the same of itself with every request."""
+    told = told.lower()
     return next((family for sign, family in _FAMILIES if sign in told), "other")
 
 

@@ -35,7 +35,13 @@ _LONGEST = 200
 
 def says_title(text: str) -> bool:
     """Do instructions that begin so ask for a title or a commit message?"""
-    return _TASK.search(text[:_FIRST]) is not None
+    return _may_be_side(begin := text[:_FIRST]) and _TASK.search(begin) is not None
+
+
+def _may_be_side(begin: str) -> bool:
+    """Could a pattern fit? Few requests hold these words, and patterns are dear."""
+    told = begin.lower()
+    return "title" in told or "commit" in told or "name" in told
 
 
 def is_side(request: Request) -> bool:
@@ -45,7 +51,7 @@ def is_side(request: Request) -> bool:
     said = (*request.conversation.messages, *request.extras)
     told = any(says_title(message.text) for message in said if message.role is Role.SYSTEM)
     asked = [message.text[:_FIRST] for message in said if message.role is Role.USER][-1:]
-    return told or any(map(_ASKED.search, asked))
+    return told or any(_may_be_side(text) and _ASKED.search(text) for text in asked)
 
 
 def form_for(request: Request, *, side: bool) -> Form:
