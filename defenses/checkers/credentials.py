@@ -51,6 +51,7 @@ _PLACEHOLDER = re.compile(
     r"placeholder|dummy|sample|redacted|insert|replace|todo|fixme|n/?a$|^none$|^null$|^test|"
     r"fake|mock|^env|getenv|process\.env|^(?:my|some|the|a)[_ -]|^\w*_?here$|goes[_ -]?here|"
     r"^(?:abc|123|1234|12345|foo|bar|baz)$|not[_-]?(?:set|a)|undefined|secret[_-]?manager|vault"
+    r"|^(?:empty|anything|whatever|nothing|unused|ignored|local(?:host)?|ollama|llama\w*|vllm)$"
     r"|\b(?:sk|pk|key|token)-(?:\d{1,6}|abc\w*|key)$"
 )
 _CONSTANT_NAME = re.compile(r"^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")

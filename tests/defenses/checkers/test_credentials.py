@@ -93,3 +93,8 @@ def test_plausibility_rises_with_variety() -> None:
 
 def test_it_reads_any_language_but_settles_none() -> None:
     assert Credentials().languages == {"*"}
+
+
+@pytest.mark.parametrize("value", ["EMPTY", "ollama", "lm-studio", "not-needed", "token-abc123"])
+def test_what_servers_on_the_same_machine_take_for_a_key_is_none(value: str) -> None:
+    assert plausible("api_key", value) < 0.5
