@@ -62,15 +62,21 @@ class PromptScreen:
         """Digest of what verdicts depend on beside the policy; part of their keys."""
         records = None if self._records is None else self._records.current()
         judge = "" if self.judge is None else self.judge.version
+        if self._unseen:
+            return f"{judge}+?"
         return judge if records is None else f"{judge}+{records.version}"
+
+    @property
+    def _unseen(self) -> tuple[str, ...]:
+        """Why a message is not wholly looked at, whatever it says."""
+        return (RECORDS,) if self._records is not None and self._records.unseen else ()
 
     async def screen(
         self, message: Message, policy: Policy, *, timer: Timer | None = None
     ) -> Verdict:
         """The verdict on one message; see `screening.screen` for deadlines and failures."""
-        verdict = await screen(
-            message, self._looking, policy, unchecked=message.unread, timer=timer
-        )
+        unchecked = (*message.unread, *self._unseen)
+        verdict = await screen(message, self._looking, policy, unchecked=unchecked, timer=timer)
         if (records := None if self._records is None else self._records.current()) is not None:
             verdict = await self._recorded(records, message, verdict, policy)
         # What the assistant said was looked at on its way out; histories would cost many calls.

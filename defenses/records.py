@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -258,8 +259,33 @@ def _finding(near: Near, span: tuple[int, int] | None) -> Finding:
     )
 
 
-class RecordSource:
+def in_force(store: RecordStore) -> Records | None:
+    """The records in force; None where there are none. Those that were changed after their approval
+    are told of in the log. Raises `StoreError`."""
+    records = store.records()
+    for record in of_state(records, "altered"):
+        log.error("Record %s was changed after its approval: not in force.", record.case.id)
+    cases = [record.case for record in of_state(records, "enforced")]
+    return Records(cases) if cases else None
+
+
+class RecordSource(Protocol):
+    """Where the records in force come from."""
+
+    @property
+    def unseen(self) -> bool:
+        """Could they never be read, so that nobody knows which there are?"""
+        ...
+
+    def current(self) -> Records | None:
+        """What is in force now; None where that is nothing. Does not wait."""
+        ...
+
+
+class RecordFile:
     """The records in force in one file, which may be written while BlueCode serves."""
+
+    unseen = False
 
     def __init__(
         self, path: Path, *, pause: float = PAUSE, clock: Callable[[], float] = time.monotonic
@@ -300,11 +326,7 @@ class RecordSource:
             if self._records is not None:
                 raise StoreError("their file is gone.")
             return None
-        records = RecordStore(self._path, wait=_WAIT).records()
-        for record in of_state(records, "altered"):
-            log.error("Record %s was changed after its approval: not in force.", record.case.id)
-        cases = [record.case for record in of_state(records, "enforced")]
-        return Records(cases) if cases else None
+        return in_force(RecordStore.at(self._path, wait=_WAIT))
 
     def _written(self) -> tuple[int, int] | None:
         try:

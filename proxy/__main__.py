@@ -1,5 +1,5 @@
 """The command line: `bluecode serve`, `demo`, `check`, `screen`, `sandbox run`, `eval`,
-`knowledge`, `constitution`, `replay`, `setup`, `doctor`, `redteam`, `version`.
+`knowledge`, `constitution`, `feedback`, `replay`, `setup`, `doctor`, `redteam`, `version`.
 
 Exit status: 0 fine, 1 the policy blocks, or the demo or the doctor found something wrong, 2 a
 setting, a file or the command line cannot be used, 3 something could not be checked and the policy
@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from bluecode.proxy import redteam_arguments
+from bluecode.proxy import feedback_arguments, redteam_arguments
 from bluecode.proxy.config import PREFIX, Config, ConfigError
 from bluecode.proxy.knowledge_arguments import add_constitution, add_knowledge
 from bluecode.sandbox.outcome import SandboxUnavailable
@@ -35,8 +35,10 @@ FLAGS: Final[Mapping[str, tuple[str, str]]] = {
     "audit_backups": ("N", "audit files put aside that are kept"),
     "audit_days": ("DAYS", "after which an audit file put aside is removed; 0 for never"),
     "audit_database_file": ("FILE", "file with the address of a database for the audit"),
+    "database_file": ("FILE", "file with the address of a database for records and feedback"),
     "cache_dir": ("FOLDER", "where the compiled guest is kept between starts"),
     "knowledge": ("FILE", "the user's own records, beside the shipped knowledge base"),
+    "feedback": ("FILE", "what people said of decisions"),
     "cache_entries": ("N", "verdicts that are remembered"),
     "workers": ("N", "processes that run untrusted code"),
     "body_limit": ("BYTES", "largest request, and largest answer that is not streamed"),
@@ -96,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     _add_eval(commands)
     add_knowledge(commands, _add_store, _knowledge)
     add_constitution(commands, _add_store, _constitution)
+    feedback_arguments.add(commands, _add_feedback, _feedback)
     _add_replay(commands)
     _add_setup(commands)
     _add_doctor(commands)
@@ -313,6 +316,11 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--knowledge", metavar="FILE", help="where your own records are")
 
 
+def _add_feedback(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--feedback", metavar="FILE", help="where it is kept")
+
+
 def _serve(given: argparse.Namespace) -> int:
     from bluecode.proxy import commands
 
@@ -383,6 +391,14 @@ def _constitution(given: argparse.Namespace) -> int:
 
     flags = {"knowledge": given.knowledge, "policy": getattr(given, "policy", None)}
     return constitution_command.run(Config.load(given.config, flags=flags), given)
+
+
+def _feedback(given: argparse.Namespace) -> int:
+    from bluecode.proxy import feedback_command
+
+    return feedback_command.run(
+        Config.load(given.config, flags={"feedback": given.feedback}), given
+    )
 
 
 def _setup(given: argparse.Namespace) -> int:

@@ -20,11 +20,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bluecode.defenses.matching import Asker
 from bluecode.defenses.policy import Policy
-from bluecode.proxy import gate
+from bluecode.proxy import gate, stores
 from bluecode.proxy.audit import Audit
 from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Engine, Progress
 from bluecode.proxy.families import family_of
+from bluecode.proxy.feedback_route import PATH as FEEDBACK
+from bluecode.proxy.feedback_route import FeedbackRoute
 from bluecode.proxy.guard import Guard, Services
 from bluecode.proxy.guardrail import PATH, Guardrail, GuardrailWire, pending
 from bluecode.proxy.limits import METER, Limits
@@ -80,6 +82,11 @@ def create_app(
         Route("/readyz", house.ready),
         Route("/metrics", house.expose),
         Route(PATH, house.guardrail(), methods=["POST"]),
+        Route(
+            FEEDBACK,
+            FeedbackRoute(config, stores.feedback(config), metrics).serve,
+            methods=["POST"],
+        ),
     ]
     for prefix in _PREFIXES:
         routes += [Route(prefix + path, house.passed, methods=[how]) for path, how in _PASSED]
@@ -127,6 +134,7 @@ class _House:
                 engine = await stack.enter_async_context(opened)
             engine.timer = self._metrics.time_detector
             engine.watch_judge(self._metrics.count_judge)
+            self._watch_records(engine)
             self._metrics.watch_guests(engine.guest_runs, engine.guests_waiting)
             self._metrics.show_policy(engine.policy_version)
             given = self._given or upstream_for(self._config)
@@ -151,7 +159,7 @@ class _House:
                 upstream=upstream,
                 metrics=self._metrics,
                 audit=audit,
-                notes=Notes(self._policy, self._seal_key()),
+                notes=Notes(self._policy, self._config.seal),
                 limits=limits,
             )
             if self._config.policy is not None:
@@ -161,6 +169,14 @@ class _House:
                 stack.callback(tasks.cancel_scope.cancel)
             yield
             self._services = None
+
+    def _watch_records(self, engine: Engine) -> None:
+        if self._config.database is None:
+            return
+        from bluecode.proxy.shared_records import SharedRecords  # its libraries are an extra
+
+        if isinstance(records := engine.records, SharedRecords):
+            self._metrics.watch_database("records", lambda: records.up)
 
     async def _open_database(self, stack: AsyncExitStack) -> Keep | None:
         """Where else lines of the audit go."""
@@ -173,7 +189,9 @@ class _House:
             days=self._config.audit_days,
             lost=self._metrics.audit_lost.inc,
         )
-        return (await stack.enter_async_context(opened)).add
+        database = await stack.enter_async_context(opened)
+        self._metrics.watch_database("audit", lambda: database.up)
+        return database.add
 
     async def _trace(self, engine: Engine, upstream: Upstream, stack: AsyncExitStack) -> Upstream:
         """Trace requests, where the config says to whom; the upstream to use."""
@@ -192,7 +210,7 @@ class _House:
 
     async def _share(self, engine: Engine, limits: Limits, stack: AsyncExitStack) -> None:
         """Use what other replicas know, where the config names a store."""
-        key = self._seal_key()
+        key = self._config.seal
         if self._config.shared is None or key is None:
             return
         from bluecode.proxy.shared import Shared  # its library is an extra
@@ -208,10 +226,6 @@ class _House:
         self.services.notes.adopt(policy)
         self.services.limits.adopt(policy)
         self._metrics.show_policy(policy.version)
-
-    def _seal_key(self) -> bytes | None:
-        given = self._config.seal_key
-        return None if given is None else given.get().encode()
 
     @property
     def services(self) -> Services:

@@ -7,27 +7,19 @@ whose writing broke off is written again and stands there once.
 
 import json
 import logging
-import socket
-import ssl
-import struct
-import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Final
 
 import anyio
 import anyio.to_thread
-import pg8000.dbapi
-import pg8000.exceptions
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config as Migration
-from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
+
+from bluecode.proxy.database import BROKEN, engine_of, kind_of, migrate
 
 log = logging.getLogger("bluecode.audit")
 
@@ -37,28 +29,11 @@ _AT_ONCE: Final = 500
 _PAUSE: Final = 0.5
 _AGAIN: Final = 2.0
 """Seconds until it is tried again."""
-_PATIENCE: Final = 5
-"""Seconds that the database may be silent."""
 _END: Final = 5.0
 """Seconds for what is left at the end."""
 _OLD: Final = 3_600.0
 """Seconds between two removals of what is too old."""
 _ROWS: Final = 1_000
-_BROKEN: Final = (
-    sa.exc.SQLAlchemyError,
-    pg8000.exceptions.Error,
-    OSError,
-    CommandError,
-    struct.error,
-    ArithmeticError,
-    LookupError,
-    ValueError,
-)
-"""How it shows that the database cannot be used: it is away, a newer version of BlueCode made its
-tables, or what answers there is no database, which the drivers' arithmetic stumbles on."""
-_ONE_AT_A_TIME: Final = threading.Lock()
-"""Alembic knows one migration a process."""
-
 TABLE: Final = sa.Table(
     "bluecode_audit",
     sa.MetaData(),
@@ -76,57 +51,6 @@ TABLE: Final = sa.Table(
 Line = Mapping[str, Any]
 
 
-def engine_of(url: str) -> sa.Engine:
-    """Connections to an address such as `postgresql://user:password@host/name` or
-    `sqlite:///file`; none is made yet.
-
-    `?sslmode=verify-full` asks PostgreSQL for TLS and its certificate, `?sslmode=disable` for
-    neither; without it there is TLS where the server has it.
-    """
-    address = sa.make_url(url)
-    if address.get_backend_name() != "postgresql":
-        return sa.create_engine(address)
-    return sa.create_engine(
-        "postgresql+pg8000://", creator=partial(_connect, address), pool_size=2, pool_pre_ping=True
-    )
-
-
-def _connect(address: sa.URL) -> Any:
-    host, port = address.host or "localhost", address.port or 5432
-    # Its own socket pg8000 would leave open where the server does not want us yet.
-    with ExitStack() as stack:
-        opened = stack.enter_context(socket.create_connection((host, port), _PATIENCE))
-        connection = pg8000.dbapi.connect(
-            address.username or "bluecode",
-            host=host,
-            database=address.database,
-            password=address.password,
-            ssl_context=_TLS[str(address.query.get("sslmode", "prefer"))](),
-            application_name="bluecode",
-            sock=opened,
-        )
-        stack.pop_all()
-    return connection
-
-
-_TLS: Final[Mapping[str, Callable[[], Any]]] = {
-    "prefer": lambda: None,
-    "verify-full": ssl.create_default_context,
-    "disable": lambda: False,
-}
-"""What pg8000 is told for each `sslmode`."""
-
-
-def migrate(engine: sa.Engine) -> None:
-    """Bring the tables to this version; nothing where they are."""
-    migration = Migration()
-    migration.set_main_option("script_location", "bluecode.proxy:migrations")
-    migration.set_main_option("path_separator", "os")
-    with _ONE_AT_A_TIME, engine.begin() as connection:
-        migration.attributes["connection"] = connection
-        command.upgrade(migration, "head")
-
-
 def lines(url: str) -> Iterator[bytes]:
     """Every line, oldest first. Raises `OSError` where the database cannot be read."""
     asked = sa.select(TABLE.c.line).order_by(TABLE.c.at, TABLE.c.request_id)
@@ -136,8 +60,8 @@ def lines(url: str) -> Iterator[bytes]:
             rows = connection.execution_options(yield_per=_ROWS).execute(asked)
             for (line,) in rows:
                 yield line.encode()
-    except _BROKEN as error:
-        raise OSError(0, _kind(error), "the database") from error
+    except BROKEN as error:
+        raise OSError(0, kind_of(error), "the database") from error
     finally:
         engine.dispose()
 
@@ -175,6 +99,11 @@ class AuditDatabase:
             with anyio.CancelScope(shield=True):
                 await audit.end()
 
+    @property
+    def up(self) -> bool:
+        """Could it be written to when that was last tried?"""
+        return not self._down
+
     def add(self, line: Line) -> None:
         """Take a line; never waits."""
         if len(self._waiting) < WAITING:
@@ -207,7 +136,7 @@ class AuditDatabase:
         try:
             # A thread is never left behind with lines that are then written twice by another.
             await anyio.to_thread.run_sync(self._write, some)
-        except _BROKEN as error:
+        except BROKEN as error:
             self._tell_down(error)
             return False
         for _ in some:
@@ -220,7 +149,7 @@ class AuditDatabase:
 
     def _tell_down(self, error: Exception) -> None:
         if not self._down:
-            log.error("The audit's database cannot be written (%s); lines wait.", _kind(error))
+            log.error("The audit's database cannot be written (%s); lines wait.", kind_of(error))
         self._down = True
 
     def _write(self, some: list[Line]) -> None:
@@ -260,8 +189,3 @@ def _row(line: Line) -> dict[str, Any]:
         "policy": line["policy"],
         "line": json.dumps(line, separators=(",", ":")),
     }
-
-
-def _kind(error: Exception) -> str:
-    """What went wrong, less the address and the lines that it may quote."""
-    return type(getattr(error, "orig", None) or error).__name__

@@ -1,7 +1,6 @@
 """What each command does once its settings are read."""
 
 import importlib.util
-import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
@@ -120,17 +119,13 @@ def _present(policy: Policy, inspected: Sequence[Inspected], style: str) -> None
 
         report.print_inspected(policy, inspected)
     elif style == "json":
-        from bluecode.proxy import report
+        from bluecode.proxy import printing, report
 
-        _print_json(report.inspected_json(policy, inspected))
+        printing.print_json(report.inspected_json(policy, inspected))
     else:
-        from bluecode.proxy import sarif
+        from bluecode.proxy import printing, sarif
 
-        _print_json(sarif.log_of(policy, inspected))
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+        printing.print_json(sarif.log_of(policy, inspected))
 
 
 def _policy(config: Config) -> Policy:

@@ -108,6 +108,9 @@ class Config:
     """Days after which a file put aside is removed, and one is put aside each day; 0 for never."""
     audit_database: Secret | None = None
     """Address of a database where lines of the audit are kept too; it may hold a password."""
+    database: Secret | None = None
+    """Address of a database in which replicas share the user's own records and feedback, in place
+    of the files; it may hold a password."""
     cache_dir: Path = field(default_factory=lambda: _default_cache_dir())
     """Where the compiled guest is kept between starts."""
     cache_entries: int = 20_000
@@ -130,6 +133,8 @@ class Config:
     """Seconds after which a client that waits for held code gets a sign of life."""
     knowledge: Path = field(default_factory=lambda: _default_data_dir() / "knowledge.db")
     """The user's own records, beside the shipped knowledge base."""
+    feedback: Path = field(default_factory=lambda: _default_data_dir() / "feedback.db")
+    """What people said of decisions."""
     judge: JudgeConfig | None = None
     """A model that is asked where the detectors of prompts are unsure; none by default."""
     log_level: str = "info"
@@ -166,6 +171,11 @@ class Config:
     @property
     def port(self) -> int:
         return _split_listen(self.listen)[1]
+
+    @property
+    def seal(self) -> bytes | None:
+        """With what notes, shared verdicts and decisions on shared records are sealed."""
+        return None if self.seal_key is None else self.seal_key.get().encode()
 
     @property
     def health_address(self) -> tuple[str, int] | None:
@@ -487,6 +497,8 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "audit_days": _whole(0, 36_500),
     "audit_database": _database,
     "audit_database_file": _database_file,
+    "database": _database,
+    "database_file": _database_file,
     "cache_dir": _path,
     "cache_entries": _whole(1, 10_000_000),
     "workers": _whole(1, 256),
@@ -498,6 +510,7 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "health_listen": _listen,
     "keep_alive": _seconds,
     "knowledge": _path,
+    "feedback": _path,
     "judge": _judge,
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),

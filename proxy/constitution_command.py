@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import anyio
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bluecode.defenses import constitution, constitution_draft, knowledge
@@ -22,14 +20,13 @@ from bluecode.defenses.conversation import Message, Role
 from bluecode.defenses.judge import Judge
 from bluecode.defenses.knowledge import TASKS, Case
 from bluecode.defenses.policy import Policy, PolicyError
-from bluecode.defenses.record_store import RecordStore, StoreError
+from bluecode.defenses.record_store import StoreError
 from bluecode.defenses.verdict import Action
+from bluecode.proxy import printing, stores
 from bluecode.proxy.config import Config, ConfigError
 from bluecode.proxy.engine import Engine
 from bluecode.proxy.explanation import Explanation, short
 
-WIDTH: Final = 140
-"""Columns where the output goes to no terminal."""
 Answer = Callable[[Config, Any], int]
 
 
@@ -75,14 +72,14 @@ def _show(config: Config, given: Any) -> int:
     if not wanted:
         raise ValueError(f"There is no principle and no task `{given.id}`.")
     if given.format == "json":
-        _print_json([_json(item) for item in wanted])
+        printing.print_json([_json(item) for item in wanted])
     elif given.id in whole.principles:
-        _print_principle(_console(), wanted[0])
+        _print_principle(printing.console(), wanted[0])
     else:
-        table = _table("principle", "unsafe when", "safe when")
+        table = printing.table("principle", "unsafe when", "safe when", whole={"principle"})
         for item in wanted:
             table.add_row(Text(item.id, "bold"), item.unsafe, item.safe)
-        _console().print(table)
+        printing.console().print(table)
     return 0
 
 
@@ -107,7 +104,7 @@ def _test(config: Config, given: Any) -> int:
     policy = Policy.load(config.policy)
     tried = anyio.run(_tried, config, policy, chosen)
     if given.format == "json":
-        _print_json([_tried_json(item) for item in tried])
+        printing.print_json([_tried_json(item) for item in tried])
     else:
         _print_tried(chosen, tried)
     if any(item.unseen for item in tried):
@@ -145,14 +142,16 @@ async def _try(engine: Engine, item: Principle, text: str, must: str) -> Tried:
 
 
 def _print_tried(principles: Sequence[Principle], tried: Sequence[Tried]) -> None:
-    table = _table("", "principle", "must fail", "must pass", "title")
+    table = printing.table(
+        "", "principle", "must fail", "must pass", "title", whole={"", "principle"}
+    )
     for item in principles:
         own = [one for one in tried if one.principle.id == item.id]
         sides = [[one for one in own if one.must == must] for must in ("fail", "pass")]
         cells = [f"{sum(one.holds for one in side)}/{len(side)}" if side else "-" for side in sides]
         sign = ("✓", "green") if all(one.holds for one in own) else ("✗", "bold red")
         table.add_row(Text(*(sign if own else ("·", "dim"))), item.id, *cells, item.title)
-    console = _console()
+    console = printing.console()
     console.print(table)
     for one in tried:
         if not one.holds:
@@ -178,9 +177,11 @@ def _diff(config: Config, given: Any) -> int:
     old, new = read(given.old), read(given.new)
     changes = list(_changes(old, new))
     if given.format == "json":
-        _print_json([{"id": key, "change": kind, "fields": lines} for key, kind, lines in changes])
+        printing.print_json(
+            [{"id": key, "change": kind, "fields": lines} for key, kind, lines in changes]
+        )
         return 1 if changes else 0
-    console = _console()
+    console = printing.console()
     for key, kind, lines in changes:
         style = {"new": "green", "gone": "red"}.get(kind, "yellow")
         console.print(Text.assemble((f"{kind}  ", style), (key, "bold")))
@@ -211,7 +212,7 @@ def _explain(config: Config, given: Any) -> int:
     findings = list(_findings(_verdicts(given.verdict)))
     if given.request is not None:
         findings = [item for item in findings if item.get("request_id") == given.request]
-    console = _console()
+    console = printing.console()
     if not findings:
         console.print("No finding on a prompt is in there: there is nothing to explain.")
         return 0
@@ -292,8 +293,7 @@ async def _drafted(config: Config, found: Sequence[constitution_draft.Cluster]) 
 
 def _cases(config: Config) -> list[Case]:
     """The shipped cases, and the user's own that are in force."""
-    own = RecordStore(config.knowledge).enforced() if config.knowledge.exists() else []
-    return [*knowledge.shipped().cases, *own]
+    return [*knowledge.shipped().cases, *stores.enforced(config)]
 
 
 def _json(item: Principle) -> dict[str, Any]:
@@ -320,21 +320,6 @@ def _tried_json(item: Tried) -> dict[str, Any]:
         "holds": item.holds,
         "unseen": list(item.unseen),
     }
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=column in ("", "principle"))
-    return table
-
-
-def _console() -> Console:
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 COMMANDS: Final[Mapping[str, Answer]] = {

@@ -26,8 +26,8 @@ from rich.text import Text
 from bluecode.defenses.conversation import Message, Role, Snippet
 from bluecode.defenses.model import ModelError
 from bluecode.defenses.policy import Policy, PolicyError
-from bluecode.defenses.record_store import RecordStore, StoreError, of_state
-from bluecode.proxy import gate
+from bluecode.defenses.record_store import StoreError, of_state
+from bluecode.proxy import gate, stores
 from bluecode.proxy.config import Config, ConfigError
 from bluecode.proxy.engine import Engine
 from bluecode.proxy.sandbox_command import LIMITS, program
@@ -290,14 +290,14 @@ async def _engine(config: Config, policy: Policy) -> Finding:
 
 def _records(config: Config) -> list[Finding]:
     """The user's own records, where there are any."""
-    if not config.knowledge.exists():
+    if not stores.has_records(config):
         return []
     try:
-        records = RecordStore(config.knowledge).records()
+        records = stores.records(config).records()
     except StoreError as error:
         return [Finding("records", "failed", f"{error}")]
     altered = of_state(records, "altered")
-    told = f"{len(of_state(records, 'enforced'))} in force, from {config.knowledge}"
+    told = f"{len(of_state(records, 'enforced'))} in force, from {stores.records_place(config)}"
     if altered:
         told += f"; {len(altered)} changed after their approval and not in force"
     return [Finding("records", "failed" if altered else "ok", told)]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bluecode.defenses.judge import Judge
     from bluecode.defenses.records import RecordSource
 
+_PASSING = {"judge", "records"}
+"""Why something went unseen that might be seen a moment later."""
 _TASK = 2_000
 """Characters of the user's latest words that a tool's result is seen beside."""
 Kept = TypeVar("Kept")
@@ -68,13 +70,18 @@ class Cache(Generic[Kept]):
             self._items.popitem(last=False)
 
 
-def _records(config: Config) -> "RecordSource":
+async def _records(config: Config, stack: AsyncExitStack) -> "RecordSource":
     """The user's own records. Raises `ConfigError` where the file is no store of them."""
     from bluecode.defenses.record_store import StoreError
-    from bluecode.defenses.records import RecordSource
+    from bluecode.defenses.records import RecordFile
 
+    if config.database is not None:
+        from bluecode.proxy.shared_records import SharedRecords  # its libraries are an extra
+
+        opened = SharedRecords.open(config.database.get(), seal=config.seal)
+        return await stack.enter_async_context(opened)
     try:
-        return RecordSource(config.knowledge)
+        return RecordFile(config.knowledge)
     except StoreError as error:
         raise ConfigError(str(error)) from error
 
@@ -125,6 +132,8 @@ class Engine:
         self.timer = timer
         self._detectors = detectors
         self._prompts = PromptScreen(detectors, judge=judge, records=records)
+        self.records = records
+        """The user's own records, where they are used."""
         self._checkers = checkers
         self._prover = prover
         self.policy_version = policy.version
@@ -165,7 +174,7 @@ class Engine:
                 )
                 await sandbox.warm()
                 prover = DynamicProver(sandbox)
-            records = None if RECORDS in policy.disabled else _records(config)
+            records = None if RECORDS in policy.disabled else await _records(config, stack)
             judge = None
             if config.judge is not None:
                 from bluecode.proxy.judge_model import open_judge
@@ -288,7 +297,7 @@ class Engine:
         return Decided(policy.again(decided.verdict), decided.cached)
 
     def _keep(self, key: str, verdict: Verdict) -> Decided:
-        if not verdict.failed and "judge" not in verdict.unchecked:
+        if not verdict.failed and not _PASSING & {*verdict.unchecked}:
             self._verdicts.put(key, verdict)
             if self.shared is not None:
                 self.shared.put(key, verdict)

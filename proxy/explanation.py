@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bluecode.defenses import constitution, knowledge, terms
 from bluecode.defenses.knowledge import TASKS, Case, Task
-from bluecode.defenses.record_store import RecordStore
+from bluecode.proxy import stores
 from bluecode.proxy.config import Config
 from bluecode.proxy.inspection import Inspected
 from bluecode.proxy.notes import as_json
@@ -24,7 +24,7 @@ class Explanation:
     """Explains findings by the shipped cases and the user's own."""
 
     def __init__(self, config: Config) -> None:
-        own = RecordStore(config.knowledge).enforced() if config.knowledge.exists() else []
+        own = stores.enforced(config)
         self.cases: Mapping[str, Case] = {
             case.id: case for case in (*knowledge.shipped().cases, *own)
         }

@@ -12,14 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bluecode.defenses import constitution, knowledge, terms
 from bluecode.defenses.knowledge import TASKS, Case, KnowledgeBase, Match, Task
-from bluecode.defenses.record_store import Record, RecordStore, StoreError, named, of_state
+from bluecode.defenses.record_store import Record, StoreError, named, of_state
+from bluecode.proxy import printing, stores
 from bluecode.proxy.config import Config, ConfigError
 from bluecode.proxy.explanation import short
 
@@ -32,8 +31,6 @@ STYLES: Final[Mapping[str, str]] = {
 }
 ALIKE: Final = 0.8
 """Similarity from which two cases say the same."""
-WIDTH: Final = 160
-"""Columns where the output goes to no terminal."""
 Answer = Callable[[Config, Any], int]
 
 
@@ -53,12 +50,12 @@ def _list(config: Config, given: Any) -> int:
         rows += [record for record in _own(config) if _wanted(record.case, given)]
         rows = [row for row in rows if given.state in (None, _state(row))]
     if given.format == "json":
-        _print_json([_json(row) for row in rows[: given.limit]])
+        printing.print_json([_json(row) for row in rows[: given.limit]])
         return 0
     if not rows:
         print(_nothing(config, given))
         return 0
-    console = _console()
+    console = printing.console()
     for row in rows[: given.limit]:
         case = row.case if isinstance(row, Record) else row
         version = f" v{row.version}" if isinstance(row, Record) else ""
@@ -75,7 +72,8 @@ def _nothing(config: Config, given: Any) -> str:
     if given.shipped or given.task or given.label or given.state:
         return "No record fits."
     return (
-        f"There are no records of your own in {config.knowledge}. `bluecode knowledge add` proposes"
+        f"There are no records of your own in {stores.records_place(config)}."
+        " `bluecode knowledge add` proposes"
         " one; `list --shipped` shows the shipped cases."
     )
 
@@ -86,9 +84,9 @@ def _show(config: Config, given: Any) -> int:
     if not versions and not shipped:
         raise StoreError(f"There is no record `{given.id}`, of your own or shipped.")
     if given.format == "json":
-        _print_json([*map(_json, versions), *map(_json, shipped)])
+        printing.print_json([*map(_json, versions), *map(_json, shipped)])
         return 0
-    console = _console()
+    console = printing.console()
     for record in versions:
         told = f"proposed by {record.by}, {record.at}"
         if record.approved_by:
@@ -103,7 +101,7 @@ def _show(config: Config, given: Any) -> int:
         console.print(Text.assemble((f"{case.id}  ", "bold"), ("shipped", "green")))
         _print_case(console, case)
     if versions:
-        for revision, version, approved, by, at in _store(config).decisions(given.id):
+        for revision, version, approved, by, at in stores.records(config).decisions(given.id):
             word = "approved" if approved else "withdrawn"
             console.print(f"  revision {revision}: version {version} {word} by {by}, {at}")
         _print_nearest(console, versions[-1].case)
@@ -156,9 +154,11 @@ def _add(config: Config, given: Any) -> int:
         rationale=given.rationale,
         provenance=given.provenance,
     )
-    record = RecordStore(config.knowledge, create=True).propose(case, given.by)
-    console = _console()
-    console.print(f"Proposed {case.id}, version {record.version}, in {config.knowledge}.")
+    record = stores.records(config, create=True).propose(case, given.by)
+    console = printing.console()
+    console.print(
+        f"Proposed {case.id}, version {record.version}, in {stores.records_place(config)}."
+    )
     _print_nearest(console, case)
     console.print(
         f"Not in force: `bluecode knowledge approve {case.id} --by NAME` puts it there.",
@@ -185,27 +185,27 @@ def _principle(task: Task, text: str) -> str:
 
 
 def _approve(config: Config, given: Any) -> int:
-    store = _store(config)
+    store = stores.records(config)
     if given.version is not None and len(given.ids) > 1:
         raise StoreError("`--version` is meant for one record.")
     for name in given.ids:
         revision = store.approve(name, given.by, given.version)
-        _console().print(f"{name} is in force (revision {revision}).")
+        printing.console().print(f"{name} is in force (revision {revision}).")
     return 0
 
 
 def _withdraw(config: Config, given: Any) -> int:
-    store = _store(config)
+    store = stores.records(config)
     for name in given.ids:
         revision = store.withdraw(name, given.by)
-        _console().print(f"{name} is no longer in force (revision {revision}).")
+        printing.console().print(f"{name} is no longer in force (revision {revision}).")
     return 0
 
 
 def _rollback(config: Config, given: Any) -> int:
-    changed = _store(config).rollback(given.revision, given.by)
+    changed = stores.records(config).rollback(given.revision, given.by)
     told = f"changed: {', '.join(changed)}" if changed else "nothing had to change"
-    _console().print(f"In force again is what was after revision {given.revision}; {told}.")
+    printing.console().print(f"In force again is what was after revision {given.revision}; {told}.")
     return 0
 
 
@@ -215,13 +215,13 @@ def _import(config: Config, given: Any) -> int:
         cases = knowledge.parse(lines)
     except (OSError, UnicodeDecodeError, ValueError, TypeError, LookupError) as error:
         raise StoreError(f"`{given.file}` cannot be imported: {error}") from error
-    store = RecordStore(config.knowledge, create=True)
+    store = stores.records(config, create=True)
     known = {record.case for record in store.records()}
     new = [case for case in cases if case not in known]
     for case in new:
         store.propose(case, given.by)
     told = f"; {len(cases) - len(new)} were there already" if len(new) < len(cases) else ""
-    _console().print(f"Proposed {len(new)} records{told}. None is in force by that.")
+    printing.console().print(f"Proposed {len(new)} records{told}. None is in force by that.")
     return 0
 
 
@@ -244,7 +244,7 @@ def _export(config: Config, given: Any) -> int:
 
 def _stats(config: Config, given: Any) -> int:
     own = _own(config)
-    revision = _store(config).revision if config.knowledge.exists() else 0
+    revision = stores.records(config).revision if stores.has_records(config) else 0
     shipped = knowledge.shipped().cases
     counts = {
         "shipped": _counts(shipped),
@@ -254,21 +254,21 @@ def _stats(config: Config, given: Any) -> int:
         },
     }
     if given.format == "json":
-        told = {"store": str(config.knowledge), "revision": revision, "counts": counts}
-        _print_json({**told, "digest": knowledge.digest()})
+        told = {"store": stores.records_place(config), "revision": revision, "counts": counts}
+        printing.print_json({**told, "digest": knowledge.digest()})
         return 0
     kept = [name for name, found in counts.items() if name == "shipped" or any(found.values())]
-    table = _table("task", "label", *kept)
+    table = printing.table("task", "label", *kept)
     for name, column in zip(kept, table.columns[2:], strict=True):
         column.justify, column.header_style = "right", STYLES.get(name, "")
     for task in TASKS:
         for label in _LABELS:
             cells = [str(counts[name][f"{task}.{label}"]) for name in kept]
             table.add_row(task if label == _LABELS[0] else "", label, *cells)
-    console = _console()
+    console = printing.console()
     console.print(table)
     console.print(f"shipped: digest {knowledge.digest()[:12]}", style="dim")
-    console.print(f"your own: {config.knowledge}, revision {revision}", style="dim")
+    console.print(f"your own: {stores.records_place(config)}, revision {revision}", style="dim")
     return 0
 
 
@@ -285,7 +285,7 @@ def _duplicates(config: Config, given: Any) -> int:
     own = {record.case.id: record.case for record in _own(config)}
     found = list(_alike(list(own.values()), given.similarity))
     if given.format == "json":
-        _print_json(
+        printing.print_json(
             [
                 {
                     "id": case.id,
@@ -299,7 +299,7 @@ def _duplicates(config: Config, given: Any) -> int:
     elif not found:
         print(f"None of your {len(own)} records says what another one or a shipped case says.")
     else:
-        console = _console()
+        console = printing.console()
         for case, match in found:
             style = "bold red" if match.case.unsafe != case.unsafe else "dim"
             told = Text(f"{match.similarity:.2f}  ")
@@ -329,12 +329,8 @@ def _alike(own: Sequence[Case], least: float) -> Iterator[tuple[Case, Match]]:
                 yield case, match
 
 
-def _store(config: Config) -> RecordStore:
-    return RecordStore(config.knowledge)
-
-
 def _own(config: Config) -> list[Record]:
-    return _store(config).records() if config.knowledge.exists() else []
+    return stores.records(config).records() if stores.has_records(config) else []
 
 
 def _wanted(case: Case, given: Any) -> bool:
@@ -364,21 +360,6 @@ def _json(row: Record | Case) -> dict[str, Any]:
 
 def _styled(state: str) -> Text:
     return Text(state, STYLES.get(state, ""))
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=column not in ("text",), overflow="fold")
-    return table
-
-
-def _console() -> Console:
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 COMMANDS: Final[Mapping[str, Answer]] = {

@@ -83,6 +83,19 @@ class Metrics:
             "Lines of the audit that could not be written",
             registry=self.registry,
         )
+        self.feedback = self._counter(
+            "feedback",
+            "What clients said of decisions: false_positive, missed; lost where it was not kept",
+            "said",
+        )
+        for said in ("false_positive", "missed", "lost"):  # an increase is only seen from 0 on
+            self.feedback.labels(said)
+        self._databases = Gauge(
+            "bluecode_database_up",
+            "1 while the database is reached, by what it is used for: audit, records",
+            ["use"],
+            registry=self.registry,
+        )
         self.policy = Gauge(
             "bluecode_policy_info", "1 for the policy in force", ["policy"], registry=self.registry
         )
@@ -131,6 +144,10 @@ class Metrics:
         self.judge_calls.labels(outcome).inc()
         if outcome not in ("open", "spent"):  # nobody was asked
             self.judge_seconds.observe(seconds)
+
+    def watch_database(self, use: str, up: Callable[[], bool]) -> None:
+        """Show whether a database is reached."""
+        self._databases.labels(use).set_function(up)
 
     def show_policy(self, version: str) -> None:
         """Name the policy in force."""

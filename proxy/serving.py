@@ -139,10 +139,11 @@ def _look_ahead(config: Config) -> None:
             f"`upstream` is {config.upstream!r}, which litellm serves, and litellm is not"
             " installed; install BlueCode with its `litellm` extra."
         )
-    if config.audit_database is not None and not _installed("alembic"):
-        raise ConfigError(
-            "`audit_database` needs packages; install BlueCode with its `postgres` extra."
-        )
+    for name, given in (("audit_database", config.audit_database), ("database", config.database)):
+        if given is not None and not _installed("alembic"):
+            raise ConfigError(
+                f"`{name}` needs packages; install BlueCode with its `postgres` extra."
+            )
     if config.shared is not None and config.seal_key is None:
         raise ConfigError(
             "`shared` needs `seal_key`, the same for all replicas: what is shared is sealed by it."

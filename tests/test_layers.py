@@ -15,7 +15,7 @@ ALLOWED = {
 }
 HOMES = {
     "litellm": "proxy/upstream.py",
-    "pg8000": "proxy/audit_database.py",
+    "pg8000": "proxy/database.py",
     "prometheus_client": "proxy/metrics.py",
     "opentelemetry": "proxy/tracing.py",
     "redis": "proxy/shared.py",

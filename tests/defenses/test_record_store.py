@@ -18,7 +18,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> RecordStore:
-    return RecordStore(path, create=True)
+    return RecordStore.at(path, create=True)
 
 
 def states(store: RecordStore) -> list[tuple[str, int, str]]:
@@ -136,13 +136,13 @@ def test_the_same_text_twice_is_no_new_version(store: RecordStore) -> None:
 def test_a_file_that_is_no_store_is_told(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with pytest.raises(StoreError, match="no store at"):
-        RecordStore(path)
+        RecordStore.at(path)
     path.write_text("not a database, but long enough to look like one" * 40, encoding="utf-8")
     with pytest.raises(StoreError, match="cannot be used"):
-        RecordStore(path)
+        RecordStore.at(path)
     path.write_bytes(b"")
     with pytest.raises(StoreError, match="cannot be used"):
-        RecordStore(path)
+        RecordStore.at(path)
 
 
 def test_an_id_is_made_from_the_text() -> None:

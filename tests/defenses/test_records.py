@@ -13,7 +13,7 @@ from bluecode.defenses.conversation import Message, Role
 from bluecode.defenses.policy import Policy
 from bluecode.defenses.prompt_screen import PromptScreen
 from bluecode.defenses.record_store import RecordStore
-from bluecode.defenses.records import Near, Records, RecordSource
+from bluecode.defenses.records import Near, RecordFile, Records
 from bluecode.defenses.verdict import Category, Verdict
 
 POLICY = Policy.default()
@@ -50,9 +50,9 @@ async def test_an_approved_record_is_found_and_named(tmp_path: Path, text: str) 
 
 
 async def screened(folder: Path, message: Message, **more: object) -> Verdict:
-    store = RecordStore(folder / "knowledge.db", create=True)
+    store = RecordStore.at(folder / "knowledge.db", create=True)
     in_force(store, case(**more))  # type: ignore[arg-type]
-    source = RecordSource(folder / "knowledge.db")
+    source = RecordFile(folder / "knowledge.db")
     return await PromptScreen([], records=source).screen(message, POLICY)
 
 
@@ -83,9 +83,9 @@ def test_of_ordinary_requests_none_is_taken_for_a_record() -> None:
 
 
 async def test_what_is_only_proposed_is_never_enforced(tmp_path: Path) -> None:
-    store = RecordStore(tmp_path / "knowledge.db", create=True)
+    store = RecordStore.at(tmp_path / "knowledge.db", create=True)
     store.propose(case(), "Eve")
-    source = RecordSource(tmp_path / "knowledge.db")
+    source = RecordFile(tmp_path / "knowledge.db")
     assert source.current() is None
     verdict = await PromptScreen([], records=source).screen(said(UNSAFE), POLICY)
     assert verdict.passes and verdict.findings == ()
@@ -102,12 +102,12 @@ async def test_an_order_in_what_a_tool_brought_is_found(tmp_path: Path) -> None:
 
 def alarmed(tmp_path: Path, text: str, *safe: str) -> PromptScreen:
     """A detector that takes a text for malicious, and safe records."""
-    store = RecordStore(tmp_path / "knowledge.db", create=True)
+    store = RecordStore.at(tmp_path / "knowledge.db", create=True)
     in_force(
         store, *(case(item, unsafe=False, id=f"own-safe-{at}") for at, item in enumerate(safe))
     )
     detector = Scored.of({text: 0.9})
-    return PromptScreen([detector], records=RecordSource(tmp_path / "knowledge.db"))
+    return PromptScreen([detector], records=RecordFile(tmp_path / "knowledge.db"))
 
 
 async def test_a_safe_record_does_not_clear_what_has_no_lines(tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ class Lines(WordDetector):
 async def test_a_safe_record_clears_its_own_text_and_nothing_beside_it(
     tmp_path: Path, text: str, blocks: bool
 ) -> None:
-    store = RecordStore(tmp_path / "knowledge.db", create=True)
+    store = RecordStore.at(tmp_path / "knowledge.db", create=True)
     in_force(store, case(SAFE, unsafe=False))
-    source = RecordSource(tmp_path / "knowledge.db")
+    source = RecordFile(tmp_path / "knowledge.db")
     screen = PromptScreen([Lines("exploit", "zombie")], records=source)
     verdict = await screen.screen(said(text), POLICY)
     assert verdict.blocks is blocks
@@ -169,9 +169,9 @@ async def test_a_detector_that_fails_at_the_rest_has_failed(tmp_path: Path) -> N
             self.fails = SAFE not in subject.text
             return await (WordDetector.inspect if self.fails else Lines.inspect)(self, subject)
 
-    store = RecordStore(tmp_path / "knowledge.db", create=True)
+    store = RecordStore.at(tmp_path / "knowledge.db", create=True)
     in_force(store, case(SAFE, unsafe=False))
-    source = RecordSource(tmp_path / "knowledge.db")
+    source = RecordFile(tmp_path / "knowledge.db")
     verdict = await PromptScreen([Failing("zombie")], records=source).screen(said(SAFE), POLICY)
     assert verdict.failed == ("records",) and verdict.blocks
 
@@ -187,10 +187,10 @@ class Hand:
 
 def test_an_approval_is_in_force_within_seconds_and_so_is_a_withdrawal(tmp_path: Path) -> None:
     clock, path = Hand(), tmp_path / "knowledge.db"
-    source = RecordSource(path, clock=clock)
+    source = RecordFile(path, clock=clock)
     screen = PromptScreen([], records=source)
     versions = [screen.version]
-    store = RecordStore(path, create=True)
+    store = RecordStore.at(path, create=True)
     in_force(store, case())
     assert source.current() is None, "the file is looked at only now and then"
     clock.now = 2
@@ -237,8 +237,8 @@ def test_records_whose_file_is_gone_stay_in_force(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock, path = Hand(), tmp_path / "knowledge.db"
-    in_force(RecordStore(path, create=True), case())
-    source = RecordSource(path, clock=clock)
+    in_force(RecordStore.at(path, create=True), case())
+    source = RecordFile(path, clock=clock)
     before = source.current()
     path.unlink()
     for now in (3, 6):
@@ -249,8 +249,8 @@ def test_records_whose_file_is_gone_stay_in_force(
 
 def test_a_store_that_was_locked_is_read_later(tmp_path: Path) -> None:
     clock, path = Hand(), tmp_path / "knowledge.db"
-    store = RecordStore(path, create=True)
-    source = RecordSource(path, clock=clock)
+    store = RecordStore.at(path, create=True)
+    source = RecordFile(path, clock=clock)
     in_force(store, case())
     with sqlite3.connect(path) as writer:
         writer.execute("BEGIN EXCLUSIVE")
@@ -263,8 +263,8 @@ def test_a_store_that_was_locked_is_read_later(tmp_path: Path) -> None:
 
 def test_a_store_that_breaks_leaves_what_was_in_force(tmp_path: Path) -> None:
     clock, path = Hand(), tmp_path / "knowledge.db"
-    in_force(RecordStore(path, create=True), case())
-    source = RecordSource(path, clock=clock)
+    in_force(RecordStore.at(path, create=True), case())
+    source = RecordFile(path, clock=clock)
     before = source.current()
     path.write_bytes(b"broken" * 1000)
     clock.now = 3

@@ -59,6 +59,7 @@ def test_every_setting_but_keys_and_the_judge_has_a_flag() -> None:
         "seal_key",
         "shared",
         "audit_database",
+        "database",
         "metrics_key",
         "judge",
     }

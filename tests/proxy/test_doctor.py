@@ -141,7 +141,7 @@ async def test_a_judge_without_its_key_is_told() -> None:
 def test_a_store_of_records_is_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "knowledge.db"
     assert doctor._records(Config(knowledge=path)) == []
-    in_force(RecordStore(path, create=True), case())
+    in_force(RecordStore.at(path, create=True), case())
     (found,) = doctor._records(Config(knowledge=path))
     assert found.state == "ok" and found.told.startswith("1 in force")
     path.write_bytes(b"broken" * 1000)

@@ -68,7 +68,7 @@ def test_what_is_imported_is_only_proposed_whatever_it_says_of_itself(
     assert knowledge("import", str(tmp_path / "in.jsonl"), "--by", "Eve") == 0
     assert knowledge("import", str(tmp_path / "in.jsonl"), "--by", "Eve") == 0
     assert "Proposed 0 records; 1 were there already" in capsys.readouterr().out
-    assert RecordStore(place).enforced() == []
+    assert RecordStore.at(place).enforced() == []
     bad = json.dumps({**_json(UNSAFE), "state": "enforced"})
     (tmp_path / "bad.jsonl").write_text(bad, encoding="utf-8")
     assert knowledge("import", str(tmp_path / "bad.jsonl"), "--by", "Eve") == 2
