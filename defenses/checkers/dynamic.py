@@ -7,13 +7,22 @@ What is found beyond the claims is told only where the effect itself was seen.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bluecode.defenses.checkers.effects import Effect
 from bluecode.defenses.checkers.observations import read
 from bluecode.defenses.checkers.probes import job_of, kinds_of, token_of
-from bluecode.defenses.checkers.proof import Run, describe, not_testable, prove
+from bluecode.defenses.checkers.proof import (
+    BELIEVED,
+    OBSERVED,
+    Run,
+    describe,
+    not_testable,
+    out_of_reach,
+    prove,
+)
+from bluecode.defenses.checkers.python_slices import sliced
 from bluecode.defenses.checkers.runnable import Runnable, runnable
 from bluecode.defenses.checkers.trials import Trial, trials
 from bluecode.defenses.conversation import Snippet
@@ -36,6 +45,8 @@ _OUTWARD = re.compile(
 )
 LIMITS = Limits(fuel=600_000_000, seconds=1.0, events=2_000, output=64 * 1024)
 DISCOVERED_SCORE = 0.95
+SLICES = 3
+"""So many claimed lines that a run did not get to are run by themselves."""
 
 
 class Runs(Protocol):
@@ -121,12 +132,42 @@ class DynamicChecker:
         if not claims and not reaches_out(snippet.code):
             return DynamicReport(evidence=())
         token, made = token_of(snippet), runnable(snippet.code)
+        outcome = await self._run(snippet, claims, token, made)
+        found = report(snippet, claims, outcome, token, made)
+        return replace(found, evidence=await self._closer(snippet, claims, found.evidence, made))
+
+    async def _run(
+        self, snippet: Snippet, claims: Sequence[Finding], token: str, made: Runnable
+    ) -> Outcome:
         program = Program("python", job_of(snippet, claims, token, made))
         try:
-            outcome = await self.sandbox.run(program, LIMITS)
+            return await self.sandbox.run(program, LIMITS)
         except SandboxUnavailable as error:
             raise DetectorError(f"the sandbox could not run the snippet: {error}") from error
-        return report(snippet, claims, outcome, token, made)
+
+    async def _closer(
+        self,
+        snippet: Snippet,
+        claims: Sequence[Finding],
+        evidence: Sequence[Evidence],
+        made: Runnable,
+    ) -> tuple[Evidence, ...]:
+        """The evidence, with what runs of mere slices show of claims that no run got to."""
+        shown = list(evidence)
+        token, runs = token_of(snippet), 0
+        for at, claim in enumerate(claims):
+            worth = claim.score >= BELIEVED and claim.span is not None
+            if runs >= SLICES or not worth or not out_of_reach(claim, shown[at]):
+                continue
+            slice_ = sliced(made, claim.span or (1, 1))
+            if slice_ is None:
+                continue
+            runs += 1
+            outcome = await self._run(snippet, [claim], token, slice_)
+            (alone,) = report(snippet, [claim], outcome, token, slice_).evidence
+            if alone.outcome == "confirmed":
+                shown[at] = replace(alone, observed=f"run by itself, {alone.observed}"[:OBSERVED])
+        return tuple(shown)
 
 
 def reaches_out(code: str) -> bool:

@@ -330,14 +330,24 @@ def _account(tried: Sequence[Trial]) -> str:
 # --- Why not ------------------------------------------------------------------------------------
 
 
+UNREACHED = "the sink was not seen to be reached with outside data"
+UNFINISHED = "the run did not come to its end"
+
+
+def out_of_reach(claim: Finding, evidence: Evidence) -> bool:
+    """Was nothing shown of a claim because the run never got to its line?"""
+    why = evidence.observed or ""
+    return claim.cwe in REFUTABLE and why.startswith((UNREACHED, UNFINISHED))
+
+
 def _why(claim: Finding, run: Run) -> str:
     if claim.cwe not in REFUTABLE or claim.rule in OF_STYLE:
         return "a run cannot show the absence of this"
     if run.ended != "exited" or not run.seen.finished:
-        return f"the run did not come to its end: {run.ended}"
+        return f"{UNFINISHED}: {run.ended}"
     mine = _about(claim, run)
     if any(trial.effect is Effect.HARM for trial in mine):
         return "an unknown check saw the data first"
     if any(trial.effect is Effect.OWN for trial in mine):
         return "the whole value is the caller's own"
-    return "the sink was not seen to be reached with outside data"
+    return UNREACHED

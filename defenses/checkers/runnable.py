@@ -64,12 +64,19 @@ def runnable(code: str) -> Runnable:
         again = ast.parse(text)
     except (DetectorError, SyntaxError, ValueError, RecursionError, MemoryError):
         return Runnable(code)
+    return Runnable(
+        text, {new: max(1, old - parsed.shift) for new, old in aligned(again, tree).items()}
+    )
+
+
+def aligned(again: ast.Module, tree: ast.Module) -> Mapping[int, int]:
+    """From lines of a tree that was written and read again to the lines of the tree itself."""
     lines: dict[int, int] = {}
     for new, old in zip(ast.walk(again), ast.walk(tree), strict=False):
         at, was = getattr(new, "lineno", None), getattr(old, "lineno", None)
         if type(new) is type(old) and at is not None and was is not None:
-            lines.setdefault(at, max(1, was - parsed.shift))
-    return Runnable(text, lines)
+            lines.setdefault(at, was)
+    return lines
 
 
 def _bared(tree: ast.Module) -> ast.Module:
@@ -97,10 +104,24 @@ def _gathered(tree: ast.Module) -> ast.Module:
     text = f"async def {FRAGMENT}(): pass" if _awaits(loose) else f"def {FRAGMENT}(): pass"
     function = ast.parse(text).body[0]
     assert isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-    function.body = loose
+    function.body = [*_known_before(loose), *loose]
     function.lineno = loose[0].lineno
     tree.body = [function, *(node for node in tree.body if isinstance(node, _DEFINITIONS))]
     return tree
+
+
+def _known_before(nodes: list[ast.stmt]) -> list[ast.stmt]:
+    """Assignments that say that what a piece reads before it gives it a value came from outside the
+    piece, from where nobody knows what it is."""
+    read: dict[str, int] = {}
+    written: dict[str, int] = {}
+    for node in nodes:
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name):
+                first = written if isinstance(part.ctx, ast.Store) else read
+                first[part.id] = min(first.get(part.id, part.lineno), part.lineno)
+    names = sorted(name for name, line in written.items() if read.get(name, line + 1) <= line)
+    return ast.parse("\n".join(f"{name} = {name}_given" for name in names)).body
 
 
 _DEFINITIONS = (

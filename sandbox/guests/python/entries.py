@@ -264,6 +264,7 @@ def entries(space, state, builder, world, codes):
             value = value.__func__
         elif isinstance(value, (property, functools.partial)):
             value = getattr(value, "fget", None) or value.func
+        value = undecorated(value)
         code = getattr(value, "__code__", None)
         if code is not None and code.co_filename == SNIPPET:
             functions.append((name, value))
@@ -280,6 +281,15 @@ def entries(space, state, builder, world, codes):
         for made in method_entries(name, kind, builder, world):
             (inner if made.name.rpartition(".")[2] in called else public).append(made)
     return public, inner
+
+
+def undecorated(value):
+    """The snippet's own function, where a decorator of the library made another one of it."""
+    while hasattr(value, "__wrapped__"):
+        if getattr(getattr(value, "__code__", None), "co_filename", "") == SNIPPET:
+            break
+        value = value.__wrapped__
+    return value
 
 
 def function_entry(name, function, builder, rule="", role="", page=True):
@@ -304,8 +314,9 @@ def method_entries(name, kind, builder, world):
     for attribute, member in list(vars(kind).items()):
         static = isinstance(member, staticmethod)
         function = member.__func__ if static or isinstance(member, classmethod) else member
-        if isinstance(member, property):
-            function = member.fget
+        if isinstance(member, (property, functools.cached_property)):
+            function = getattr(member, "fget", None) or member.func
+        function = undecorated(function)
         code = getattr(function, "__code__", None)
         if code is None or code.co_filename != SNIPPET or attribute in SKIPPED:
             continue
@@ -328,7 +339,7 @@ def method_call(kind, attribute, member, function, builder):
             )
             return getattr(kind, attribute)(*positional, **keywords)
         made = builder.instance(kind)
-        if isinstance(member, property):
+        if isinstance(member, (property, functools.cached_property)):
             return getattr(made, attribute)
         positional, keywords = builder.arguments(function, skip_first=True)
         return function(made, *positional, **keywords)

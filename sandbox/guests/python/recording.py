@@ -40,7 +40,8 @@ class State:
 
     def __init__(self):
         self.begin("canary")
-        self.contrary = 0  # whether unknown things are equal to nothing (1), and false as well (2)
+        # Unknown things are equal to nothing, and no file is there (1), or they are false (2).
+        self.contrary = 0
         self.given = set  # what the sources gave in this call
 
     def begin(self, token):

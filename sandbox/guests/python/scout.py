@@ -93,6 +93,7 @@ class Scout:
         for contrary in (1, 2):
             settings += [Setting(contrary=contrary), Setting(unknown=True, contrary=contrary)]
         settings += [Setting(objects=kind) for kind in range(2, len(OBJECTS))]
+        settings.append(Setting(objects=len(OBJECTS) - 1, unknown=True))
         settings += [Setting(variant) for variant in range(len(ALTERNATIVES))]
         for setting in settings:
             if not self.may_search():

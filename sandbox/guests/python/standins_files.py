@@ -196,7 +196,8 @@ def install(state, sources, sink):
         resolved = disk.resolve(path)
         if state.tainted(resolved):
             sink("look", "os.stat", resolved)
-        if not disk.exists(resolved):
+        missing = state.contrary == 1 and resolved not in disk.files | disk.modes
+        if missing or not disk.exists(resolved):
             raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
         folder = disk.is_folder(resolved)
         kind = stat.S_IFDIR | 0o755 if folder else stat.S_IFREG | disk.modes.get(resolved, 0o644)

@@ -54,7 +54,7 @@ WEIGHT = 20
 """What a call or a question costs of the work that a run may do, in loops of the snippet's own."""
 OWN_MAKING = re.compile(
     r"escape|quote|sanit|clean|dumps|serial|render|format|digest|hash|encod|uuid|count|time|date"
-    r"|version|status|size|_id$|^id$|number|length",
+    r"|version|status|size|number|length",
     re.IGNORECASE,
 )
 """Names of what is not passed on as it came from outside."""

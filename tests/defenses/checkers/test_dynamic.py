@@ -330,12 +330,45 @@ REACHED = {
         "    os.system('echo ' + base64.b64decode(blob).decode())\n",
         78,
     ),
+    "a function that a decorator of the library made another of": (
+        "import contextlib, os\n@contextlib.contextmanager\ndef f(name):\n"
+        "    os.system('mount ' + name)\n    yield\n",
+        78,
+    ),
+    "a property that is kept": (
+        "import functools, os\nclass A:\n    def __init__(self, name):\n"
+        "        self.name = name\n    @functools.cached_property\n    def size(self):\n"
+        "        return os.popen('du ' + self.name).read()\n",
+        78,
+    ),
     "a question to something unknown that has to be answered with no": (
         "import os\ndef f(name):\n    if registry.lookup() == 'closed':\n        return\n"
         "    os.system('ls ' + name)\n",
         78,
     ),
 }
+
+
+OUT_OF_THE_WAY = {
+    "a file that must be missing": "    if not os.path.exists('a.zip'):\n        {}\n",
+    "a mode that nobody sets": "    if level(3) == 'full' and level(4) == 'fast':\n        {}\n",
+    "a step before that fails": "    [].index(3)\n    {}\n",
+    "a handler of an error": "    try:\n        pass\n    except OSError:\n        {}\n",
+}
+
+
+@pytest.mark.parametrize("around", OUT_OF_THE_WAY.values(), ids=OUT_OF_THE_WAY.keys())
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_a_line_that_no_run_gets_to_is_run_by_itself_with_its_guards(
+    sandbox: InProcess, around: str, guarded: bool
+) -> None:
+    guard = "    if not name.isalnum():\n        return\n" * guarded
+    code = "import os\ndef f(name):\n" + guard + around.format("os.system('ls ' + name)")
+    line = next(at for at, text in enumerate(code.split("\n"), 1) if "system" in text)
+
+    evidence = (await check(sandbox, code, [claim(78, line, line)])).evidence[0]
+
+    assert (evidence.outcome == "confirmed") is not guarded, evidence.observed
 
 
 @pytest.mark.parametrize("case", REACHED.values(), ids=REACHED.keys())
