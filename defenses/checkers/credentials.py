@@ -42,9 +42,12 @@ _MARKS = (
 _PRIVATE = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
 _ASSIGNED = re.compile(
     r"(?i)([\w.$-]*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|"
-    r"auth[_-]?key|client[_-]?secret)[\w-]*)['\"]?\s*(?::=|=>|=|:)\s*(?:[A-Za-z]+\s*\(\s*)?"
+    r"auth[_-]?key|client[_-]?secret|(?:jwt|signing|encryption|hmac|aes)[_-]?key)[\w-]*)['\"]?\s*"
+    r"(?::\s*&?(?:'static\s+)?[A-Za-z]+\s*=|:=|=>|=|:)\s*(?:(?:\[\])?[A-Za-z]+\s*\(\s*)?"
     r"(['\"`])([^'\"`\n]{8,})\2"
 )
+_ACCOUNT = re.compile(r"(?i)(?:server|data source|host|user id|uid|initial catalog)\s*=")
+_IN_CONNECTION = re.compile(r"(?i)[;\"']\s*(?:password|pwd)\s*=\s*([^;'\"{}\s$]{4,60})(?=[;\"'])")
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://([^\s:/@'\"]*):([^\s/@'\"]{2,})@[\w.\[-]", re.I)
 _PLACEHOLDER = re.compile(
     r"(?i)^$|x{3,}|\*{3,}|\.{3}|<.*>|\{.*\}|\$\{?\w|%\(?\w|your|example|change[_-]?(?:me|it|this)|"
@@ -97,6 +100,10 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
                 note("credentials.assigned", match.start(), likely)
         for match in _URL.finditer(text):
             if url_password(match.group()):
+                note("credentials.connection", match.start(), 0.7)
+        for match in _IN_CONNECTION.finditer(text):
+            line = text[text.rfind("\n", 0, match.start()) + 1 : match.end()]
+            if _ACCOUNT.search(line) and plausible("connection", match.group(1)) >= 0.55:
                 note("credentials.connection", match.start(), 0.7)
     return tuple(found.values())
 

@@ -15,7 +15,11 @@ def leaves(node: Node) -> bool:
 
 def constants(node: Node) -> bool:
     """Are these all fixed values?"""
-    return all(arg.role in ("text", "number", "constant", "join", "member") for arg in node.args)
+    return all(
+        arg.role in ("text", "number", "constant", "join", "member")
+        or (arg.role == "other" and bool(arg.args) and constants(arg))
+        for arg in node.args
+    )
 
 
 def met(left: Env, right: Env, keep: frozenset[str] = frozenset()) -> Env:

@@ -1,11 +1,15 @@
 """C and C++: the general engine, and each function read once more for memory."""
 
+from collections.abc import Mapping
+
 from bluecode.defenses.checkers.rules.flow import Flow
 from bluecode.defenses.checkers.rules.grammars import Parsed
 from bluecode.defenses.checkers.rules.guards import other_letters
 from bluecode.defenses.checkers.rules.matching import Callee
 from bluecode.defenses.checkers.rules.memory import Reader
+from bluecode.defenses.checkers.rules.memory_body import Local
 from bluecode.defenses.checkers.rules.memory_bounds import bounds
+from bluecode.defenses.checkers.rules.memory_checks import arrays, checks
 from bluecode.defenses.checkers.rules.memory_containers import containers
 from bluecode.defenses.checkers.rules.memory_pointers import pointers
 from bluecode.defenses.checkers.rules.memory_prints import prints
@@ -48,7 +52,8 @@ _BLANKS = frozenset({"isspace", "iscntrl"})
 MEMORY = frozenset({
     "buffer_copy", "unbounded_read", "out_of_bounds_write", "out_of_bounds_read",
     "integer_overflow", "null_dereference", "use_after_free", "double_free", "pointer_scaling",
-    "temporary_file", "dangerous_function", "file_race", "stack_address",
+    "temporary_file", "dangerous_function", "file_race", "stack_address", "unchecked_result",
+    "mismatched_free",
 })  # fmt: skip
 """What is claimed of memory."""
 
@@ -56,19 +61,22 @@ MEMORY = frozenset({
 def follow(run: Run, parsed: Parsed) -> None:
     """Follow a parsed snippet."""
     CFlow(run).snippet(parsed.tree)
+    outer = arrays(parsed.tree)
     functions = [node for node in parsed.tree.walk() if node.role == "function"]
     for function in functions:
-        memory(run, function)
+        memory(run, function, outer)
     loose = [node for node in parsed.tree.args if node.role not in ("function", "class", "import")]
     if loose:  # a piece of a function
         body = Node("block", "", loose[0].line, loose[-1].last, None, loose)
         memory(run, Node("function", "", body.line, body.last, body))
 
 
-def memory(run: Run, function: Node) -> None:
-    """Look for what goes wrong with memory in one function."""
+def memory(run: Run, function: Node, outer: Mapping[str, Local] | None = None) -> None:
+    """Look for what goes wrong with memory in one function, with the arrays around it."""
     body = Reader(function).read()
+    body.outer = outer or {}
     body.spend = run.spend
+    checks(run, body)
     pointers(run, body)
     bounds(run, body)
     reads(run, body)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bluecode.defenses.checkers.python_regex import explodes
+from bluecode.defenses.checkers.rules.comparisons import EQUALS, MEMBER_OF, compared, looked_for
 from bluecode.defenses.checkers.rules.matching import Callee
 from bluecode.defenses.checkers.rules.names import CONSTANT, Names
 from bluecode.defenses.checkers.rules.rule import ANY, BASE, Sink, Writer
@@ -67,6 +68,7 @@ class Calls(Names):
         callee = self.callee(node, base)
         site = Site(callee.name, base, args, node, self.run.purpose, self.run.lines)
         self.called(callee, site)
+        self._check_comparison(site)
         self._check_sinks(callee, site)
         for rule in self.run.matcher.properties.of(callee):
             score = rule.when(site)
@@ -99,8 +101,23 @@ class Calls(Names):
             return replace(element, path=seeded.path)
         return replace(seeded, level=Level.UNKNOWN if at else seeded.level)
 
+    def _check_comparison(self, site: Site) -> None:
+        node = site.node
+        if node.name not in EQUALS and node.name not in MEMBER_OF:
+            return
+        parts = list(zip(node.args, site.args, strict=True))
+        if node.base is not None and path_of(node.base) not in ("strings", "bytes", "Objects"):
+            parts = [(node.base, site.base), *parts]
+        if node.name in EQUALS:
+            compared(self.run, node, parts[:2])
+        else:
+            looked_for(self.run, node, parts[:2])
+
     def _check_sinks(self, callee: Callee, site: Site) -> None:
+        own = not callee.heads and not callee.new and callee.name in self.run.functions
         for sink in self.run.matcher.sinks.of(callee):
+            if own and sink.rule in _BY_ITS_NAME:
+                continue  # the snippet says itself what a function of this name does
             if sink.when is not None and not sink.when(site):
                 continue
             level, worst = self._worst(sink, site)
@@ -272,6 +289,8 @@ class Calls(Names):
             self.env[path] = replace(concatenated(values), path=self.lookup(path).path)
 
 
+_BY_ITS_NAME = frozenset({"mass_assignment", "prototype_pollution"})
+"""Weaknesses of library functions with names that anybody gives to a function."""
 _KEEPS_TEXT = frozenset({"toString", "getBytes", "toCharArray", "c_str", "String", "trim",
                          "as_str", "to_string", "ToString",
                          "to_s", "clone", "into", "as_bytes", "strip", "to_owned", "unwrap",

@@ -11,6 +11,7 @@ from bluecode.defenses.checkers.rules.csharp_calls import (
     xml_open,
 )
 from bluecode.defenses.checkers.rules.csharp_sinks import SINKS
+from bluecode.defenses.checkers.rules.keeping import literal_secret, logs_secret, stores_typed
 from bluecode.defenses.checkers.rules.rule import (
     Cleaner,
     Language,
@@ -54,6 +55,18 @@ RULES = Language(
     ),
     sinks=SINKS,
     properties=(
+        Property(
+            "hardcoded_secret",
+            "new.SymmetricSecurityKey new.HMACSHA256 new.NetworkCredential",
+            lambda s: literal_secret(1 if s.name == "NetworkCredential" else 0)(s),
+        ),
+        Property(
+            "secret_logged",
+            "*.LogInformation *.LogDebug *.LogWarning *.LogError *.LogTrace Console.WriteLine "
+            "log.Info logger.Info Log.Information Log.Debug",
+            logs_secret,
+        ),
+        Property("plain_password", "*.Execute *.ExecuteAsync *.ExecuteSqlRaw", stores_typed),
         Property(
             "weak_hash",
             "MD5.Create SHA1.Create MD5.HashData SHA1.HashData "

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from bluecode.defenses.checkers.python_regex import explodes
 from bluecode.defenses.checkers.rules.calls import Calls
+from bluecode.defenses.checkers.rules.comparisons import compared
 from bluecode.defenses.checkers.rules.matching import Callee
 from bluecode.defenses.checkers.rules.names import NUMERIC
 from bluecode.defenses.checkers.rules.site import Site
@@ -58,17 +59,17 @@ class Expressions(Calls):
             return whole.fields[key]
         if whole.fields and not whole.path:  # an entry of a fixed table, whichever
             return together(whole.fields.values())
+        path = path_of(node.base) if node.base is not None else ""
+        if path and node.args and node.args[0].role == "text":
+            held = self.env.get(f"{path}.{node.args[0].name}")
+            if held is not None:
+                return held
         if key is not None and key.isdigit() and int(key) < len(whole.items):
             return whole.items[int(key)]
         if key is not None and whole.path and whole.level <= Level.UNKNOWN:
             known_path = self._source(f"{whole.path}.{key}")
             if known_path is not None:
                 return known_path
-        path = path_of(node.base) if node.base is not None else ""
-        if path and node.args and node.args[0].role == "text":
-            known = self.env.get(f"{path}.{node.args[0].name}")
-            if known is not None:
-                return known
         return Value(
             whole.level, whole.clean, whole.eased, path=whole.path + "[]", marks=whole.marks
         )
@@ -96,6 +97,8 @@ class Expressions(Calls):
 
     def _binary(self, node: Node) -> Value:
         values = [self.eval(part) for part in node.args]
+        if node.name in ("==", "!="):
+            compared(self.run, node, list(zip(node.args, values, strict=True)))
         if node.name == "/" and "path" in values[0].path.lower():  # C++ joins paths so
             return concatenated(values).marked("joined")
         if node.name in _ARITHMETIC and not (node.name == "<<" and values[0].path):

@@ -2,6 +2,7 @@
 
 import re
 
+from bluecode.defenses.checkers.rules.keeping import literal_secret, logs_secret, stores_typed
 from bluecode.defenses.checkers.rules.rule import (
     ANY,
     BASE,
@@ -15,6 +16,7 @@ from bluecode.defenses.checkers.rules.rule import (
 )
 from bluecode.defenses.checkers.rules.secrets import names_login
 from bluecode.defenses.checkers.rules.site import Site
+from bluecode.defenses.checkers.rules.tree import path_of
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     broken_hash,
@@ -76,6 +78,15 @@ def _cookie(site: Site) -> float:
     return 0.6 if names_login(words) else 0.45
 
 
+def _narrows(site: Site) -> float:
+    """`int32(n)` of a number as wide as the machine's, with no look at how large it is."""
+    if not site.arg(0).path.startswith("strconv.Atoi") or not site.node.args:
+        return 0.0
+    name = path_of(site.node.args[0])
+    compared = rf"\b{re.escape(name)}\s*[<>]|[<>]=?\s*{re.escape(name)}\b"
+    return 0.55 if name and not site.mentions(compared) else 0.0
+
+
 RULES = Language(
     name="go",
     sources=(
@@ -121,6 +132,22 @@ RULES = Language(
             "sql",
             built=True,
             when=speaks_sql,
+        ),
+        Sink(
+            "sql_injection",
+            "*.Select *.Get",
+            (1,),
+            "sql",
+            built=True,
+            when=lambda s: speaks_sql(s, 1),
+        ),
+        Sink(
+            "sql_injection",
+            "*.SelectContext *.GetContext",
+            (2,),
+            "sql",
+            built=True,
+            when=lambda s: speaks_sql(s, 2),
         ),
         Sink(
             "sql_injection",
@@ -232,7 +259,7 @@ RULES = Language(
             (ANY,),
             "line",
             least=Level.REQUEST,
-            when=more_than_address,
+            when=lambda s: more_than_address(s) and not _quotes_all(s),
         ),
         Sink("ldap_injection", "ldap.NewSearchRequest", (7,), "ldap", built=True),
         Sink(
@@ -264,6 +291,21 @@ RULES = Language(
         ),
     ),
     properties=(
+        Property("integer_overflow", "int8 int16 int32 uint8 uint16 uint32", _narrows),
+        Property(
+            "secret_logged",
+            "log.Printf log.Println log.Print logger.Printf logger.Info logger.Infof log.Infof "
+            "slog.Info slog.Debug logrus.Infof logrus.Info zap.Info logger.Debug",
+            logs_secret,
+        ),
+        Property("hardcoded_secret", "hmac.New", literal_secret(1)),
+        Property(
+            "hardcoded_secret",
+            "*.SignedString *.SetBasicAuth ssh.Password",
+            lambda s: literal_secret(0 if s.name != "SetBasicAuth" else 1)(s),
+        ),
+        Property("hardcoded_secret", "aes.NewCipher", literal_secret(0)),
+        Property("plain_password", "*.Exec *.ExecContext *.Query *.QueryRow", stores_typed),
         Property("insecure_cookie", "new.http.Cookie", _cookie),
         Property("cors_any", "*.Set *.Add *.Header", cors_header),
         Property("weak_hash", "md5.New md5.Sum sha1.New sha1.Sum md4.New", broken_hash),
@@ -377,6 +419,12 @@ RULES = Language(
         "tls_off": "leave InsecureSkipVerify out; set RootCAs",
     },
 )
+
+
+def _quotes_all(site: Site) -> bool:
+    """`log.Printf("%q", x)` shows line breaks as two letters."""
+    form = site.arg(0).known if site.name.endswith("f") else None
+    return form is not None and re.search(r"%[-+# ]*[svx]", form) is None
 
 
 def _writes_page(site: Site) -> bool:

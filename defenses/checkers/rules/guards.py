@@ -21,7 +21,7 @@ _ALL = frozenset({"all"})
 _VERDICT = re.compile(
     r"(?:^|_)(?:is_?)?(?:valid|safe|allow|permit|whitelist|trusted|authori[sz]ed|sanit|clean|"
     r"verif|within|inside|known|legal|accept)|(?:valid|safe|allowed|permitted|within|inside|"
-    r"contained|trusted|numeric|integer|digits?|alnum|alpha|alphanumeric)$|"
+    r"contained|trusted|correct|well_?formed|good|sane|numeric|integer|digits?|alnum|alpha|alphanumeric)$|"
     r"^is_?(?:int|number|num|nan|finite|uuid|alpha|digit|alnum|xdigit|upper|lower|safe|hex|in)|"
     r"^(?:check|ensure|validate|assert|require)(?:_|[A-Z]|valid|path|url|host|input)",
     re.I,
@@ -37,6 +37,7 @@ _MEMBERSHIP = frozenset(
         "Contains", "hasOwnProperty", "hasOwn", "array_key_exists", "key?", "has_key?",
         "member?", "count", "isset", "includesValue", "contains_key", "Has", "TryGetValue",
         "HasOwnProperty", "exists", "some", "indexOf", "IndexOf", "propertyIsEnumerable",
+        "strchr", "strstr", "find_first_of",
     }
 )  # fmt: skip
 _PARTIAL = frozenset({"startsWith", "StartsWith", "starts_with", "start_with?", "HasPrefix",
@@ -114,9 +115,16 @@ def subject(node: Node | None) -> str:
             return path
         if node.role == "call" and node.base is None and node.args:
             node = node.args[0]
+        elif node.role == "index" and len(node.args) == 1 and node.args[0].role == "text":
+            held = path_of(node.base)
+            return f"{held}.{node.args[0].name}" if held else subject(node.base)
         elif node.role in ("index", "call", "member"):
             node = node.base
         elif node.role in ("unary", "cast", "other") and node.args:
+            node = node.args[0]
+        elif node.role == "binary" and node.name in ("??", "||", "?:") and len(node.args) == 2:
+            if node.args[1].role not in ("text", "number", "constant"):
+                return ""
             node = node.args[0]
         else:
             return ""
@@ -140,6 +148,9 @@ def _compared(flow: "Flow", node: Node) -> tuple[Facts, Facts]:
     if node.name == "instanceof":
         return {}, {}
     for one, other in ((left, right), (right, left)):
+        if other.role in ("name", "member") and path_of(other).endswith("npos"):
+            yes, no = facts(flow, one)
+            return (no, yes) if same else (yes, no)
         if other.role in ("number", "constant") and one.role in ("call", "binary", "unary"):
             answer = _answer(flow, one, other)
             if answer is not None:
@@ -259,7 +270,7 @@ def _asked(flow: "Flow", call: Node) -> tuple[Facts, Facts]:
     for check, value_node in flow.checks(call):
         found = _fact(value_node, frozenset(check.labels.split()))
         return (found, {}) if check.says else ({}, found)
-    if name in _MEMBERSHIP:
+    if name in _MEMBERSHIP or name == "find" and _looks_for_text(call):
         return _membership(flow, call)
     if name in _PARTIAL:
         return _begins(flow, call)
@@ -278,6 +289,11 @@ def _asked(flow: "Flow", call: Node) -> tuple[Facts, Facts]:
     if _VERDICT.search(name):
         return _verdict(call), {}
     return {}, {}
+
+
+def _looks_for_text(call: Node) -> bool:
+    """`s.find("..")`, which C++ compares with `npos`."""
+    return call.base is not None and len(call.args) == 1 and call.args[0].role == "text"
 
 
 def _says_always(flow: "Flow", name: str) -> bool:
@@ -314,7 +330,7 @@ def _entry(flow: "Flow", node: Node) -> Facts:
     return _fact(node.args[0], _ALL) if flow.eval(node.base).level == 0 else {}
 
 
-_TRAVERSAL = re.compile(r"^(?:\.\.[/\\]*|[/\\]?\.\.|%2e%2e)$")
+_TRAVERSAL = re.compile(r"^(?:\.\.[/\\]*|[/\\]?\.\.|%2e%2e|/)$")
 
 
 def _membership(flow: "Flow", call: Node) -> tuple[Facts, Facts]:

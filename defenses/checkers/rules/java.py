@@ -12,6 +12,7 @@ from bluecode.defenses.checkers.rules.java_calls import (
     object_stream,
 )
 from bluecode.defenses.checkers.rules.java_sinks import SINKS
+from bluecode.defenses.checkers.rules.keeping import literal_secret, logs_secret
 from bluecode.defenses.checkers.rules.rule import (
     Cleaner,
     Language,
@@ -62,6 +63,30 @@ RULES = Language(
     ),
     sinks=SINKS,
     properties=(
+        Property("hardcoded_secret", "DriverManager.getConnection", literal_secret(2)),
+        Property("hardcoded_secret", "new.SecretKeySpec", literal_secret(0)),
+        Property(
+            "hardcoded_secret",
+            "*.signWith *.setSigningKey Algorithm.HMAC256 Algorithm.HMAC512",
+            lambda s: max(literal_secret(0)(s), literal_secret(1)(s)),
+        ),
+        Property(
+            "hardcoded_secret",
+            "*.setPassword new.PasswordAuthentication new.UsernamePasswordCredentials",
+            lambda s: literal_secret(0 if s.name == "setPassword" else 1)(s),
+        ),
+        Property(
+            "secret_logged",
+            "logger.info logger.warn logger.error logger.debug log.info log.warn log.error "
+            "log.debug LOG.info LOG.debug LOGGER.info LOGGER.warning System.out.println "
+            "out.println",
+            logs_secret,
+        ),
+        Property(
+            "unsafe_deserialization",
+            "*.enableDefaultTyping *.activateDefaultTyping *.activateDefaultTypingAsProperty",
+            lambda s: 0.78 if "LaissezFaire" in s.arg(0).path or s.name[0] == "e" else 0.0,
+        ),
         Property(
             "unsafe_deserialization",
             "new.ObjectInputStream",

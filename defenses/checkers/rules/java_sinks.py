@@ -161,7 +161,7 @@ SINKS = (
     Sink(
         "template_injection",
         "new.Template *.createTemplate Velocity.evaluate",
-        (0, 1),
+        (0, 1, 3),
         "template",
         least=Level.PARAMETER,
     ),

@@ -18,6 +18,7 @@ from bluecode.defenses.checkers.rules.javascript_calls import (
     old_tls,
     open_mode,
     password_hash,
+    sends_stack,
     short_key,
     short_salt,
     sign_none,
@@ -28,7 +29,13 @@ from bluecode.defenses.checkers.rules.javascript_calls import (
     xml_entities,
     yaml_full,
 )
-from bluecode.defenses.checkers.rules.javascript_sinks import SINKS
+from bluecode.defenses.checkers.rules.javascript_sinks import ANSWERS, LOGS, SINKS
+from bluecode.defenses.checkers.rules.keeping import (
+    inserts_typed,
+    literal_secret,
+    logs_secret,
+    stores_typed,
+)
 from bluecode.defenses.checkers.rules.rule import (
     BASE,
     Check,
@@ -83,6 +90,21 @@ RULES = Language(
     ),
     sinks=SINKS,
     properties=(
+        Property(
+            "hardcoded_secret",
+            "jwt.sign jwt.verify jsonwebtoken.sign jsonwebtoken.verify jwt.encode",
+            literal_secret(1),
+        ),
+        Property("hardcoded_secret", "*.createHmac createHmac", literal_secret(1)),
+        Property(
+            "hardcoded_secret",
+            "*.createCipheriv createCipheriv CryptoJS.AES.encrypt AES.encrypt",
+            literal_secret(1),
+        ),
+        Property("secret_logged", LOGS, logs_secret),
+        Property("plain_password", "*.insertOne *.insertMany *.insert", inserts_typed),
+        Property("plain_password", "*.query *.execute *.run *.none *.one", stores_typed),
+        Property("error_details", ANSWERS, sends_stack),
         Property("weak_hash", "*.createHash createHash *.createHmac", weak_hash),
         Property("weak_hash", "CryptoJS.MD5 CryptoJS.SHA1 md5 sha1", broken_hash),
         Property("password_hash", "*.update", password_hash),

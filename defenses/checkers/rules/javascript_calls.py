@@ -259,6 +259,18 @@ REQUEST = (
 )
 
 
+def sends_stack(site: Site) -> float:
+    """The trace of an error goes to whoever sent the request."""
+    for arg in site.node.args:
+        for part in arg.walk():
+            if part.role == "member" and part.name == "stack" and not site.mentions(_DEVELOPMENT):
+                return 0.55
+    return 0.0
+
+
+_DEVELOPMENT = r"NODE_ENV|isDev|is_dev|development"
+
+
 def leads_away(site: Site) -> bool:
     """Is the beginning of the address open?"""
     for value in site.args:

@@ -23,7 +23,41 @@ def _replaces(site: Site) -> bool:
     return len(site.args) == 1 and (value.level > Level.UNKNOWN or "built" in value.marks)
 
 
+LOGS = (
+    "console.log console.info console.warn console.error console.debug logger.info logger.warn "
+    "logger.error logger.debug log.info winston.info"
+)
+ANSWERS = (
+    "res.send res.json res.end response.send response.json reply.send res.status().send "
+    "res.status().json res.status().end response.status().send response.status().json"
+)
+
 SINKS = (
+    Sink(
+        "path_traversal",
+        "res.render response.render reply.view ctx.render",
+        (0,),
+        "path",
+        least=Level.REQUEST,
+        factor=0.8,
+    ),
+    Sink(
+        "prototype_pollution",
+        "_.merge _.defaultsDeep _.mergeWith _.set _.setWith lodash.merge lodash.set "
+        "lodash.defaultsDeep merge deepmerge $.extend jQuery.extend",
+        (1, 2),
+        "keys",
+        least=Level.REQUEST,
+        when=lambda s: s.name != "extend" or s.arg(0).known == "true",
+    ),
+    Sink(
+        "log_injection",
+        "fs.appendFileSync fs.appendFile appendFileSync appendFile",
+        (1,),
+        "line",
+        least=Level.REQUEST,
+        when=lambda s: "log" in s.arg(0).shape + s.arg(0).path.lower(),
+    ),
     Sink(
         "command_injection",
         "child_process.exec child_process.execSync shell.exec "

@@ -30,6 +30,10 @@ class Dialect:
 
 _RESULTS = frozenset({"log_injection", "xss", "ssrf", "header_injection"})
 """What the engine sees in any language, from what functions give back and where headers are set."""
+_COMPARES = frozenset(
+    {"timing_comparison", "spoofable_identity", "hardcoded_secret", "plain_password"}
+)
+"""What it sees in any language where values are compared."""
 _BACKTRACKS = frozenset({"redos"})
 
 
@@ -44,32 +48,32 @@ def _javascript() -> Dialect:
     return Dialect(
         javascript.RULES,
         javascript_flow.follow,
-        _RESULTS | _BACKTRACKS | {"prototype_pollution"},
+        _RESULTS | _COMPARES | _BACKTRACKS | {"prototype_pollution"},
     )
 
 
 def _c() -> Dialect:
     from bluecode.defenses.checkers.rules import c, c_flow
 
-    return Dialect(c.RULES, c_flow.follow, _RESULTS | _BACKTRACKS | c_flow.MEMORY)
+    return Dialect(c.RULES, c_flow.follow, _RESULTS | _COMPARES | _BACKTRACKS | c_flow.MEMORY)
 
 
 def _go() -> Dialect:
     from bluecode.defenses.checkers.rules import go
 
-    return Dialect(go.RULES, general, _RESULTS)
+    return Dialect(go.RULES, general, _RESULTS | _COMPARES)
 
 
 def _java() -> Dialect:
     from bluecode.defenses.checkers.rules import java, java_flow
 
-    return Dialect(java.RULES, java_flow.follow, _RESULTS | _BACKTRACKS)
+    return Dialect(java.RULES, java_flow.follow, _RESULTS | _COMPARES | _BACKTRACKS)
 
 
 def _php() -> Dialect:
     from bluecode.defenses.checkers.rules import php, php_flow
 
-    return Dialect(php.RULES, php_flow.follow, _RESULTS | _BACKTRACKS)
+    return Dialect(php.RULES, php_flow.follow, _RESULTS | _COMPARES | _BACKTRACKS)
 
 
 def _csharp() -> Dialect:
@@ -78,20 +82,20 @@ def _csharp() -> Dialect:
     return Dialect(
         csharp.RULES,
         csharp_flow.follow,
-        _RESULTS | _BACKTRACKS | {"missing_csrf", "input_validation_off"},
+        _RESULTS | _COMPARES | _BACKTRACKS | {"missing_csrf", "input_validation_off"},
     )
 
 
 def _ruby() -> Dialect:
     from bluecode.defenses.checkers.rules import ruby, ruby_flow
 
-    return Dialect(ruby.RULES, ruby_flow.follow, _RESULTS | _BACKTRACKS)
+    return Dialect(ruby.RULES, ruby_flow.follow, _RESULTS | _COMPARES | _BACKTRACKS)
 
 
 def _rust() -> Dialect:
     from bluecode.defenses.checkers.rules import rust, rust_flow
 
-    return Dialect(rust.RULES, rust_flow.follow, _RESULTS | {"unsafe_memory"})
+    return Dialect(rust.RULES, rust_flow.follow, _RESULTS | _COMPARES | {"unsafe_memory"})
 
 
 def _bash() -> Dialect:

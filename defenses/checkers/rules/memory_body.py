@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -45,6 +45,8 @@ class Body:
 
     function: Node
     locals: dict[str, Local] = field(default_factory=dict)
+    outer: Mapping[str, Local] = field(default_factory=dict)
+    """Arrays that are declared outside of the function."""
     events: list[Event] = field(default_factory=list)
     by_key: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     ended: set[tuple[int, int]] = field(default_factory=set)

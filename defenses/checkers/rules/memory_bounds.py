@@ -264,6 +264,8 @@ def _copy(run: Run, body: Body, event: Event) -> None:
     if event.node.name == "strncat" and size.role == "call" and _of_target(size, args[0]):
         run.claim("buffer_copy", event.node, 0.62)  # what is there already takes room, too
         return
+    if _whole_behind(run, body, event, size):
+        return
     names = names_in(size)
     if not names or _of_target(size, args[0]):
         return
@@ -285,6 +287,30 @@ def _copy(run: Run, body: Body, event: Event) -> None:
     if _parameters(body, names) and _named_sizes(body, names):
         score = max(score, 0.56)
     run.claim("buffer_copy", event.node, score)
+
+
+def _whole_behind(run: Run, body: Body, event: Event, size: Node) -> bool:
+    """`recv(s, buf + used, sizeof(buf), 0)`: less room is left than there is in all."""
+    args = event.node.args
+    into = args[1] if event.node.name in ("read", "recv", "recvfrom") else args[0]
+    while into.role == "cast" and into.args:
+        into = into.args[0]
+    if into.role == "unary" and into.name == "&" and into.args[0].role == "index":
+        inner = into.args[0]
+        parts = [inner.base, *inner.args]
+    else:
+        parts = list(into.args) if into.role == "join" and into.name == "+" else []
+    target = parts[0] if len(parts) == 2 else None
+    local = body.locals.get(path_of(target)) if target is not None else None
+    if target is None or local is None or local.size is None or number_of(parts[1] or target) == 0:
+        return False
+    while size.role == "binary" and size.name == "-" and number_of(size.args[1]) == 1:
+        size = size.args[0]
+    whole = size.role == "call" and size.name == "sizeof" and path_of(target) in size.type
+    if not whole:
+        return False
+    run.claim("out_of_bounds_write", event.node, 0.78)
+    return True
 
 
 def _named_sizes(body: Body, names: set[str]) -> bool:

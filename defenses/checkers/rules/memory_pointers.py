@@ -24,6 +24,8 @@ _FINDS = re.compile(
     r"^(?:strchr|strrchr|strstr|strpbrk|memchr|bsearch|find_\w+|\w+_find|\w+_find_\w+|lookup_\w+|"
     r"\w+_lookup|\w+_lookup_\w+|\w+_search|\w+_get_by_\w+|\w+_entry_find)$"
 )
+_BY_PLACE = re.compile(r"(?:^|_)(?:get|next|at|nth|list|first|last|pop)(?:_|$)|[gG]et[A-Z]")
+"""Calls that give what stands at a place, which a loop knows to be there."""
 _NEVER_NULL = re.compile(
     r"^(?:x(?:malloc|calloc|realloc|strdup|strndup)|g_(?:malloc|new|strdup)\w*|emalloc|safe_\w+|"
     r"checked_\w+|must_\w+|die_\w+|ecalloc|estrdup)$"
@@ -33,11 +35,12 @@ _NEVER_NULL = re.compile(
 def pointers(run: Run, body: Body) -> None:
     """Everything that goes wrong with pointers in this function."""
     habit = _habit(body)
+    asked = _asked(body)
     copies = _copies(body)
     for events in list(body.by_key.values()):
         for event in events:
             if event.kind == "store" and event.value is not None:
-                _unchecked(run, body, event, habit)
+                _unchecked(run, body, event, habit, asked)
             elif event.kind == "free":
                 _after_free(run, body, event)
                 _copy_after_free(run, body, event, copies)
@@ -46,6 +49,8 @@ def pointers(run: Run, body: Body) -> None:
     for event in body.calls:
         _handed_on_unseen(run, event)
     _followed_before_checked(run, body)
+    _moved(run, body)
+    _mismatched(run, body)
 
 
 _OWNS = re.compile(r"\b(?:w?string|vector|QByteArray)\b")
@@ -55,7 +60,11 @@ _OWNS = re.compile(r"\b(?:w?string|vector|QByteArray)\b")
 def _local_given_back(run: Run, body: Body) -> None:
     """`char b[8]; return b;`: what is pointed to is gone with the function."""
     given = body.function.type[-1:]
-    if body.function.base is None or given not in ("*", "&"):
+    if body.function.base is None:
+        return
+    if re.search(r"\b(?:string_view|span)\b", body.function.type):
+        _view_given_back(run, body)
+    if given not in ("*", "&"):
         return
     for node in body.function.base.walk():
         if node.role == "return" and len(node.args) == 1:
@@ -71,6 +80,78 @@ def _local_given_back(run: Run, body: Body) -> None:
                 continue
             if local.size is not None or taken or inside or given == "&":
                 run.claim("stack_address", node, 0.8)
+
+
+def _view_given_back(run: Run, body: Body) -> None:
+    """`std::string s; return std::string_view(s);`."""
+    assert body.function.base is not None
+    for node in body.function.base.walk():
+        if node.role == "return" and len(node.args) == 1:
+            value = node.args[0]
+            if value.role == "call" and value.name in ("string_view", "span") and value.args:
+                value = value.args[0]
+            local = body.locals.get(path_of(value))
+            if local is None or local.parameter or local.static or local.type[-1:] in ("&", "*"):
+                continue
+            if _OWNS.search(local.type) and "view" not in local.type:
+                run.claim("stack_address", node, 0.75)
+
+
+_POINTS = re.compile(r"\bunique_ptr\b")
+
+
+def _moved(run: Run, body: Body) -> None:
+    """`queue.push(std::move(m)); m->id`: the pointer is empty by then."""
+    for call in body.calls:
+        if call.node.name != "move" or path_of(call.node.base) != "std" or not call.node.args:
+            continue
+        name = path_of(call.node.args[0])
+        local = body.locals.get(name)
+        if local is None or not _POINTS.search(local.type):
+            continue
+        for event in body.by_key[name]:
+            if event.order <= call.order:
+                continue
+            if event.kind in ("store", "test"):
+                break
+            if event.kind == "deref" and body.reaches(call, event):
+                run.claim("null_dereference", event.node, 0.68)
+                break
+
+
+def _mismatched(run: Run, body: Body) -> None:
+    """`new T[n]` and `delete p`, `malloc` and `delete`, `popen` and `fclose`."""
+    for call in body.calls:
+        if call.node.name not in _GIVE_BACK or call.node.base is not None:
+            continue
+        name = path_of(call.node.args[0]) if len(call.node.args) == 1 else ""
+        stores = [event for event in body.by_key.get(name, ()) if event.kind == "store"]
+        before = [event for event in stores if event.order < call.order]
+        if len(before) != 1 or before[0].value is None:
+            continue
+        made = _taken(before[0].value)
+        given = call.node.name
+        if given == "delete" and 0 < call.node.line <= len(run.lines):
+            given += "[]" if re.search(r"\bdelete\s*\[", run.lines[call.node.line - 1]) else ""
+        if made and made != given:
+            run.claim("mismatched_free", call.node, 0.68)
+
+
+def _taken(value: Node) -> str:
+    """The call that gives such memory back; empty where it is not known."""
+    while value.role == "cast" and value.args:
+        value = value.args[0]
+    if value.role != "call" or value.base is not None:
+        return ""
+    if value.type == "new":
+        return "delete[]" if value.size is not None else "delete"
+    return _BELONGS.get(value.name, "")
+
+
+_BELONGS = {"malloc": "free", "calloc": "free", "strdup": "free", "realloc": "free",
+            "fopen": "fclose", "popen": "pclose", "opendir": "closedir", "kmalloc": "kfree",
+            "kzalloc": "kfree"}  # fmt: skip
+_GIVE_BACK = frozenset({"delete", *_BELONGS.values()})
 
 
 _MAY_BE_MISSING = frozenset({"getenv", "strchr", "strrchr", "strstr", "strtok", "crypt", "strpbrk",
@@ -131,7 +212,9 @@ def _likely(name: str) -> float:
     return 0.52 if _FINDS.match(name) else 0.0
 
 
-def _unchecked(run: Run, body: Body, store: Event, habit: frozenset[str]) -> None:
+def _unchecked(
+    run: Run, body: Body, store: Event, habit: frozenset[str], asked: frozenset[str]
+) -> None:
     """What an allocation gave is followed before anybody looks at it. A name that merely sounds
     like one that may fail is worth a word only where others are looked at."""
     assert store.value is not None
@@ -139,9 +222,12 @@ def _unchecked(run: Run, body: Body, store: Event, habit: frozenset[str]) -> Non
     if made is None:
         return
     likely = _likely(made[0])
+    sibling = made[0] in asked and not _NEVER_NULL.match(made[0]) and not _BY_PLACE.search(made[0])
+    if not likely and sibling:
+        likely = 0.56  # the same function looks at this call's result elsewhere
     if not likely:
         return
-    if likely < 0.6 and not habit - {store.key}:
+    if likely < 0.6 and not sibling and not habit - {store.key}:
         return
     if made[0] == "realloc" or body.function.name == "main" or _small(made[1]):
         likely *= 0.8  # little is asked for, or the program ends with it
@@ -163,6 +249,23 @@ def _habit(body: Body) -> frozenset[str]:
         if any(event.kind == "test" and _null_test(body, event) for event in events)
         and any(event.value is not None and _maker(event.value) is not None for event in events)
     )  # fmt: skip
+
+
+def _asked(body: Body) -> frozenset[str]:
+    """Functions whose result is compared with nothing in this function before it is followed."""
+    found: set[str] = set()
+    for events in body.by_key.values():
+        made: str | None = None
+        for event in events:
+            if event.kind == "store":
+                maker = _maker(event.value) if event.value is not None else None
+                made = maker[0] if maker is not None and maker[1].base is None else None
+            elif event.kind == "test" and made and _null_test(body, event):
+                found.add(made)
+                made = None
+            elif event.kind == "deref":
+                made = None
+    return frozenset(found)
 
 
 def _small(call: Node) -> bool:

@@ -5,8 +5,10 @@ fields off a stream without asking how much remains, read what others sent beyon
 """
 
 import re
+from collections.abc import Iterator
 
 from bluecode.defenses.checkers.rules.memory_body import Body, Event
+from bluecode.defenses.checkers.rules.memory_sizes import number_of
 from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import Node, path_of
 
@@ -26,6 +28,9 @@ def reads(run: Run, body: Body) -> None:
     """Everything that is read without asking how much is there."""
     _unasked_length(run, body)
     _unasked_stream(run, body)
+    _more_than_asked(run, body)
+    for loop, _ in body.loops:
+        _looks_ahead(run, body, loop)
 
 
 def _unasked_length(run: Run, body: Body) -> None:
@@ -53,6 +58,102 @@ def _unasked_stream(run: Run, body: Body) -> None:
         if _TAKES.match(event.node.name) and _of_parameter(body, event):
             run.claim("out_of_bounds_read", event.node, 0.52)
             return
+
+
+_WIDTH = re.compile(
+    r"^Stream_(?:Read|Peek)_U?INT(8|16|32|64)(?:_BE)?$|^Stream_Seek_U?INT(8|16|32|64)$"
+)
+_ROOM = re.compile(
+    r"^Stream_(?:GetRemainingLength|EnsureRemainingCapacity|CheckAndLogRequired\w*)$"
+)
+
+
+def _more_than_asked(run: Run, body: Body) -> None:
+    """Of eight bytes that were asked for, ten are read."""
+    if not any(_ROOM.match(event.node.name) for event in body.calls):
+        return
+    room = _asked_for(body)
+    asked: Event | None = None
+    taken: list[tuple[Event, int]] = []
+    for event in body.calls:
+        if id(event.node) in room:
+            asked, taken = event, []
+            continue
+        if asked is None or room[id(asked.node)] < 0:
+            continue
+        width = _WIDTH.match(event.node.name)
+        if width is None or not body.reaches(asked, event):
+            continue
+        size = int(width.group(1) or width.group(2)) // 8
+        before = sum(more for read, more in taken if body.reaches(read, event))
+        if before + size > room[id(asked.node)]:
+            run.claim("out_of_bounds_read", event.node, 0.6)
+            return
+        taken.append((event, size))
+
+
+def _asked_for(body: Body) -> dict[int, int]:
+    """For each question how much is there, by its identity, the bytes; -1 where it is not a plain
+    number."""
+    found: dict[int, int] = {}
+    assert body.function.base is not None
+    for node in body.function.base.walk():
+        if node.role == "call" and _ROOM.match(node.name):
+            found.setdefault(id(node), -1)
+        elif node.role == "binary" and node.name == "<" and len(node.args) == 2:
+            left = node.args[0]
+            if left.role == "call" and _ROOM.match(left.name):
+                known = number_of(node.args[1])
+                found[id(left)] = -1 if known is None else known
+    return found
+
+
+def _looks_ahead(run: Run, body: Body, loop: Node) -> None:
+    """`while (i < n) … data[i + 1]`: the loop asks for one byte, and more are read."""
+    condition = loop.args[1] if loop.name != "each" and len(loop.args) > 1 else None
+    if condition is None or loop.base is None:
+        return
+    for name, limit in _below(condition):
+        local = body.locals.get(limit)
+        if local is None or not local.parameter or not _LENGTH.search(limit):
+            continue
+        if _asks_again(loop.base, name, limit):
+            continue
+        for node in loop.base.walk():
+            if node.role == "index" and node.args and _further(node.args[0], name):
+                data = body.locals.get(path_of(node.base))
+                if data is not None and data.parameter and _BYTES.search(data.type):
+                    run.claim("out_of_bounds_read", node, 0.55)
+                    return
+
+
+def _below(condition: Node) -> Iterator[tuple[str, str]]:
+    """The names in `i < n`, where it is all that is asked or one of the things."""
+    if condition.role == "binary" and condition.name == "&&":
+        for part in condition.args:
+            yield from _below(part)
+    elif condition.role == "binary" and condition.name == "<" and len(condition.args) == 2:
+        one, other = (path_of(part) for part in condition.args)
+        if one and other:
+            yield one, other
+
+
+def _further(key: Node, name: str) -> bool:
+    if key.role != "join" or key.name != "+" or len(key.args) != 2:
+        return False
+    return path_of(key.args[0]) == name and (number_of(key.args[1]) or 0) > 0
+
+
+def _asks_again(body: Node, name: str, limit: str) -> bool:
+    """Is the place or what is left compared inside of the loop, or a check called?"""
+    for node in body.walk():
+        if node.role == "call" and _ASKS.search(node.name):
+            return True
+        if node.role == "binary" and node.name in ("<", ">", "<=", ">=", "==", "!="):
+            said = {path_of(part) for part in node.walk() if part.role in ("name", "member")}
+            if limit in said:
+                return True
+    return False
 
 
 def _of_parameter(body: Body, event: Event) -> bool:

@@ -144,10 +144,26 @@ def checked(body: Body, names: set[str], before: int) -> bool:
     return False
 
 
+_SCANS = frozenset({">>", "scanf", "fscanf", "sscanf", "std.scanf"})
+
+
+def _scanned(body: Body, name: str, stored: int, before: int) -> bool:
+    """`std::cin >> n`, `scanf("%d", &n)`, with nothing stored since."""
+    for call in body.calls:
+        if call.node.name not in _SCANS or call.order >= before:
+            continue
+        read = [arg.args[0] if arg.role == "unary" and arg.args else arg for arg in call.node.args]
+        if call.order > stored and any(path_of(arg) == name for arg in read):
+            return True
+    return False
+
+
 def from_outside(body: Body, names: set[str], before: int) -> bool:
     """Did one of the names get its value from text, a file or the network?"""
     for name in names:
         store = body.last_store(name, before)
+        if _scanned(body, name, store.order if store is not None else -1, before):
+            return True
         if store is not None and store.value is not None:
             for part in store.value.walk():
                 if part.role == "call" and _READS.match(part.name):

@@ -2,6 +2,7 @@
 
 import re
 
+from bluecode.defenses.checkers.rules.keeping import literal_secret, logs_secret, stores_typed
 from bluecode.defenses.checkers.rules.php_calls import (
     argument_names,
     backtracks,
@@ -222,6 +223,8 @@ RULES = Language(
             "regex",
             least=Level.INPUT,
         ),
+        Sink("header_injection", "mail", (0, 1, 3), "line", least=Level.REQUEST),
+        Sink("session_fixation", "session_id", (0,), "session", least=Level.INPUT),
         Sink("log_injection", "error_log syslog", (0, 1), "line", least=Level.REQUEST),
         Sink(
             "template_injection",
@@ -233,6 +236,19 @@ RULES = Language(
         ),
     ),
     properties=(
+        Property(
+            "hardcoded_secret", "new.PDO mysqli_connect new.mysqli mysql_connect", literal_secret(2)
+        ),
+        Property("hardcoded_secret", "JWT.encode JWT.decode", literal_secret(1)),
+        Property("hardcoded_secret", "hash_hmac openssl_encrypt", literal_secret(2)),
+        Property(
+            "secret_logged", "error_log *.info *.debug Log.info Log.debug syslog", logs_secret
+        ),
+        Property(
+            "plain_password",
+            "mysqli_query *.query *.execute *.exec *.prepare DB.insert",
+            stores_typed,
+        ),
         Property("redos", "preg_match preg_match_all preg_replace preg_split", backtracks),
         Property("weak_hash", "md5 sha1", hash_call),
         Property("password_hash", "md5 sha1 crc32", password_hash),

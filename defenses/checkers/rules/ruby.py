@@ -2,6 +2,7 @@
 
 import re
 
+from bluecode.defenses.checkers.rules.keeping import literal_secret, logs_secret, stores_typed
 from bluecode.defenses.checkers.rules.rule import (
     BASE,
     Cleaner,
@@ -270,6 +271,18 @@ RULES = Language(
         Sink("header_injection", "*.set_header", (1,), "line", least=Level.INPUT),
     ),
     properties=(
+        Property("hardcoded_secret", "JWT.encode JWT.decode", literal_secret(1)),
+        Property(
+            "hardcoded_secret",
+            "OpenSSL.HMAC.hexdigest OpenSSL.HMAC.digest HMAC.hexdigest",
+            literal_secret(1),
+        ),
+        Property(
+            "secret_logged",
+            "logger.info logger.debug logger.warn Rails.logger.info Rails.logger.debug puts",
+            logs_secret,
+        ),
+        Property("plain_password", "*.execute *.exec_params *.exec *.run", stores_typed),
         Property("path_traversal", "*.extract", _member),
         Property(
             "weak_hash",

@@ -2,6 +2,7 @@
 
 import re
 
+from bluecode.defenses.checkers.rules.keeping import literal_secret, logs_secret
 from bluecode.defenses.checkers.rules.rule import (
     ANY,
     BASE,
@@ -136,6 +137,10 @@ RULES = Language(
         Sink("log_injection", "info! warn! error!", (ANY,), "line", least=Level.REQUEST),
     ),
     properties=(
+        Property(
+            "hardcoded_secret", "EncodingKey.from_secret DecodingKey.from_secret", literal_secret(0)
+        ),
+        Property("secret_logged", "info! debug! warn! error! log.info! trace!", logs_secret),
         Property(
             "unsafe_memory",
             "*.get_unchecked *.get_unchecked_mut slice.get_unchecked",

@@ -1,5 +1,6 @@
 """What the engine carries while it follows one snippet."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -49,6 +50,8 @@ class Run:
     """Lower-case names around: functions we are in, what is being assigned to."""
     spare: int = 3_000_000
     """Looks at names and events that may still be taken: some questions look at many at once."""
+    said: dict[str, bool] = field(default_factory=dict)
+    """Expressions that the snippet's text was searched for, and whether they are in it."""
     depth: int = 0
     quiet: int = 0
     """Above 0 nothing is claimed: the code is only followed for its result."""
@@ -68,6 +71,14 @@ class Run:
                 inside = False
             at -= 1
         return "\n".join(reversed(found))
+
+    def says(self, expression: re.Pattern[str]) -> bool:
+        """Does the snippet say this anywhere? It is searched once for each expression."""
+        known = self.said.get(expression.pattern)
+        if known is None:
+            known = any(expression.search(line) for line in self.lines)
+            self.said[expression.pattern] = known
+        return known
 
     def step(self) -> None:
         """Count one step. Raises `OutOfSteps` when there were too many."""

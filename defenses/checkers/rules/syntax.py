@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tree_sitter import Parser
 
 _SECONDS = 0.25
-"""For the parse of any text; long texts get more."""
+"""Of work for the parse of any text, however busy the machine is; long texts get more."""
 _SECONDS_EACH = 4e-6
 """For each byte on top: several times what it takes."""
 
@@ -107,10 +107,10 @@ def _maker(grammar: str) -> "Callable[[], Parser]":
 def read(text: str, grammar: str) -> Piece:
     """The tree of a text. Raises `OutOfTime`."""
     source = text.encode("utf-8", "replace")
-    deadline = time.monotonic() + _SECONDS + _SECONDS_EACH * len(source)
+    deadline = time.thread_time() + _SECONDS + _SECONDS_EACH * len(source)
 
     def late(offset: int, has_error: bool) -> bool:
-        return time.monotonic() > deadline
+        return time.thread_time() > deadline
 
     def pieces(offset: int, point: object) -> bytes:
         return source[offset : offset + 65536]

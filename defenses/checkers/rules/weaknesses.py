@@ -91,6 +91,38 @@ _CRYPTO = {
     ),
 }
 
+_SECRETS = {
+    "hardcoded_secret": Weakness(
+        "Password or key in the code",
+        798,
+        MEDIUM,
+        "A password or key stands in the code, where everybody who reads it can use it.",
+        "read it from the environment or a secret store, and change it",
+    ),
+    "plain_password": Weakness(
+        "Password kept in plain text",
+        256,
+        HIGH,
+        "A password is stored or compared as it was typed.",
+        "keep only a hash of it by argon2, bcrypt or scrypt, and verify against that",
+    ),
+    "secret_logged": Weakness(
+        "Secret written to a log",
+        532,
+        MEDIUM,
+        "A password or key is written to a log, where others can read it.",
+        "leave it out of the log",
+    ),
+    "session_fixation": Weakness(
+        "Session that the client chooses",
+        384,
+        HIGH,
+        "Text from {source} becomes the identifier of a session.",
+        "make a new identifier when somebody logs in, and take none from the request",
+        (0.0, 0.5, 0.5, 0.8),
+    ),
+}
+
 _DATA = {
     "unsafe_deserialization": Weakness(
         "Objects built from untrusted data",
@@ -215,6 +247,20 @@ _MEMORY = {
         HIGH,
         "Memory is used after it was given back.",
         "set the pointer to null after freeing, and do not use copies of it",
+    ),
+    "unchecked_result": Weakness(
+        "Rights given up without a look at the result",
+        252,
+        MEDIUM,
+        "A call that gives up rights may fail, and nobody looks whether it did.",
+        "stop the program when the call fails",
+    ),
+    "mismatched_free": Weakness(
+        "Memory given back in another way than it was taken",
+        762,
+        MEDIUM,
+        "Memory is given back by a call that does not belong to the one that made it.",
+        "delete[] for new[], delete for new, free for malloc; or a container",
     ),
     "double_free": Weakness(
         "Memory freed twice",
@@ -347,6 +393,7 @@ WEAKNESSES: Mapping[str, Weakness] = {
     **INJECTION,
     **ACCESS,
     **_CRYPTO,
+    **_SECRETS,
     **_DATA,
     **_MEMORY,
     **_COMMANDS,

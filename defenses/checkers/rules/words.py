@@ -89,11 +89,18 @@ def more_than_address(site: Site) -> bool:
 
 
 def shared_folder(site: Site) -> float:
-    """A file with a known name in the folder that all users share."""
-    return 0.5 if _SHARED.match(site.arg(0).shape) else 0.0
+    """A file with a name that is known or guessed, in the folder that all users share."""
+    name = site.arg(0).shape
+    if _SHARED.match(name):
+        return 0.5
+    parts = (part.name for arg in site.node.args[:1] for part in arg.walk() if part.role == "call")
+    return 0.5 if name.startswith("/tmp/") and _GUESSED & set(parts) else 0.0
 
 
 _SHARED = re.compile(rf"/tmp/[^{HOLE}]+$")
+_GUESSED = frozenset({"currentTimeMillis", "nanoTime", "time", "getpid", "Getpid", "now", "Now",
+                      "Unix", "UnixNano", "microtime"})  # fmt: skip
+"""Calls whose answer others can guess."""
 
 
 def plain_address(site: Site) -> float:

@@ -46,10 +46,30 @@ def test_a_private_key_is_found_and_its_header_alone_is_not() -> None:
         f'"client_secret": "{MIXED}"',
         f"password := `{MIXED}`",
         f'String dbPassword = "{MIXED}";',
+        f'const API_KEY: &str = "{MIXED}";',
+        f'const apiKey: string = "{MIXED}"',
+        f'var jwtKey = []byte("{MIXED}")',
     ],
 )
 def test_a_random_constant_under_a_secret_name_is_found(code: str) -> None:
     assert found(code) == {"credentials.assigned"}
+
+
+@pytest.mark.parametrize(
+    ("password", "rules"),
+    [
+        (MIXED[:12], {"credentials.connection"}),
+        ("{password}", set()),
+        ("your_password", set()),
+        ("", set()),
+    ],
+)
+def test_a_password_in_the_settings_of_a_connection_is_found(
+    password: str, rules: set[str]
+) -> None:
+    text = f'var c = "Server=db01;Database=Shop;User Id=app;Password={password};";'
+
+    assert found(text, "csharp") == rules
 
 
 @pytest.mark.parametrize(
