@@ -1,4 +1,4 @@
-"""The Grafana dashboard, made from `panels.py`: `python -m bluecode.deploy.dashboard FILE…`.
+"""The Grafana dashboard, made from `rows.py`: `python -m bluecode.deploy.dashboard FILE…`.
 
 Needs grafana-foundation-sdk, which the `dev` extra brings; who only imports the dashboard takes the
 file in `deploy/grafana`.
@@ -22,7 +22,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as shown
 from grafana_foundation_sdk.models import dashboard as model
 
-from bluecode.deploy.panels import ROWS, WIDTH, Kind, Panel, Query
+from bluecode.deploy.panels import WIDTH, Kind, Panel, Query
+from bluecode.deploy.rows import ROWS
 
 SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${source}")
 Built = timeseries.Panel | stat.Panel | bargauge.Panel

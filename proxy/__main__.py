@@ -1,5 +1,6 @@
 """The command line: `bluecode serve`, `demo`, `check`, `screen`, `sandbox run`, `eval`,
-`knowledge`, `constitution`, `feedback`, `replay`, `setup`, `doctor`, `redteam`, `version`.
+`knowledge`, `constitution`, `feedback`, `capture`, `replay`, `setup`, `doctor`, `redteam`,
+`version`.
 
 Exit status: 0 fine, 1 the policy blocks, or the demo or the doctor found something wrong, 2 a
 setting, a file or the command line cannot be used, 3 something could not be checked and the policy
@@ -35,6 +36,10 @@ FLAGS: Final[Mapping[str, tuple[str, str]]] = {
     "audit_backups": ("N", "audit files put aside that are kept"),
     "audit_days": ("DAYS", "after which an audit file put aside is removed; 0 for never"),
     "audit_database_file": ("FILE", "file with the address of a database for the audit"),
+    "capture": ("FOLDER", "for the sealed full text of requests and answers; none without it"),
+    "capture_key": ("KEY", "public key with which that is sealed"),
+    "capture_days": ("DAYS", "after which what was captured is removed"),
+    "capture_max_bytes": ("N", "most that captures may take; the oldest go first"),
     "database_file": ("FILE", "file with the address of a database for records and feedback"),
     "cache_dir": ("FOLDER", "where the compiled guest is kept between starts"),
     "knowledge": ("FILE", "the user's own records, beside the shipped knowledge base"),
@@ -99,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     add_knowledge(commands, _add_store, _knowledge)
     add_constitution(commands, _add_store, _constitution)
     feedback_arguments.add(commands, _add_feedback, _feedback)
+    _add_capture(commands)
     _add_replay(commands)
     _add_setup(commands)
     _add_doctor(commands)
@@ -243,12 +249,25 @@ def _add_eval(commands: Any) -> None:
     measure.set_defaults(command=_eval)
 
 
+def _add_capture(commands: Any) -> None:
+    capture = commands.add_parser("capture", help="keys for the full text of requests")
+    key = capture.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser(
+        "key",
+        help="make a pair of keys",
+        description="Write a new private key to a file, and print the public one that belongs to"
+        " it: `capture_key` of the settings. What is sealed with that only the private one opens.",
+    )
+    key.add_argument("file", type=Path, metavar="FILE", help="where the private key goes")
+    key.set_defaults(command=_capture_key)
+
+
 def _add_replay(commands: Any) -> None:
     replay = commands.add_parser(
         "replay",
         help="see what another policy would have made of an audit",
         description="Decide again on the requests of an audit, by another policy, and tell what"
-        " would have changed. Exit status 1 where requests would be blocked that were not, 3 where"
+        " would have changed. With a private key the files are what was captured, and the full text"
+        " is looked at anew. Exit status 1 where requests would be blocked that were not, 3 where"
         " lines could not be read.",
     )
     replay.add_argument(
@@ -256,7 +275,21 @@ def _add_replay(commands: Any) -> None:
         nargs="*",
         type=Path,
         metavar="AUDIT",
-        help="a file of an audit, as it was written; without one the config's database is read",
+        help="a file of an audit, as it was written, or what was captured; without one what the"
+        " config says",
+    )
+    replay.add_argument(
+        "--private-key",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="file with a private key that opens what was captured; may be given several times",
+    )
+    replay.add_argument(
+        "--feedback",
+        action="store_true",
+        help="hold what people said of decisions against it, as the config has it",
     )
     replay.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     _add_config(replay)
@@ -375,7 +408,19 @@ def _eval(given: argparse.Namespace) -> int:
 def _replay(given: argparse.Namespace) -> int:
     from bluecode.proxy import commands
 
-    return commands.replay(_config(given), given.files, style=given.format)
+    return commands.replay(
+        _config(given),
+        given.files,
+        style=given.format,
+        private_keys=given.private_key,
+        heed=given.feedback,
+    )
+
+
+def _capture_key(given: argparse.Namespace) -> int:
+    from bluecode.proxy import commands
+
+    return commands.capture_key(given.file)
 
 
 def _knowledge(given: argparse.Namespace) -> int:

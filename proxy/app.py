@@ -34,6 +34,7 @@ from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.moderations import Moderations, ModerationsWire
 from bluecode.proxy.notes import Notes
 from bluecode.proxy.reload import PolicyReload
+from bluecode.proxy.taken import Taken
 from bluecode.proxy.timing import TimedUpstream
 from bluecode.proxy.upstream import Call, HttpUpstream, LiteLLMUpstream, Upstream, UpstreamError
 from bluecode.proxy.wire import openai_chat as chat
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from bluecode.proxy.tracing import Tracing
 
 Keep = Callable[[Mapping[str, Any]], None]
+Take = Callable[[Mapping[str, Any], Taken], None]
 Kind = TypeVar("Kind", bound=Guard)
 _PASSED = (
     ("/models", "GET"),
@@ -161,6 +163,7 @@ class _House:
                 audit=audit,
                 notes=Notes(self._policy, self._config.seal),
                 limits=limits,
+                capture=await self._open_capture(stack),
             )
             if self._config.policy is not None:
                 reload = PolicyReload(self._config.policy, self._adopt, self._metrics)
@@ -169,6 +172,21 @@ class _House:
                 stack.callback(tasks.cancel_scope.cancel)
             yield
             self._services = None
+
+    async def _open_capture(self, stack: AsyncExitStack) -> Take | None:
+        """Where full texts go."""
+        if self._config.capture is None:
+            return None
+        from bluecode.proxy.capture import Capture  # its library is an extra
+
+        opened = Capture.open(
+            self._config.capture,
+            self._config.capture_key,
+            days=self._config.capture_days,
+            most=self._config.capture_max_bytes,
+            lost=self._metrics.captures_lost.inc,
+        )
+        return (await stack.enter_async_context(opened)).add
 
     def _watch_records(self, engine: Engine) -> None:
         if self._config.database is None:

@@ -91,7 +91,7 @@ class Audit:
         """Never raises for what cannot be written."""
         if self._target is None and self._also is None:
             return
-        line = _line(entry)
+        line = line_of(entry)
         if self._also is not None:
             self._also(line)
         if self._target is not None:
@@ -210,7 +210,8 @@ def _last_written(path: Path) -> int | None:
     return int(told.st_mtime // _DAY) if told.st_size else None
 
 
-def _line(entry: Entry) -> dict[str, Any]:
+def line_of(entry: Entry) -> dict[str, Any]:
+    """What is written of an entry."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "request_id": entry.request_id,

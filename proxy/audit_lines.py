@@ -37,6 +37,12 @@ class AuditLine:
     findings: tuple[Finding, ...]
     failed: tuple[str, ...]
     unchecked: tuple[str, ...]
+    before: tuple[Finding, ...] = ()
+    """What was found then, where `findings` are of now."""
+    unanswered: bool = False
+    """Would the provider be asked now, and was not asked then?"""
+    for_its_form: bool = False
+    """Was it blocked without a verdict? No policy has a say in that."""
     whole: bool
     """Does it say how severe each finding is, and whose it is? Older versions did not."""
 
@@ -68,7 +74,9 @@ def parse(raw: bytes) -> AuditLine:
     """Raises `NoAuditLine`."""
     try:
         line = json.loads(raw)
-        findings = [_finding(item) for item in line["findings"]]
+        findings = tuple(_finding(item) for item in line["findings"])
+        decision = _ACTIONS.get(_text(line["decision"]))
+        failed, unchecked = _texts(line["failed"]), _texts(line["unchecked"])
         return AuditLine(
             request_id=str(line["request_id"]),
             time=str(line["time"]),
@@ -79,10 +87,11 @@ def parse(raw: bytes) -> AuditLine:
             ),
             client=_text(line["client"]),
             conversation=_text(line.get("conversation", "")),
-            decision=_ACTIONS.get(_text(line["decision"])),
-            findings=tuple(findings),
-            failed=_texts(line["failed"]),
-            unchecked=_texts(line["unchecked"]),
+            decision=decision,
+            findings=findings,
+            failed=failed,
+            unchecked=unchecked,
+            for_its_form=decision is Action.BLOCK and not (findings or failed or unchecked),
             whole=all("severity" in item and "detector" in item for item in line["findings"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -16,6 +16,9 @@ from bluecode.proxy import inspection, logs
 from bluecode.proxy.config import Config, ConfigError
 from bluecode.proxy.engine import Engine
 from bluecode.proxy.inspection import Inspected, Source
+
+if TYPE_CHECKING:
+    from bluecode.proxy.replay_command import Audit
 
 Ended = TypeVar("Ended")
 Look = Callable[[Engine], AsyncIterator[Inspected]]
@@ -56,11 +59,27 @@ def screen(
     return _inspect(config, look, style, without=frozenset({"dynamic"}), explain=explain)
 
 
-def replay(config: Config, files: Sequence[Path], *, style: str) -> int:
+def replay(
+    config: Config,
+    files: Sequence[Path],
+    *,
+    style: str,
+    private_keys: Sequence[Path] = (),
+    heed: bool = False,
+) -> int:
     """Show what the policy would have made of requests in an audit: files, or the database that
-    the config names."""
-    from bluecode.proxy import audit_lines, replay_command
+    the config names; or with private keys, in what was captured."""
+    from bluecode.proxy import audit_lines, replay_command, stores
+    from bluecode.proxy.feedback import FeedbackError
 
+    policy = _policy(config)
+    try:
+        feedback = stores.feedback(config).all() if heed else []
+    except FeedbackError as error:
+        raise ConfigError(str(error)) from error
+    if private_keys:
+        told = _rechecked(config, policy, files, private_keys)
+        return replay_command.run(policy, [told], style=style, texts=True, feedback=feedback)
     audits: Iterable[replay_command.Audit] = map(audit_lines.read, files)
     if not files:
         if config.audit_database is None:
@@ -68,7 +87,42 @@ def replay(config: Config, files: Sequence[Path], *, style: str) -> int:
         from bluecode.proxy import audit_database  # its libraries are an extra
 
         audits = [audit_lines.parsed(audit_database.lines(config.audit_database.get()))]
-    return replay_command.run(_policy(config), audits, style=style)
+    return replay_command.run(policy, audits, style=style, feedback=feedback)
+
+
+def _rechecked(
+    config: Config, policy: Policy, files: Sequence[Path], private_keys: Sequence[Path]
+) -> "Audit":
+    if importlib.util.find_spec("nacl") is None:
+        raise ConfigError("Private keys need `pynacl`; install BlueCode with its `capture` extra.")
+    from bluecode.proxy.capture_keys import Opener
+    from bluecode.proxy.recheck import recheck
+
+    given = files or ([config.capture] if config.capture is not None else [])
+    if not given:
+        raise ConfigError("Name what was captured, or give a config with `capture`.")
+    keys = [Opener.read(path) for path in private_keys]
+    try:
+        return _run(partial(recheck, config, policy, given, keys, on_progress=_progress))
+    except OSError as error:
+        raise ConfigError(
+            f"The capture ({error.filename}) cannot be read: {error.strerror}."
+        ) from error
+
+
+def capture_key(path: Path) -> int:
+    """Make a pair of keys: the private one in a file, the public one printed."""
+    if importlib.util.find_spec("nacl") is None:
+        raise ConfigError("Keys need `pynacl`; install BlueCode with its `capture` extra.")
+    from bluecode.proxy import capture_keys
+
+    print(capture_keys.make(path))
+    print(
+        f"bluecode: the private key is in {path}; keep it away from where BlueCode serves, and a"
+        " copy of it.",
+        file=sys.stderr,
+    )
+    return 0
 
 
 def _inspect(

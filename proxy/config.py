@@ -108,6 +108,14 @@ class Config:
     """Days after which a file put aside is removed, and one is put aside each day; 0 for never."""
     audit_database: Secret | None = None
     """Address of a database where lines of the audit are kept too; it may hold a password."""
+    capture: Path | None = None
+    """Folder for the full text of requests and answers, sealed; nothing is captured without it."""
+    capture_key: str = ""
+    """The public key with which that is sealed; the private one has no place here."""
+    capture_days: int = 14
+    """Days after which what was captured is removed."""
+    capture_max_bytes: int = 1024**3
+    """Bytes of all that was captured; the oldest is removed first."""
     database: Secret | None = None
     """Address of a database in which replicas share the user's own records and feedback, in place
     of the files; it may hold a password."""
@@ -497,6 +505,10 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "audit_days": _whole(0, 36_500),
     "audit_database": _database,
     "audit_database_file": _database_file,
+    "capture": _path,
+    "capture_key": _text,
+    "capture_days": _whole(1, 3_650),
+    "capture_max_bytes": _whole(1024**2, 1024 * _GIB),
     "database": _database,
     "database_file": _database_file,
     "cache_dir": _path,

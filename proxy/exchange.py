@@ -12,8 +12,9 @@ from bluecode.defenses.policy import Policy
 from bluecode.defenses.rollout import BASE, Chosen, Rollout
 from bluecode.defenses.verdict import Action, Verdict, merge
 from bluecode.proxy.audit import Audit, Entry
-from bluecode.proxy.families import by_tools
+from bluecode.proxy.families import by_tools, model_family
 from bluecode.proxy.metrics import Metrics
+from bluecode.proxy.taken import Taken
 from bluecode.proxy.wire.forms import is_side
 from bluecode.proxy.wire.wire import Request
 
@@ -50,6 +51,8 @@ class Exchange:
     started: float = field(default_factory=time.perf_counter)
     seconds: dict[str, float] = field(default_factory=dict)
 
+    taken: Taken | None = None
+    """Request and answer as they came, where they are captured."""
     chain: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     """Over the digests of all messages so far."""
 
@@ -97,17 +100,20 @@ class Exchange:
         self.decision = enforced.name.lower()
         return verdict
 
-    def record(self, policy: str, metrics: Metrics, audit: Audit) -> None:
+    def record(self, policy: str, metrics: Metrics, audit: Audit) -> Entry:
         """Count and write down; never waits, so that it also runs when the client has left."""
         self.add("request", time.perf_counter() - self.started)
         metrics.requests.labels(self.route, self.client, self.decision).inc()
+        metrics.models.labels(model_family(self.model), self.decision).inc()
         metrics.turns.labels(self.client).inc(self.turn)
         for stage, seconds in self.seconds.items():
             metrics.seconds.labels(stage).observe(seconds)
         if self.chosen.scope is not BASE:
             mode = "shadow" if self.policy.shadow else "enforced"
             metrics.scopes.labels(self.chosen.scope, self.decision, mode).inc()
-        audit.write(self._entry(policy))
+        entry = self._entry(policy)
+        audit.write(entry)
+        return entry
 
     def _entry(self, policy: str) -> Entry:
         return Entry(

@@ -1,5 +1,8 @@
-"""Which assistant a request comes from: a family of a closed list, since it labels metrics."""
+"""Which assistant a request comes from, and which kind of model it asks: each a family of a closed
+list, since it labels metrics.
+"""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -51,6 +54,36 @@ _TOOLS: Mapping[str, frozenset[str]] = {
     "open-interpreter": frozenset({"execute"}),
 }
 """Tools that an assistant offers, all of them; where only those are named, it offers no others."""
+_MODELS: Mapping[str, str] = {
+    "claude": "claude",
+    "gpt": "gpt",
+    "chatgpt": "gpt",
+    "o[1-9]": "openai-o",
+    "gemini": "gemini",
+    "gemma": "gemma",
+    "llama": "llama",
+    "codellama": "llama",
+    "qwen": "qwen",
+    "qwq": "qwen",
+    "mistral": "mistral",
+    "ministral": "mistral",
+    "mixtral": "mistral",
+    "codestral": "mistral",
+    "devstral": "mistral",
+    "deepseek": "deepseek",
+    "kimi": "kimi",
+    "glm": "glm",
+    "grok": "grok",
+    "command": "command",
+    "phi": "phi",
+    "granite": "granite",
+    "starcoder": "starcoder",
+    "nova": "nova",
+    "minimax": "minimax",
+    "demo": "demo",
+}
+"""How the name of a model begins, behind that of its provider."""
+_MODEL = re.compile(rf"(?:^|[/:.@-])({'|'.join(sorted(_MODELS, key=len, reverse=True))})(?![a-z])")
 _LONGEST = 2_000
 """Characters of headers that are looked at."""
 _ONLY = frozenset({"pi", "open-interpreter"})
@@ -95,3 +128,13 @@ def _names(tools: list[Any]) -> Iterator[str]:
         name = own.get("name") if isinstance(own, dict) else None
         if isinstance(name, str):
             yield name
+
+
+@lru_cache(maxsize=512)
+def model_family(name: str) -> str:
+    """The family of a model by its name; `other` for a name of none, `none` for no name."""
+    if not name:
+        return "none"
+    if (found := _MODEL.search(name[:200].lower())) is None:
+        return "other"
+    return next(family for begin, family in _MODELS.items() if re.fullmatch(begin, found[1]))

@@ -9,8 +9,9 @@ import logging
 import secrets
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -21,7 +22,7 @@ from bluecode.defenses.asks import Asks, cautious
 from bluecode.defenses.conversation import Conversation, Message, Role
 from bluecode.defenses.verdict import Action, Verdict, merge
 from bluecode.proxy import gate, notes
-from bluecode.proxy.audit import Audit
+from bluecode.proxy.audit import Audit, line_of
 from bluecode.proxy.client import Client, raw
 from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Decided, Engine
@@ -32,6 +33,7 @@ from bluecode.proxy.limits import METER, Limits
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.relay import Relay, failure_of
 from bluecode.proxy.sse import BrokenStream
+from bluecode.proxy.taken import Taken
 from bluecode.proxy.upstream import Call, Upstream, UpstreamError
 from bluecode.proxy.usage import LETTERS
 from bluecode.proxy.wire.forms import form_for
@@ -55,6 +57,8 @@ class Services:
     audit: Audit
     notes: notes.Notes
     limits: Limits
+    capture: Callable[[Mapping[str, Any], Taken], None] | None = None
+    """Where full texts go, where somebody switched that on."""
 
 
 class Guard:
@@ -91,7 +95,9 @@ class Guard:
             self._s.metrics.in_flight.dec()
             if exchange.decision == "disconnect":
                 self._s.metrics.disconnects.labels(self._route).inc()
-            exchange.record(self._s.engine.policy_version, self._s.metrics, self._s.audit)
+            entry = exchange.record(self._s.engine.policy_version, self._s.metrics, self._s.audit)
+            if self._s.capture is not None and exchange.taken is not None:
+                self._s.capture(line_of(entry), exchange.taken)
 
     async def _serve(
         self, scope: Scope, receive: Receive, client: Client, headers: Headers, exchange: Exchange
@@ -99,6 +105,8 @@ class Guard:
         exchange.key_name = gate.admit(headers, self._s.config)
         body = await gate.read_body(receive, headers, self._s.config.body_limit)
         request = self._wire.parse(body, self._path)
+        if self._s.capture is not None:
+            exchange.taken = Taken(self._path, body)
         exchange.know(request)
         model = self._model(request.conversation)
         exchange.asks(request.conversation, model, self._s.engine.rollout)
@@ -155,7 +163,11 @@ class Guard:
         relay = self._relay(exchange)
         async with self._s.upstream.send(call) as reply:
             self._s.metrics.upstream_replies.labels(f"{reply.status // 100}xx").inc()
+            if exchange.taken is not None:
+                reply = exchange.taken.watch(reply, self._s.config.body_limit)
             self._remember(await relay.pass_on(client, request, reply, exchange), exchange)
+            if exchange.taken is not None:
+                exchange.taken.end()
 
     async def _screen(self, request: Request, exchange: Exchange) -> bool:
         """Screen all that the model reads; True where blocked messages were replaced.

@@ -28,6 +28,9 @@ class Metrics:
         self.requests = self._counter(
             "requests", "Requests by route, client family and decision", "route client decision"
         )
+        self.models = self._counter(
+            "models", "Requests by family of the model and decision", "model decision"
+        )
         self.turns = self._counter(
             "turns", "Requests with new words of a user, by client", "client"
         )
@@ -81,6 +84,11 @@ class Metrics:
         self.audit_lost = Counter(
             "bluecode_audit_lost",
             "Lines of the audit that could not be written",
+            registry=self.registry,
+        )
+        self.captures_lost = Counter(
+            "bluecode_captures_lost",
+            "Requests whose full text was to be captured and was not",
             registry=self.registry,
         )
         self.feedback = self._counter(

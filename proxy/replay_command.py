@@ -1,13 +1,15 @@
-"""`bluecode replay`: what another policy would have made of the requests in an audit.
+"""`bluecode replay`: what another policy would have made of the requests of the past.
 
 An audit holds what was found and how sure it was, not the texts: so a policy can be tried on it,
 detectors cannot. What a detector that was switched off would have found is in no audit, nor is what
-a detector kept to itself because it was too unsure of it.
+a detector kept to itself because it was too unsure of it. Where the full text was captured, the
+detectors of now have looked at it anew. What people said of decisions is held against what would
+become of them.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -21,10 +23,16 @@ from bluecode.defenses.rollout import Chosen, Rollout
 from bluecode.defenses.verdict import Action, Category, Finding
 from bluecode.proxy.audit_lines import AuditLine, NoAuditLine
 from bluecode.proxy.config import ConfigError
+from bluecode.proxy.feedback import Feedback, Said
 
 REPORTED: Final = 0.5
 """Below this score a detector of prompts reports nothing."""
 _PROMPTS: Final = (Category.BIAS, Category.MALICE, Category.INJECTION)
+_WORDS: Final[Mapping[Said, str]] = {"false_positive": "false positives", "missed": "missed"}
+_HEEDED: Final[Mapping[Said, str]] = {
+    "false_positive": "pass without a remark",
+    "missed": "be warned about or blocked",
+}
 _SHOWN: Final = 10
 _EXAMPLES: Final = 5
 
@@ -33,12 +41,19 @@ Change = tuple[Action, Action]
 """What was enforced, and what would be."""
 
 
-def run(policy: Policy, audits: Iterable[Audit], *, style: str) -> int:
+def run(
+    policy: Policy,
+    audits: Iterable[Audit],
+    *,
+    style: str,
+    texts: bool = False,
+    feedback: Iterable[Feedback] = (),
+) -> int:
     """Replay and print. Raises `ConfigError` for an audit that cannot be read.
 
     1 where requests would be blocked that were not, 3 where lines could not be read.
     """
-    replay = Replay(policy)
+    replay = Replay(policy, texts=texts, feedback=feedback)
     try:
         for audit in audits:
             for line in audit:
@@ -69,8 +84,20 @@ class Changed:
 class Replay:
     """One policy, and what it would have made of what was added."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(
+        self, policy: Policy, *, texts: bool = False, feedback: Iterable[Feedback] = ()
+    ) -> None:
         self.policy = policy
+        self._texts = texts
+        self._said: dict[str, set[Said]] = {}
+        for item in feedback:
+            self._said.setdefault(item.request_id, set()).add(item.said)
+        self.said: Counter[Said] = Counter()
+        """Requests of which people said that the decision was wrong."""
+        self.heeded: Counter[Said] = Counter()
+        """Those of them that would now be decided as they said."""
+        self.unanswered = 0
+        """Those that the provider would be asked now, and was not asked then."""
         self._rollout = Rollout(policy)
         self.requests = 0
         """Those that were decided on, and so can be decided on again."""
@@ -95,7 +122,7 @@ class Replay:
         """Decide on one request of the past."""
         if isinstance(line, NoAuditLine):
             self.unread += 1
-        elif line.decision is None or _for_its_form(line):
+        elif line.decision is None or line.for_its_form:
             self.undecided += 1
         else:
             self._decide(line, line.decision)
@@ -111,6 +138,11 @@ class Replay:
         verdict = policy.decide(line.findings, failed=line.failed, unchecked=line.unchecked)
         self.watched += verdict.shadow and verdict.action is Action.BLOCK
         after = Action.ALLOW if verdict.shadow else verdict.action
+        self.unanswered += line.unanswered and after is not Action.BLOCK
+        for said in self._said.get(line.request_id, ()):
+            self.said[said] += 1
+            passes = verdict.action is Action.ALLOW
+            self.heeded[said] += passes if said == "false_positive" else not passes
         if after is not before:
             self._note(line, chosen, (before, after))
 
@@ -128,7 +160,10 @@ class Replay:
         told.conversations.add(line.conversation or line.request_id)
         if len(told.examples) < _EXAMPLES:
             told.examples.append(line.request_id)
-        told.rules.update(set(_reasons(chosen.policy, line, change)))
+        reasons = set(_reasons(chosen.policy, line, change))
+        if change[1] < change[0]:  # what was found then and is not any more
+            reasons |= {it.rule for it in line.before} - {it.rule for it in line.findings}
+        told.rules.update(reasons)
         told.keys[line.asker.key or "none"] += 1
         told.scopes[chosen.scope] += 1
 
@@ -143,7 +178,17 @@ class Replay:
             )
         policies = [self.policy, *(item.policy for item in self.policy.policies)]
         least = min((_least(policy) for policy in policies), default=1.0)
-        if least < REPORTED:
+        if self.unanswered:
+            told.append(
+                f"{self.unanswered} requests were blocked then and would be answered now; what the"
+                " model would say nobody knows."
+            )
+        for said, count in sorted(self.said.items()):
+            told.append(
+                f"{count} requests are called {_WORDS[said]};"
+                f" {self.heeded[said]} of them would {_HEEDED[said]}."
+            )
+        if least < REPORTED and not self._texts:
             told.append(
                 f"The policy warns from {least:g} on; below {REPORTED:g} detectors of prompts"
                 " report nothing, so an audit cannot tell what that adds."
@@ -161,6 +206,11 @@ class Replay:
             "would_block_in_shadow": self.watched,
             "undecided": self.undecided,
             "unread_lines": self.unread,
+            "unanswered": self.unanswered,
+            "feedback": {
+                said: {"requests": count, "heeded": self.heeded[said]}
+                for said, count in sorted(self.said.items())
+            },
             "changes": [_changed(change, told) for change, told in self._sorted()],
             "notes": self.notes,
         }
@@ -172,11 +222,6 @@ class Replay:
 def _least(policy: Policy) -> float:
     told = (policy.thresholds.get(category) for category in _PROMPTS)
     return min((threshold.warn for threshold in told if threshold is not None), default=1.0)
-
-
-def _for_its_form(line: AuditLine) -> bool:
-    """Was it blocked without a verdict? No policy has a say in that."""
-    return line.decision is Action.BLOCK and not (line.findings or line.failed or line.unchecked)
 
 
 def _reasons(policy: Policy, line: AuditLine, change: Change) -> Iterator[str]:

@@ -139,6 +139,8 @@ def _look_ahead(config: Config) -> None:
             f"`upstream` is {config.upstream!r}, which litellm serves, and litellm is not"
             " installed; install BlueCode with its `litellm` extra."
         )
+    if config.capture is not None or config.capture_key:
+        _look_at_capture(config)
     for name, given in (("audit_database", config.audit_database), ("database", config.database)):
         if given is not None and not _installed("alembic"):
             raise ConfigError(
@@ -166,6 +168,22 @@ def _look_ahead(config: Config) -> None:
             Path(config.audit).open("a").close()
         except OSError as error:
             raise ConfigError(f"The audit file cannot be written: {error}.") from error
+
+
+def _look_at_capture(config: Config) -> None:
+    if not _installed("nacl"):
+        raise ConfigError(
+            "`capture` needs the package `pynacl`; install BlueCode with its `capture` extra."
+        )
+    from bluecode.proxy.capture_keys import Seal
+
+    if config.capture is None or not config.capture_key:
+        raise ConfigError("`capture` and `capture_key` belong together; set both.")
+    Seal(config.capture_key)
+    try:
+        config.capture.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"`capture` cannot be written: {error.strerror}.") from error
 
 
 def _installed(name: str) -> bool:

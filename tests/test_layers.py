@@ -14,6 +14,7 @@ ALLOWED = {
     "deploy": {"deploy"},
 }
 HOMES = {
+    "nacl": "proxy/capture_keys.py",
     "litellm": "proxy/upstream.py",
     "pg8000": "proxy/database.py",
     "prometheus_client": "proxy/metrics.py",

@@ -16,7 +16,7 @@ from scripted import ScriptedUpstream, WordDetector
 from serving import chat, guarded, post, serving
 
 from bluecode.deploy import dashboard
-from bluecode.deploy.panels import ROWS
+from bluecode.deploy.rows import ROWS
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.scripted import scripted_model
 from bluecode.proxy.upstream import UpstreamError
@@ -109,7 +109,9 @@ async def test_every_query_has_data_once_a_bluecode_has_been_under_load(tmp_path
         guarded(ScriptedUpstream([b'{"choices": []}']), detectors=failing()) as faulty,
         guarded(ScriptedUpstream(refuses=UpstreamError(502, "x", kind="connect"))) as broken,
     ):
+        database = f"sqlite:///{tmp_path / 'shared.db'}"
         elsewhere = {"shared": "redis://127.0.0.1:1/0", "seal_key": "key"}
+        elsewhere |= {"database": database, "audit_database": database}
         judge = f'model = "m", base_url = "{model}/v1", uncertain = [0.0, 1.0]'
         settings = {"policy": str(shadow), "judge": judge}
         with (

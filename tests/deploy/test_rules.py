@@ -27,6 +27,8 @@ BROKEN = 'bluecode_upstream_errors_total{job="bluecode", kind="connect"}'
 REFUSED = 'bluecode_policy_reloads_total{job="bluecode", result="refused"}'
 SHARED = 'bluecode_shared_up{job="bluecode", instance="a", store="redis"}'
 FORGED = 'bluecode_shared_lookups_total{job="bluecode", result="forged"}'
+DATABASE = 'bluecode_database_up{job="bluecode", instance="a", use="records"}'
+UNCAPTURED = 'bluecode_captures_lost_total{job="bluecode"}'
 LOST = 'bluecode_audit_lost_total{job="bluecode"}'
 ONE = 'bluecode_policy_info{job="bluecode", instance="a", policy="1"}'
 OTHER = 'bluecode_policy_info{job="bluecode", instance="b", policy="2"}'
@@ -59,6 +61,8 @@ CASES = {
     "BlueCodePolicyRefused": Case({REFUSED: "0x10 1x60"}, 12, 40),
     "BlueCodeSharedLost": Case({SHARED: "1x5 0x20 1x20"}, 15, 30),
     "BlueCodeSharedForged": Case({FORGED: "0x10 3x60"}, 12, 40),
+    "BlueCodeDatabaseLost": Case({DATABASE: "1x5 0x20 1x20"}, 15, 30),
+    "BlueCodeCapturesLost": Case({UNCAPTURED: "0x10 3x60"}, 12, 40),
     "BlueCodeAuditLost": Case({LOST: "0x10 3x60"}, 12, 40),
     "BlueCodePoliciesDiffer": Case({ONE: "1x60", OTHER: "1x30 stale"}, 25, 45),
 }
