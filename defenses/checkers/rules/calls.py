@@ -234,6 +234,8 @@ class Calls(Names):
         if not carried:
             level = max((value.level for value in args), default=Level.NONE)
             known = base.text if callee.name in _KEEPS_TEXT else None
+            if callee.new and len(args) == 1 and callee.name in _BUILDERS:
+                known = args[0].text
             if not callee.new and (base.level or not _of_the_code(base)):
                 level = Level.UNKNOWN  # a tool of the language gives back what it was given
             return Value(level, text=known, path=_made(callee), fields=_options(args),
@@ -295,6 +297,7 @@ _KEEPS_TEXT = frozenset({"toString", "getBytes", "toCharArray", "c_str", "String
                          "as_str", "to_string", "ToString",
                          "to_s", "clone", "into", "as_bytes", "strip", "to_owned", "unwrap",
                          "data", "str", "as_ref", "freeze", "Trim", "expect"})  # fmt: skip
+_BUILDERS = frozenset({"StringBuilder", "StringBuffer", "ostringstream", "stringstream"})
 _LOOKS_UP = frozenset({"get", "getOrDefault", "fetch", "GetValueOrDefault"})
 _TABLES = frozenset({"Map.of()", "Map.ofEntries()", "Map", "Dictionary"})
 _REGEX_MAKERS = frozenset({"compile", "MustCompile", "Compile", "Regex", "RegExp", "regex", "new",

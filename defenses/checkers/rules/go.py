@@ -14,7 +14,7 @@ from bluecode.defenses.checkers.rules.rule import (
     Source,
     Writer,
 )
-from bluecode.defenses.checkers.rules.secrets import names_login
+from bluecode.defenses.checkers.rules.secrets import is_password, names_login
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.tree import path_of
 from bluecode.defenses.checkers.rules.values import Level
@@ -76,6 +76,12 @@ def _cookie(site: Site) -> float:
     name = site.option("Name")
     words = (name.known or "").lower() if name is not None else ""
     return 0.6 if names_login(words) else 0.45
+
+
+def _said(site: Site) -> str:
+    """The names in what a call is given."""
+    parts = (part for arg in site.node.args for part in arg.walk())
+    return " ".join(part.name for part in parts if part.role in ("name", "member", "call"))
 
 
 def _narrows(site: Site) -> float:
@@ -291,6 +297,16 @@ RULES = Language(
         ),
     ),
     properties=(
+        Property(
+            "password_hash",
+            "sha256.Sum256 sha512.Sum512 sha1.Sum md5.Sum sha256.New224",
+            lambda s: 0.7 if is_password(_said(s)) else 0.0,
+        ),
+        Property(
+            "error_details",
+            "http.Error *.String *.JSON *.Write fmt.Fprint fmt.Fprintf",
+            lambda s: 0.55 if "Stack" in _said(s).split() and "debug" in _said(s) else 0.0,
+        ),
         Property("integer_overflow", "int8 int16 int32 uint8 uint16 uint32", _narrows),
         Property(
             "secret_logged",
@@ -328,7 +344,12 @@ RULES = Language(
             "weak_random",
             "rand.Intn rand.Int rand.Read rand.Int63 rand.Int31n rand.Seed "
             "rand.Int31 rand.Uint32 rand.Float64",
-            lambda s: random_secret(s) if "crypto/rand" not in s.base.path else 0.0,
+            lambda s: (
+                random_secret(s)
+                if "crypto/rand" not in s.base.path
+                and (s.name != "Read" or s.mentions(r'"math/rand'))
+                else 0.0
+            ),
         ),
         Property("weak_random", "math/rand.Intn math/rand.Int math/rand.Read", random_secret),
         Property(

@@ -21,7 +21,7 @@ _ALL = frozenset({"all"})
 _VERDICT = re.compile(
     r"(?:^|_)(?:is_?)?(?:valid|safe|allow|permit|whitelist|trusted|authori[sz]ed|sanit|clean|"
     r"verif|within|inside|known|legal|accept)|(?:valid|safe|allowed|permitted|within|inside|"
-    r"contained|trusted|correct|well_?formed|good|sane|numeric|integer|digits?|alnum|alpha|alphanumeric)$|"
+    r"contained|trusted|local_?url|correct|well_?formed|good|sane|numeric|integer|digits?|alnum|alpha|alphanumeric)$|"
     r"^is_?(?:int|number|num|nan|finite|uuid|alpha|digit|alnum|xdigit|upper|lower|safe|hex|in)|"
     r"^(?:check|ensure|validate|assert|require)(?:_|[A-Z]|valid|path|url|host|input)",
     re.I,
@@ -111,7 +111,8 @@ def subject(node: Node | None) -> str:
         if path:
             for tail in (".length", ".size", ".Length", ".hostname", ".host", ".protocol",
                          ".origin", ".Host", ".Scheme"):  # fmt: skip
-                path = path.removesuffix(tail)
+                if not path.removesuffix(tail).lower().endswith("headers"):
+                    path = path.removesuffix(tail)
             return path
         if node.role == "call" and node.base is None and node.args:
             node = node.args[0]

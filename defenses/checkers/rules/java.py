@@ -63,6 +63,16 @@ RULES = Language(
     ),
     sinks=SINKS,
     properties=(
+        Property(
+            "unsafe_deserialization",
+            "new.HessianInput new.Hessian2Input new.XMLDecoder *.readClassAndObject",
+            lambda s: 0.6,
+        ),
+        Property(
+            "unsafe_deserialization",
+            "*.setRegistrationRequired",
+            lambda s: 0.6 if s.arg(0).known == "false" else 0.0,
+        ),
         Property("hardcoded_secret", "DriverManager.getConnection", literal_secret(2)),
         Property("hardcoded_secret", "new.SecretKeySpec", literal_secret(0)),
         Property(

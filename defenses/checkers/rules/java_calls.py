@@ -48,7 +48,13 @@ def fixed_vector(site: Site) -> float:
 
 def _zeros(site: Site) -> bool:
     node = site.node.args[0] if site.node.args else None
-    return node is not None and node.role == "array"
+    if node is None:
+        return False
+    if node.role == "name":
+        made = rf"\b{re.escape(node.name)}\s*=\s*new\s+byte\s*\[\s*\d*\s*\]"
+        read = rf"(?:read|copy|arraycopy|get|fill|decode)\w*\([^;]*\b{re.escape(node.name)}\b"
+        return site.mentions(made) and not site.mentions(read)
+    return node.role == "array"
 
 
 def cookie(site: Site) -> float:

@@ -24,6 +24,7 @@ from bluecode.defenses.checkers.rules.javascript_calls import (
     sign_none,
     token_decoded,
     token_unverified,
+    uploaded_name,
     weak_host,
     without_iv,
     xml_entities,
@@ -90,6 +91,7 @@ RULES = Language(
     ),
     sinks=SINKS,
     properties=(
+        Property("unsafe_upload", "cb callback", uploaded_name),
         Property(
             "hardcoded_secret",
             "jwt.sign jwt.verify jsonwebtoken.sign jsonwebtoken.verify jwt.encode",

@@ -259,6 +259,14 @@ REQUEST = (
 )
 
 
+def uploaded_name(site: Site) -> float:
+    """A file is kept under the name that its sender gave it, and nobody looks what it is."""
+    names = (part.name for arg in site.node.args[1:] for part in arg.walk())
+    if "originalname" not in names or not re.search(r"filename|storage", site.purpose):
+        return 0.0
+    return 0.0 if site.mentions(r"fileFilter|extname|mimetype") else 0.58
+
+
 def sends_stack(site: Site) -> float:
     """The trace of an error goes to whoever sent the request."""
     for arg in site.node.args:

@@ -279,6 +279,26 @@ SINKS = (
         (1,),
         "line",
         least=Level.INPUT,
+        when=lambda s: s.text(0) != "location" and "Location" not in s.arg(1).fields,
+    ),
+    Sink(
+        "open_redirect",
+        "res.setHeader res.header res.set response.setHeader reply.header",
+        (1,),
+        "redirect",
+        least=Level.INPUT,
+        when=lambda s: (
+            s.text(0) == "location"
+            and leads_away(Site(s.name, s.base, s.args[1:], s.node, s.words))
+        ),
+    ),
+    Sink(
+        "open_redirect",
+        "res.writeHead response.writeHead",
+        (),
+        "redirect",
+        options=("Location", "location"),
+        least=Level.REQUEST,
     ),
     Sink(
         "format_injection",

@@ -206,8 +206,9 @@ class Reader:
             if small.role == "number" and small.name.lstrip("-") in ("0", "1"):
                 self.body.lower_checked.update(id(part) for part in large.walk())
         compares = node.role == "binary" and node.name in ("<", ">", "<=", ">=", "==", "!=")
+        given = _given_out(node)
         for part in node.walk():
-            if part.role in ("name", "member"):
+            if part.role in ("name", "member") and id(part) not in given:
                 path = path_of(part)
                 self.note("test", path, part)
                 if compares or part is not node:
@@ -376,6 +377,18 @@ class Reader:
 
     def _function(self, node: Node) -> bool:
         return False
+
+
+def _given_out(condition: Node) -> frozenset[int]:
+    """Names whose address a call in the condition gets, or whose size is asked: nobody looked at
+    what they hold."""
+    found: set[int] = set()
+    for call in condition.walk():
+        if call.role == "call":
+            for arg in call.args:
+                if call.name == "sizeof" or arg.role == "unary" and arg.name == "&":
+                    found.update(id(part) for part in arg.walk())
+    return frozenset(found)
 
 
 def _freed_argument(node: Node) -> int:

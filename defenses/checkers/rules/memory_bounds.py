@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bluecode.defenses.checkers.rules.memory_body import Body, Event, Local
 from bluecode.defenses.checkers.rules.memory_indexes import (
+    filled,
     gathered,
     off_by_one,
     walk,
@@ -55,6 +56,8 @@ def bounds(run: Run, body: Body) -> None:
     for loop, _ in body.loops:
         off_by_one(run, body, loop)
         gathered(run, body, loop)
+        filled(run, body, loop)
+        _narrow_counter(run, body, loop)
     walk(run, body)
 
 
@@ -84,6 +87,27 @@ def _races(run: Run, body: Body) -> None:
             run.claim("file_race", event.node, 0.55)
 
 
+_NARROW = re.compile(r"^(?:unsigned char|uint8_t|u8|UINT8|BYTE|uchar)$")
+
+
+def _narrow_counter(run: Run, body: Body, loop: Node) -> None:
+    """`for (uint8_t i = 0; i < n; i++)` never ends where n is larger than 255."""
+    condition = loop.args[1] if loop.name == "for" else None
+    if condition is None or condition.role != "binary" or condition.name != "<":
+        return
+    counter, limit = (body.locals.get(path_of(part)) for part in condition.args)
+    if counter is None or limit is None or not _NARROW.match(counter.type):
+        return
+    wide = re.search(r"\b(?:int|long|size_t|u?int(?:16|32|64)_t|unsigned)$", limit.type)
+    if wide and limit.parameter and not checked(body, {limit.name}, _at(body, condition)):
+        run.claim("integer_overflow", condition, 0.52)
+
+
+def _at(body: Body, condition: Node) -> int:
+    parts = {id(part) for part in condition.walk()}
+    return min((event.order for event in body.events if id(event.node) in parts), default=0)
+
+
 def _standard(node: Node) -> bool:
     return path_of(node) == "std"
 
@@ -94,6 +118,8 @@ def _target(body: Body, node: Node) -> Local | None:
     if node.role == "index" and node.args and number_of(node.args[0]) == 0 and node.base:
         node = node.base
     path = path_of(node)
+    if path not in body.locals and "." in path:
+        return body.outer.get("." + path.rpartition(".")[2])
     return body.locals.get(path) if path else None
 
 
@@ -255,6 +281,9 @@ def _copy(run: Run, body: Body, event: Event) -> None:
         body, args[0] if event.node.name not in ("read", "recv", "recvfrom") else args[1]
     )
     room = elements(target)
+    if _pointers_size(body, size, args):
+        run.claim("out_of_bounds_write", event.node, 0.7)
+        return
     count = number_of(size)
     if count is not None:
         wide = _width(target)
@@ -287,6 +316,16 @@ def _copy(run: Run, body: Body, event: Event) -> None:
     if _parameters(body, names) and _named_sizes(body, names):
         score = max(score, 0.56)
     run.claim("buffer_copy", event.node, score)
+
+
+def _pointers_size(body: Body, size: Node, args: Sequence[Node]) -> bool:
+    """`memset(p, 0, sizeof(p))` of a pointer clears as many bytes as an address has."""
+    if size.role != "call" or size.name != "sizeof" or len(size.args) != 1:
+        return False
+    local = body.locals.get(path_of(size.args[0]))
+    if local is None or local.size is not None or local.type.count("*") != 1:
+        return False
+    return any(path_of(arg) == local.name for arg in args)
 
 
 def _whole_behind(run: Run, body: Body, event: Event, size: Node) -> bool:

@@ -189,11 +189,20 @@ def _less(size: Node) -> str:
 
 
 def arrays(tree: Node) -> Mapping[str, Local]:
-    """Arrays that are declared outside of all functions."""
+    """Arrays that are declared outside of all functions, and the fields of structures that are
+    arrays, with a dot before their names."""
     found: dict[str, Local] = {}
     for node in tree.args:
-        for part in node.args if node.role == "block" else [node]:
-            if part.role == "declare" and part.size is not None and part.size is not EMPTY:
-                name = path_of(part.base)
-                found[name] = Local(name, part.type, part.size, line=part.line)
+        for name, local in _declared(node):
+            found[name] = local
+        if node.role == "class" and node.base is not None:
+            for part in node.base.args:
+                found.update((f".{name}", local) for name, local in _declared(part))
     return found
+
+
+def _declared(node: Node) -> Iterator[tuple[str, Local]]:
+    for part in node.args if node.role == "block" else [node]:
+        if part.role == "declare" and part.size is not None and part.size is not EMPTY:
+            name = path_of(part.base)
+            yield name, Local(name, part.type, part.size, line=part.line)

@@ -36,8 +36,10 @@ def _references(run: Run, body: Body) -> None:
     for local in body.locals.values():
         store = next((e for e in body.by_key.get(local.name, ()) if e.kind == "store"), None)
         value = store.value if store is not None else None
-        if store is None or value is None or not local.type.endswith("&"):
+        if store is None or value is None or not local.type.endswith(("&", "*")):
             continue
+        if local.type.endswith("*") and value.role == "unary" and value.name == "&":
+            value = value.args[0]
         into = value.role == "index" or value.role == "call" and value.name in ("front", "back")
         change = grown.get(path_of(value.base)) if into else None
         if change is None or change.order < store.order:

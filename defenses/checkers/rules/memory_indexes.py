@@ -42,6 +42,31 @@ def _last_index(limit: Node) -> bool:
     return limit.role in ("name", "member")
 
 
+def filled(run: Run, body: Body, loop: Node) -> None:
+    """`cin >> n; for (i = 0; i < n; i++) a[i] = …` into an array of ten."""
+    condition = loop.args[1] if loop.name in ("for", "while") else None
+    if condition is None or loop.base is None or condition.role != "binary":
+        return
+    if condition.name not in ("<", "<=") or len(condition.args) != 2:
+        return
+    counter, limit = (path_of(part) for part in condition.args)
+    order = next((event.order for event in body.by_key.get(limit, ())
+                  if event.node is condition.args[1]), 0)  # fmt: skip
+    if not counter or not limit or not order or not from_outside(body, {limit}, order):
+        return
+    store = body.last_store(limit, order)
+    begin = store.order if store is not None else -1
+    if body.between(limit, ("bound",), begin, order - 1):
+        return
+    for node in loop.base.walk():
+        if node.role == "index" and len(node.args) == 1 and path_of(node.args[0]) == counter:
+            local = body.locals.get(path_of(node.base))
+            fixed = local is not None and local.size is not None and not local.parameter
+            if local is not None and fixed and path_of(local.size) != limit:
+                run.claim("out_of_bounds_write", node, 0.66)
+                return
+
+
 def gathered(run: Run, body: Body, loop: Node) -> None:
     """`while (*s) word[n++] = *s++;`: nothing ever looks at `n`."""
     if loop.base is None or loop.name == "each":
@@ -92,12 +117,17 @@ def _index(run: Run, body: Body, node: Node, at: int) -> None:
             run.claim("out_of_bounds_write", node, 0.8)
         return
     name = path_of(key)
+    if not name and key.role == "call" and len(key.args) == 1 and key.name in _SWAPS:
+        name = path_of(key.args[0])
     if not name or not at or node.base is None:
         return
     if from_outside(body, {name}, at) and not checked(body, {name}, at):
         run.claim("out_of_bounds_read", node, 0.62)
 
 
+_SWAPS = frozenset({"ntohs", "ntohl", "le16toh", "le32toh", "be16toh", "be32toh",
+                    "le16_to_cpu", "le32_to_cpu"})  # fmt: skip
+"""Calls that change the order of a number's bytes, and nothing else."""
 _FILLS = {"read": (1, 2), "recv": (1, 2), "readlink": (1, 2), "recvfrom": (1, 2), "pread": (1, 2)}
 
 

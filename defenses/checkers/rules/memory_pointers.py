@@ -62,6 +62,7 @@ def _local_given_back(run: Run, body: Body) -> None:
     given = body.function.type[-1:]
     if body.function.base is None:
         return
+    _held_by_lambda(run, body)
     if re.search(r"\b(?:string_view|span)\b", body.function.type):
         _view_given_back(run, body)
     if given not in ("*", "&"):
@@ -80,6 +81,26 @@ def _local_given_back(run: Run, body: Body) -> None:
                 continue
             if local.size is not None or taken or inside or given == "&":
                 run.claim("stack_address", node, 0.8)
+
+
+def _held_by_lambda(run: Run, body: Body) -> None:
+    """`return [&n] { return ++n; };`: what is held by reference is gone with the function."""
+    assert body.function.base is not None
+    for node in body.function.base.walk():
+        if node.role != "return" or len(node.args) != 1 or node.args[0].role != "function":
+            continue
+        line = run.lines[node.line - 1] if 0 < node.line <= len(run.lines) else ""
+        held = re.search(r"return\s*\[([^\]]*)\]", line)
+        names = re.findall(r"&\s*(\w+)", held.group(1)) if held is not None else []
+        if held is not None and re.match(r"\s*&\s*(?:,|$)", held.group(1)):
+            names = [part.name for part in node.args[0].walk() if part.role == "name"]
+        if any(_owned(body, name) for name in names):
+            run.claim("stack_address", node, 0.72)
+
+
+def _owned(body: Body, name: str) -> bool:
+    local = body.locals.get(name)
+    return local is not None and not local.static and local.type[-1:] not in ("&", "*")
 
 
 def _view_given_back(run: Run, body: Body) -> None:
@@ -120,7 +141,7 @@ def _moved(run: Run, body: Body) -> None:
 
 
 def _mismatched(run: Run, body: Body) -> None:
-    """`new T[n]` and `delete p`, `malloc` and `delete`, `popen` and `fclose`."""
+    """`new T[n]` and `delete p`, `malloc` and `delete`, `fopen` and `free`."""
     for call in body.calls:
         if call.node.name not in _GIVE_BACK or call.node.base is not None:
             continue
@@ -149,7 +170,7 @@ def _taken(value: Node) -> str:
 
 
 _BELONGS = {"malloc": "free", "calloc": "free", "strdup": "free", "realloc": "free",
-            "fopen": "fclose", "popen": "pclose", "opendir": "closedir", "kmalloc": "kfree",
+            "fopen": "fclose", "opendir": "closedir", "kmalloc": "kfree",
             "kzalloc": "kfree"}  # fmt: skip
 _GIVE_BACK = frozenset({"delete", *_BELONGS.values()})
 

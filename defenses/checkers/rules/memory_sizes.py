@@ -144,7 +144,7 @@ def checked(body: Body, names: set[str], before: int) -> bool:
     return False
 
 
-_SCANS = frozenset({">>", "scanf", "fscanf", "sscanf", "std.scanf"})
+_SCANS = frozenset({">>", "scanf", "fscanf", "sscanf", "fread", "recv", "read"})
 
 
 def _scanned(body: Body, name: str, stored: int, before: int) -> bool:
@@ -152,9 +152,13 @@ def _scanned(body: Body, name: str, stored: int, before: int) -> bool:
     for call in body.calls:
         if call.node.name not in _SCANS or call.order >= before:
             continue
-        read = [arg.args[0] if arg.role == "unary" and arg.args else arg for arg in call.node.args]
-        if call.order > stored and any(path_of(arg) == name for arg in read):
-            return True
+        for arg in call.node.args:
+            plain = arg
+            while plain.role in ("cast", "unary") and plain.args and plain.name != "*":
+                plain = plain.args[0]
+            taken = plain is not arg or call.node.name == ">>"
+            if taken and path_of(plain) == name and call.order >= stored:
+                return True
     return False
 
 

@@ -17,6 +17,10 @@ NUMERIC = re.compile(
 )
 """Types whose values are numbers, truth values or dates."""
 
+_NUMBERS = re.compile(
+    r"<\s*\(?\s*(?:[iu](?:8|16|32|64|128|size)|f32|f64|bool|Uuid|Integer|Long|UUID)\s*\)?\s*>$"
+)
+"""Parts of a request that are read as a number."""
 _FRAME = re.compile(
     r"^(?:base|root|trusted|allowed|safe|expected|prefix|default|config|static|public|template)|"
     r"(?:dir|directory|folder|domain|(?:base|api|server|site|root)_?(?:url|uri|path)|"
@@ -263,7 +267,7 @@ class Names:
         path = kind.partition("<")[0].strip(" *&") or node.name
         for expression, source in matcher.types:
             if expression.search(node.type) or any(expression.search(tag) for tag in node.tags):
-                if NUMERIC.match(kind) is not None:
+                if NUMERIC.match(kind) is not None or _NUMBERS.search(kind):
                     return NOTHING
                 return Value(path=source.acts_as) if source.acts_as else Value(source.level)
         for expression, source in matcher.parameters:

@@ -142,7 +142,7 @@ RULES = Language(
         ),
         Sink(
             "sql_injection",
-            "*.where *.order *.group *.having *.joins *.from *.select *.pluck "
+            "where *.where *.order *.group *.having *.joins *.from *.select *.pluck "
             "*.find_by *.exists? *.update_all *.delete_all *.destroy_all *.lock *.reorder "
             "*.calculate *.not",
             (0,),

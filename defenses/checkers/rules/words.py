@@ -85,7 +85,15 @@ _ADDRESS = re.compile(r"(?:URL(?:\.Path)?|RequestURI|Method|Host|[uU]rl|path|met
 
 def more_than_address(site: Site) -> bool:
     """Is more logged of a request than where it went? Servers do that for each."""
-    return any(arg.level >= Level.REQUEST and not _ADDRESS.search(arg.path) for arg in site.args)
+    return any(
+        value.level >= Level.REQUEST
+        and not _ADDRESS.search(value.path)
+        and not (node.role == "name" and node.name in _FAILURES)
+        for node, value in zip(site.node.args, site.args, strict=True)
+    )
+
+
+_FAILURES = frozenset({"err", "error", "e", "ex", "exc", "exception"})
 
 
 def shared_folder(site: Site) -> float:
