@@ -41,6 +41,10 @@ class Policy:
     budget: float = 2.0
     """Seconds for all detectors on one subject."""
     on_failure: Action = Action.BLOCK
+    repair: bool = False
+    """Is the model asked once to repair code that was blocked?"""
+    repair_timeout: float = 30.0
+    """Seconds that it may take for that."""
     unchecked: Mapping[str, Action] = field(default_factory=dict)
     """Action for a part nobody looked at, by reason; reasons not named are allowed."""
     thresholds: Mapping[Category, Threshold] = field(default_factory=dict)
@@ -314,6 +318,8 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "severity": _severities,
     "rules": _actions,
     "disabled": _names,
+    "repair": _bool,
+    "repair_timeout": _seconds,
     "enforce": _percent,
     "enforce_by": _by,
     "teams": read_teams,

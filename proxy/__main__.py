@@ -30,6 +30,7 @@ FLAGS: Final[Mapping[str, tuple[str, str]]] = {
     "traces": ("URL", "root of an OTLP receiver, to which traces go"),
     "shared_file": ("FILE", "file with the address of a Redis that replicas share"),
     "shared_wait": ("SECONDS", "that a lookup there may take"),
+    "repair": ("", "have the model repair code that was blocked, once"),
     "policy": ("FILE", "policy file: thresholds, modes, rules"),
     "audit": ("TARGET", "where decisions are written: stdout, none, or a file"),
     "audit_max_bytes": ("N", "size at which a new audit file is begun"),
@@ -133,6 +134,9 @@ def _add_serve(commands: Any) -> None:
         value = getattr(defaults, key, None)
         told = "" if value in (None, "") else f" (default: {value})"
         flag = "--" + key.replace("_", "-")
+        if not shown:
+            serve.add_argument(flag, dest=key, action="store_const", const="true", help=text)
+            continue
         serve.add_argument(flag, dest=key, metavar=shown, help=(text + told).replace("%", "%%"))
     serve.set_defaults(command=_serve)
 

@@ -46,6 +46,8 @@ class Entry:
     """Messages whose verdict did not come from the cache."""
     replaced: int
     """Messages of earlier turns that were blocked and did not go to the model again."""
+    repair: str = ""
+    """How the attempt to have blocked code repaired ended; empty where there was none."""
     snippets: Sequence[tuple[str, int]]
     """Digest and length in characters of each snippet."""
     milliseconds: dict[str, float] = field(default_factory=dict)
@@ -229,6 +231,7 @@ def line_of(entry: Entry) -> dict[str, Any]:
         "messages": entry.messages,
         "screened": entry.screened,
         "replaced": entry.replaced,
+        "repair": entry.repair or None,
         "findings": [
             _finding(phase, finding)
             for phase, verdict in (("prompt", entry.prompt), ("code", entry.code))

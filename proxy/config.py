@@ -96,6 +96,8 @@ class Config:
     """Seconds that a lookup there may take."""
     proxy_keys: Mapping[str, Secret] = field(default_factory=dict)
     """Keys that clients must present, by the name under which the audit knows them."""
+    repair: bool = False
+    """Ask the model once to repair code that was blocked, whatever the policy says."""
     policy: Path | None = None
     """Policy file; the built-in policy where there is none."""
     audit: str = "stdout"
@@ -425,6 +427,13 @@ def _whole(least: int, most: int) -> Callable[[str, Any, Path], int]:
     return read
 
 
+def _switch(name: str, value: Any, _: Path) -> bool:
+    known = {"true": True, "false": False, True: True, False: False}
+    if not isinstance(value, bool | str) or value not in known:
+        raise ConfigError(f"{name} is {_shown(value)}; it must be true or false.")
+    return known[value]
+
+
 def _seconds(name: str, value: Any, _: Path) -> float:
     try:
         number = float(value) if isinstance(value, str) else value
@@ -498,6 +507,7 @@ _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "shared_wait": _seconds,
     "proxy_keys": _keys,
     "proxy_keys_file": _keys_file,
+    "repair": _switch,
     "policy": _path,
     "audit": _audit,
     "audit_max_bytes": _whole(1024, 1024 * _GIB),

@@ -47,6 +47,8 @@ class Exchange:
     messages: int = 0
     screened: int = 0
     replaced: int = 0
+    repair: str = ""
+    """How the attempt to have blocked code repaired ended, if there was one."""
     snippets: list[Snippet] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -111,6 +113,8 @@ class Exchange:
         if self.chosen.scope is not BASE:
             mode = "shadow" if self.policy.shadow else "enforced"
             metrics.scopes.labels(self.chosen.scope, self.decision, mode).inc()
+        if self.repair:
+            metrics.repairs.labels(self.repair).inc()
         entry = self._entry(policy)
         audit.write(entry)
         return entry
@@ -133,6 +137,7 @@ class Exchange:
             messages=self.messages,
             screened=self.screened,
             replaced=self.replaced,
+            repair=self.repair,
             snippets=[(item.digest, len(item.code)) for item in self.snippets],
             milliseconds={stage: 1000 * value for stage, value in self.seconds.items()},
         )

@@ -32,6 +32,7 @@ from bluecode.proxy.framing import framing_of
 from bluecode.proxy.limits import METER, Limits
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.relay import Relay, failure_of
+from bluecode.proxy.repair import Repair
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.taken import Taken
 from bluecode.proxy.upstream import Call, Upstream, UpstreamError
@@ -161,6 +162,9 @@ class Guard:
             await self._refuse(client, request, exchange)
             return
         relay = self._relay(exchange)
+        if exchange.policy.repair or self._s.config.repair:
+            given = self._s.upstream, call, self._wire, exchange.policy
+            relay.repair = Repair(*given, limit=self._s.config.body_limit)
         async with self._s.upstream.send(call) as reply:
             self._s.metrics.upstream_replies.labels(f"{reply.status // 100}xx").inc()
             if exchange.taken is not None:

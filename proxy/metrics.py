@@ -53,6 +53,11 @@ class Metrics:
         self.upstream_replies = self._counter(
             "upstream_replies", "Upstream replies by status class", "status"
         )
+        self.repairs = self._counter(
+            "repairs",
+            "Blocked answers by how the attempt to have them repaired ended",
+            "outcome",
+        )
         self.cached = self._counter("cached_verdicts", "Verdicts from the cache, by phase", "phase")
         self.disconnects = self._counter(
             "client_disconnects", "Clients that left before the end", "route"

@@ -73,6 +73,14 @@ class Notes:
         """In place of code that was not passed on."""
         return self._note("**BlueCode withheld code from this answer.**", verdict, Action.BLOCK)
 
+    def repaired(self, verdict: Verdict) -> str:
+        """Before the answer that the model gave when it was asked to repair its code."""
+        return self._note(
+            "**BlueCode withheld code and had the model repair it; its new answer follows.**",
+            verdict,
+            Action.BLOCK,
+        )
+
     def warning(self, verdict: Verdict) -> str:
         """After code that was passed on."""
         return self._note(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -17,10 +18,11 @@ from bluecode.proxy.engine import Engine
 from bluecode.proxy.exchange import Exchange
 from bluecode.proxy.framing import framing_of
 from bluecode.proxy.metrics import Metrics
+from bluecode.proxy.repair import Repair
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.upstream import Reply, UpstreamError
 from bluecode.proxy.wire.forms import form_for
-from bluecode.proxy.wire.wire import AnswerStream, Judging, Request, Wire
+from bluecode.proxy.wire.wire import AnswerStream, Judging, Mended, Request, Wire
 
 _AT_ONCE, _PATIENCE = 3, 0.001
 _BUDGETS = 10
@@ -46,6 +48,8 @@ class Relay:
         self._notes = own.under(policy)
         self._wire = wire
         self._framing = framing_of(wire)
+        self.repair: Repair | None = None
+        """How blocked code is repaired, where that is asked for."""
 
     async def pass_on(
         self, client: Client, request: Request, reply: Reply, exchange: Exchange
@@ -88,8 +92,10 @@ class Relay:
         headers: list[tuple[bytes, bytes]],
     ) -> list[str]:
         body = await gate.read_reply(reply, self._config.body_limit)
-        answer = self._wire.whole(request, body, self.judging(request, exchange))
+        judging = self.judging(request, exchange)
+        answer = self._wire.whole(request, body, judging)
         exchange.code = await answer.judge()
+        self._close_repair(exchange)
         self._metrics.count_unseen(answer.unseen)
         verdict = exchange.settle([exchange.prompt, exchange.code])
         said = [] if verdict.shadow else raw(notes.as_headers(verdict))
@@ -98,23 +104,44 @@ class Relay:
         elif exchange.code.blocks and self._policy.refusal_style == "error":
             await client.blocked(self._notes.withheld(exchange.code), notes.as_json(verdict), said)
         else:
-            told = answer.with_verdict(notes.as_json(verdict))
-            await client.whole(200, [*headers, *said], told)
+            told = {**notes.as_json(verdict), **judging.aside(exchange.code)}
+            await client.whole(200, [*headers, *said], answer.with_verdict(told))
         return [] if exchange.code.blocks else answer.delivered()
 
     def judging(
         self, request: Request, exchange: Exchange, ready: "_Ready | None" = None
     ) -> Judging:
         """What an answer to this request is judged with."""
-        return Judging(
+        form = form_for(request, side=exchange.side)
+        judging = Judging(
             check=partial(self._check, exchange, ready),
             trace=partial(self._trace, request),
             policy=self._policy,
-            notes=self._notes.in_form(form_for(request, side=exchange.side)),
+            notes=self._notes.in_form(form),
             limit=self._config.held_limit,
             prompt=exchange.prompt,
             explain=exchange.explain,
         )
+        if self.repair is None:
+            return judging
+        aside = self.repair.told
+        if form is not str:  # a new answer behind a note would break what this client reads
+            return replace(judging, aside=aside)
+        return replace(judging, aside=aside, mend=partial(self._mend, request, exchange, judging))
+
+    async def _mend(
+        self, request: Request, exchange: Exchange, judging: Judging, said: str, verdict: Verdict
+    ) -> Mended | None:
+        assert self.repair is not None
+        started = time.perf_counter()
+        mended = await self.repair.mend(request, judging.check, judging.notes, said, verdict)
+        exchange.add("repair", time.perf_counter() - started)
+        return mended
+
+    def _close_repair(self, exchange: Exchange) -> None:
+        if self.repair is not None:
+            self.repair.told(exchange.code)
+            exchange.repair = self.repair.outcome
 
     def _trace(self, request: Request, calls: Sequence[str]) -> Verdict:
         """The verdict on where the words of tool calls come from."""
@@ -192,9 +219,11 @@ class Relay:
             ready.add(await held.finish(told, early=True) or [told])
             await ready.leave()
             exchange.code = held.verdict
+            self._close_repair(exchange)
             exchange.decision = "error"
             return
         exchange.code = held.verdict
+        self._close_repair(exchange)
         exchange.settle([exchange.prompt, held.verdict])
         if held.failed:
             self._metrics.upstream_errors.labels("provider").inc()

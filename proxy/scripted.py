@@ -34,6 +34,7 @@ _SHOWN = re.compile(r"\b(?:show|explain|print|tell) me\b", re.I)
 _RUNS = re.compile(r"executed \*\*on the user's machine")
 _RAN = re.compile(r"code above was executed on my machine")
 _LONG: Final = 1000
+_REPAIRS = re.compile(r"checked and must not be used as it is")
 _EDITS = re.compile(r"SEARCH/REPLACE")
 _WRITES: Final = {
     "function": {
@@ -117,6 +118,8 @@ def answer_to(
         return Said(f"Done. The tool brought back {lines} lines; nothing else is to do.")
     if _RAN.search(request):
         return Said("The task is done.")
+    if _REPAIRS.search(request):
+        return _repaired(said)
     topic = topic_of(request)
     if topic is not None and not _SHOWN.search(request):
         code = topic.code(request)
@@ -132,6 +135,15 @@ def answer_to(
     if _CODING.search(request):
         return Said(_told(ORDINARY, "This does it, accents included:"))
     return Said("I am BlueCode's scripted model. Ask me for a database lookup, or a ping.")
+
+
+def _repaired(said: Sequence[Mapping[str, Any]]) -> Said:
+    """The safe twin of what was asked for before it was to be repaired."""
+    asked = [_text(item) for item in said[:-1] if item.get("role") == "user"]
+    topic = topic_of(_gist(asked[-1])) if asked else None
+    if topic is None:
+        return Said("There is nothing that I could repair.")
+    return Said(_told(topic.safe, f"Here is a safe way to {topic.name}:"))
 
 
 def _finish(answer: Said) -> str:

@@ -226,9 +226,14 @@ class HeldStream:
 
     async def _judge(self, index: int, choice: Choice, blocks: Sequence[Block]) -> None:
         for block in blocks:
+            before = self.verdict
             verdict = await self._decide(await reading.unwrapped(block))
             if verdict.blocks:
-                self._cut(index, choice, choice.base + block.start, verdict)
+                mended = await self._judging.mend("".join(choice.text), verdict)
+                instead = self._notes.withheld(verdict) if mended is None else mended.text
+                if mended is not None:
+                    self.verdict = merge([before, mended.verdict])
+                self._cut(index, choice, choice.base + block.start, instead)
                 return
             if verdict.warns and not block.is_answer:  # a note behind it would break it
                 self._warn(index, verdict, choice.base + block.end)
@@ -246,7 +251,7 @@ class HeldStream:
         if verdict.blocks:
             first = next((event for event in self._queue if index in event.waits), None)
             at = choice.received if first is None else first.starts[index]
-            self._cut(index, choice, at, verdict)
+            self._cut(index, choice, at, self._notes.withheld(verdict))
             return
         choice.passed = True
         if verdict.warns:
@@ -271,16 +276,16 @@ class HeldStream:
         self.unseen.add("oversized")
         self.verdict = merge([self.verdict, verdict])
         if verdict.blocks:
-            self._cut(index, choice, choice.settled, verdict)
+            self._cut(index, choice, choice.settled, self._notes.withheld(verdict))
         else:
             choice.open = choice.passed = True
 
-    def _cut(self, index: int, choice: Choice, at: int, verdict: Verdict) -> None:
-        """End the choice at this offset: what came before stays, a note follows, nothing else."""
+    def _cut(self, index: int, choice: Choice, at: int, instead: str) -> None:
+        """End the choice at this offset: what came before stays, this follows, nothing else."""
         choice.cut = at
         choice.forget_unfinished()
         kept = cut_off(self._shape, self._queue, index, at)
-        kept += self._note(index, ("\n\n" if at else "") + self._notes.withheld(verdict), kept)
+        kept += self._note(index, ("\n\n" if at else "") + instead, kept)
         for payload in self._shape.ending(index, _payloads(kept)):
             kept.append(Event(self._raw(payload), payload, finishes={index}))
         self._requeue(kept)
@@ -367,7 +372,7 @@ class HeldStream:
         verdict = merge([self._judging.prompt, self.verdict])
         if verdict.shadow or (verdict.passes and not self._judging.explain):
             return raws
-        told = as_json(verdict)
+        told = {**as_json(verdict), **self._judging.aside(self.verdict)}
         for at in range(len(tail) - 1, -1, -1):
             if tail[at].payload is not None:
                 raws[at] = with_member(tail[at].raw, "bluecode", told)

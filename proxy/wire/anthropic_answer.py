@@ -284,10 +284,16 @@ class WholeMessage:
         if not isinstance(text, str):
             raise BrokenStream("a block's text is no text")
         for found in await reading.blocks_of(text):
+            before = self.verdict
             verdict = await self._judging.check(await reading.unwrapped(found))
-            self.verdict = merge([self.verdict, verdict])
+            self.verdict = merge([before, verdict])
             if verdict.blocks:
-                self._withhold(at, text[: found.start].rstrip(), verdict)
+                mended = await self._judging.mend(text, verdict)
+                if mended is None:
+                    self._withhold(at, text[: found.start].rstrip(), verdict)
+                else:
+                    self.verdict = merge([before, mended.verdict])
+                    self._end(at, mended.text)
                 return True
             if verdict.warns and not found.is_answer:  # a note behind it would break it
                 block["text"] = f"{block['text']}\n\n{self._judging.notes.warning(verdict)}"
@@ -311,7 +317,10 @@ class WholeMessage:
 
     def _withhold(self, at: int, lead: str, verdict: Verdict) -> None:
         note = self._judging.notes.withheld(verdict)
-        text = f"{lead}\n\n{note}" if lead else note
+        self._end(at, f"{lead}\n\n{note}" if lead else note)
+
+    def _end(self, at: int, text: str) -> None:
+        """End the message with this text in the place of what stands there and behind it."""
         kept = self._payload["content"][:at]
         self._payload["content"] = [*kept, {"type": "text", "text": text}]
         self._payload["stop_reason"] = "end_turn"

@@ -57,6 +57,10 @@ class WholeChat:
             verdicts.append(verdict)
             told += [verdict] if not block.is_answer else []  # a note behind it would break it
             if verdict.blocks:
+                mended = await self._judging.mend(part.text, verdict)
+                if mended is not None:
+                    self._withhold(choice, "", mended.text)
+                    return merge([*verdicts[:-1], mended.verdict])
                 self._withhold(choice, part.text[: block.start], notes.withheld(verdict))
                 return merge(verdicts)
         verdict = await self._judge_rest(part)

@@ -45,10 +45,16 @@ class WholeResponse:
         changed: dict[int, str] = {}
         for number, text in responses_items.texts_of(item):
             for found in await reading.blocks_of(text):
+                before = self.verdict
                 verdict = await self._judging.check(await reading.unwrapped(found))
-                self.verdict = merge([self.verdict, verdict])
+                self.verdict = merge([before, verdict])
                 if verdict.blocks:
-                    self._withhold(at, number, text[: found.start].rstrip(), verdict)
+                    mended = await self._judging.mend(text, verdict)
+                    if mended is None:
+                        self._withhold(at, number, text[: found.start].rstrip(), verdict)
+                    else:
+                        self.verdict = merge([before, mended.verdict])
+                        self._end(at, number, mended.text)
                     return True
                 if verdict.warns and not found.is_answer:  # a note behind it would break it
                     note = self._judging.notes.warning(verdict)
@@ -80,7 +86,10 @@ class WholeResponse:
 
     def _withhold(self, at: int, number: int, lead: str, verdict: Verdict) -> None:
         note = self._judging.notes.withheld(verdict)
-        text = f"{lead}\n\n{note}" if lead else note
+        self._end(at, number, f"{lead}\n\n{note}" if lead else note)
+
+    def _end(self, at: int, number: int, text: str) -> None:
+        """End the response with this text in the place of what stands there and behind it."""
         item = self._output[at] if at < len(self._output) else {}
         parts = [responses_items.text_part(text)]
         if item.get("type") == "message":

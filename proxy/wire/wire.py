@@ -20,6 +20,29 @@ Trace = Callable[[Sequence[str]], Verdict]
 """Decides on where the words of tool calls come from; told what the calls are given."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mended:
+    """What takes the place of blocked code."""
+
+    text: str
+    """The model's new answer behind a note."""
+    verdict: Verdict
+    """On the new answer."""
+
+
+Mend = Callable[[str, Verdict], Awaitable[Mended | None]]
+"""Has the model repair all that it said, of which the verdict is told; None where that stays
+blocked."""
+
+
+async def _never_mended(_: str, __: Verdict) -> Mended | None:
+    return None
+
+
+def _nothing_told(_: Verdict) -> Mapping[str, Any]:
+    return {}
+
+
 def _nothing_traced(_: Sequence[str]) -> Verdict:
     return merge([])
 
@@ -54,6 +77,10 @@ class Judging:
     """The verdict on what the model was asked."""
     trace: Trace = _nothing_traced
     """Asked of tool calls before they are passed on."""
+    mend: Mend = _never_mended
+    """Asked once, where code in a text is blocked."""
+    aside: Callable[[Verdict], Mapping[str, Any]] = _nothing_told
+    """What else the `bluecode` object of the answer says; told the verdict on it at its end."""
     explain: bool = False
     """Tell the verdict even where all is well."""
 
