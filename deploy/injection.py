@@ -7,7 +7,7 @@ variable that comes from `envFrom` alone is overruled: a pod does not tell what 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from bluecode.deploy.sidecar import NAME, PORT, Sidecar, Wishes
+from bluecode.deploy.sidecar import NAME, PORT, SECRETS, Sidecar, Wishes
 
 LABEL: Final = "bluecode.dev/inject"
 ANNOTATIONS: Final = "bluecode.dev/"
@@ -51,6 +51,7 @@ def patch_for(pod: Pod, sidecar: Sidecar) -> Patch:
     patch = [*_pointed(groups, reached=sidecar.native)]
     if not present:
         wishes = _wishes(_mapping(metadata.get("annotations") or {}, "metadata.annotations"))
+        _goes_together(sidecar.secrets_for(wishes))
         patch += [*_added(spec, groups, sidecar, wishes)]
     return patch
 
@@ -77,7 +78,7 @@ def _variables(path: str, env: Any) -> Iterator[dict[str, Any]]:
 def _added(
     spec: Pod, groups: Mapping[str, Sequence[Pod]], sidecar: Sidecar, wishes: Wishes
 ) -> Iterator[dict[str, Any]]:
-    volumes = wishes.volumes()
+    volumes = sidecar.volumes(wishes)
     if volumes and not spec.get("volumes"):
         yield {"op": "add", "path": "/spec/volumes", "value": []}
     for volume in volumes:
@@ -110,11 +111,21 @@ def _can_have_it(spec: Pod, groups: Mapping[str, Sequence[Pod]]) -> None:
 
 def _wishes(annotations: Pod) -> Wishes:
     told = {
-        name: annotations.get(f"{ANNOTATIONS}{name}", "") for name in ("upstream", "policy", "key")
+        name: annotations[f"{ANNOTATIONS}{name}"]
+        for name in ("upstream", "policy", "traces", *SECRETS)
+        if f"{ANNOTATIONS}{name}" in annotations
     }
     if not all(isinstance(value, str) for value in told.values()):
         raise PodMalformed("An annotation is not a text.")
-    return Wishes(**told)
+    secrets = {name: told.pop(name) for name in SECRETS if name in told}
+    return Wishes(**told, secrets=secrets)
+
+
+def _goes_together(secrets: Mapping[str, str]) -> None:
+    if "shared" in secrets and "seal-key" not in secrets:
+        raise PodRefused(
+            f"`{ANNOTATIONS}shared` needs `{ANNOTATIONS}seal-key`: what is shared is sealed by it."
+        )
 
 
 def _mapping(value: Any, name: str) -> Pod:

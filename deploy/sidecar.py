@@ -12,7 +12,15 @@ PORT: Final = 8787
 HEALTH_PORT: Final = 8788
 """On the pod's address, for the kubelet's probes and for Prometheus."""
 POLICY_FOLDER: Final = "/etc/bluecode"
-KEY_FOLDER: Final = "/etc/bluecode-key"
+SECRETS: Final[Mapping[str, str]] = {
+    "key": "upstream-key",
+    "seal-key": "seal-key",
+    "shared": "shared",
+    "audit-database": "audit-database",
+    "database": "database",
+}
+"""What a Secret of the pod's namespace may hold, by the name of its annotation, and under which
+key; that is also the setting that it is for."""
 USER: Final = 10001
 
 
@@ -31,6 +39,11 @@ class Sidecar:
     native: bool = True
     """An init container that restarts, from Kubernetes 1.29 on; a container beside the others
     where False, which keeps a Job from ending."""
+    traces: str = ""
+    """Root of an OTLP receiver; a pod may name another, or none."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Names of Secrets, one for each of `SECRETS` that all sidecars are to have; a pod may name
+    another, or none."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """More `BLUECODE_…` variables."""
     resources: Mapping[str, Any] = field(default_factory=dict)
@@ -60,6 +73,11 @@ class Sidecar:
         for key, kind in _KINDS.items():
             if not isinstance(table.get(key, kind()), kind):
                 raise SidecarError(f"`{key}` must be a JSON {_WORDS[kind]}.")
+        for name, value in table.get("secrets", {}).items():
+            if name not in SECRETS or not isinstance(value, str):
+                raise SidecarError(f"`secrets` may name {', '.join(SECRETS)}, each a text.")
+        if table.get("secrets", {}).get("shared") and not table["secrets"].get("seal-key"):
+            raise SidecarError("`secrets.shared` needs `secrets.seal-key`, by which it is sealed.")
         for name, value in table.get("settings", {}).items():
             if not name.startswith("BLUECODE_") or not isinstance(value, str):
                 raise SidecarError(f"`settings.{name}` must be a `BLUECODE_…` variable and a text.")
@@ -87,7 +105,7 @@ class Sidecar:
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
         }
-        if mounts := wishes.mounts():
+        if mounts := self.mounts(wishes):
             container["volumeMounts"] = mounts
         if self.native:
             container["restartPolicy"] = "Always"
@@ -107,9 +125,40 @@ class Sidecar:
         }
         if wishes.policy:
             given["BLUECODE_POLICY"] = f"{POLICY_FOLDER}/policy.toml"
-        if wishes.key:
-            given["BLUECODE_UPSTREAM_KEY_FILE"] = f"{KEY_FOLDER}/upstream-key"
+        if traces := self.traces if wishes.traces is None else wishes.traces:
+            given["BLUECODE_TRACES"] = traces
+        for name in self.secrets_for(wishes):
+            setting = SECRETS[name].replace("-", "_").upper()
+            given[f"BLUECODE_{setting}_FILE"] = f"{_folder(name)}/{SECRETS[name]}"
         return given | dict(self.settings)
+
+    def secrets_for(self, wishes: "Wishes") -> dict[str, str]:
+        """Names of the Secrets that one pod's sidecar reads."""
+        told = {**self.secrets, **wishes.secrets}
+        return {name: told[name] for name in SECRETS if told.get(name)}
+
+    def mounts(self, wishes: "Wishes") -> list[dict[str, Any]]:
+        folders = {f"bluecode-{name}": _folder(name) for name in SECRETS}
+        folders["bluecode-policy"] = POLICY_FOLDER
+        return [
+            {"name": volume["name"], "mountPath": folders[volume["name"]], "readOnly": True}
+            for volume in self.volumes(wishes)
+        ]
+
+    def volumes(self, wishes: "Wishes") -> list[dict[str, Any]]:
+        """What the pod has to have for it."""
+        volumes: list[dict[str, Any]] = []
+        if wishes.policy:
+            volumes.append({"name": "bluecode-policy", "configMap": {"name": wishes.policy}})
+        for name, secret in self.secrets_for(wishes).items():
+            # Read by the sidecar's user, whatever group the pod's volumes belong to.
+            source = {"secretName": secret, "defaultMode": 0o444}
+            volumes.append({"name": f"bluecode-{name}", "secret": source})
+        return volumes
+
+
+def _folder(name: str) -> str:
+    return f"/etc/bluecode-{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,30 +168,17 @@ class Wishes:
     upstream: str = ""
     policy: str = ""
     """A ConfigMap of the pod's namespace with the key `policy.toml`."""
-    key: str = ""
-    """A Secret of the pod's namespace with the key `upstream-key`."""
-
-    def mounts(self) -> list[dict[str, Any]]:
-        folders = {"bluecode-policy": POLICY_FOLDER, "bluecode-key": KEY_FOLDER}
-        return [
-            {"name": volume["name"], "mountPath": folders[volume["name"]], "readOnly": True}
-            for volume in self.volumes()
-        ]
-
-    def volumes(self) -> list[dict[str, Any]]:
-        volumes: list[dict[str, Any]] = []
-        if self.policy:
-            volumes.append({"name": "bluecode-policy", "configMap": {"name": self.policy}})
-        if self.key:
-            # Read by the sidecar's user, whatever group the pod's volumes belong to.
-            source = {"secretName": self.key, "defaultMode": 0o444}
-            volumes.append({"name": "bluecode-key", "secret": source})
-        return volumes
+    traces: str | None = None
+    """Another receiver; none where it is empty."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Other Secrets of the pod's namespace, by the names of `SECRETS`; none where it is empty."""
 
 
 _KINDS: Final[Mapping[str, type]] = {
     "pull_policy": str,
     "native": bool,
+    "traces": str,
+    "secrets": dict,
     "settings": dict,
     "resources": dict,
     "drain": int,

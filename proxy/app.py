@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from bluecode.defenses.matching import Asker
 from bluecode.defenses.policy import Policy
 from bluecode.proxy import gate, stores
 from bluecode.proxy.audit import Audit
+from bluecode.proxy.beside import beside
 from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Engine, Progress
 from bluecode.proxy.families import family_of
@@ -167,9 +167,7 @@ class _House:
             )
             if self._config.policy is not None:
                 reload = PolicyReload(self._config.policy, self._adopt, self._metrics)
-                tasks = await stack.enter_async_context(anyio.create_task_group())
-                tasks.start_soon(reload.run)
-                stack.callback(tasks.cancel_scope.cancel)
+                await stack.enter_async_context(beside(reload.run))
             yield
             self._services = None
 

@@ -19,6 +19,7 @@ import anyio.to_thread
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bluecode.proxy.beside import beside
 from bluecode.proxy.database import BROKEN, engine_of, kind_of, migrate
 
 log = logging.getLogger("bluecode.audit")
@@ -89,12 +90,8 @@ class AuditDatabase:
         engine = engine_of(url)
         audit = cls(engine, days, lost)
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(audit.run)
-                try:
-                    yield audit
-                finally:
-                    tasks.cancel_scope.cancel()
+            async with beside(audit.run):
+                yield audit
         finally:
             with anyio.CancelScope(shield=True):
                 await audit.end()

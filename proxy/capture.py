@@ -23,6 +23,7 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
+from bluecode.proxy.beside import beside
 from bluecode.proxy.capture_keys import Seal
 from bluecode.proxy.taken import Taken
 
@@ -62,12 +63,8 @@ class Capture:
         while all take more than `most` bytes."""
         capture = cls(Folder(folder, days=days, most=most), Seal(key), lost)
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(capture.run)
-                try:
-                    yield capture
-                finally:
-                    tasks.cancel_scope.cancel()
+            async with beside(capture.run):
+                yield capture
         finally:
             with anyio.CancelScope(shield=True):
                 await capture.end()

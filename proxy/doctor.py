@@ -1,7 +1,8 @@
 """`bluecode doctor`: does all that is needed work, here and now?
 
 Everything is tried, nothing is taken from what the settings promise: a message is screened, code is
-checked, a program runs in the sandbox, the upstream is asked for its models. No key is shown.
+checked, a program runs in the sandbox, the upstream is asked for its models, and so are store,
+database and receiver of traces whether they are there. No key is shown.
 """
 
 from __future__ import annotations
@@ -12,23 +13,21 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import anyio
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from bluecode.defenses.conversation import Message, Role, Snippet
 from bluecode.defenses.model import ModelError
 from bluecode.defenses.policy import Policy, PolicyError
 from bluecode.defenses.record_store import StoreError, of_state
-from bluecode.proxy import gate, stores
+from bluecode.proxy import gate, neighbours, stores
 from bluecode.proxy.config import Config, ConfigError
+from bluecode.proxy.diagnosis import Finding, show
 from bluecode.proxy.engine import Engine
 from bluecode.proxy.sandbox_command import LIMITS, program
 from bluecode.proxy.upstream import Call, HttpUpstream, UpstreamError
@@ -37,23 +36,11 @@ from bluecode.sandbox.outcome import SandboxUnavailable
 if TYPE_CHECKING:
     from bluecode.sandbox.workers import Sandbox
 
-State = Literal["ok", "note", "failed"]
 UPSTREAM_SECONDS = 10.0
 SANDBOX_SECONDS = 60.0
 """A first start compiles the guests."""
 _MODELS_BYTES = 8 * 1024**2
-_SIGNS = {"ok": ("✓", "green"), "note": ("•", "yellow"), "failed": ("✗", "bold red")}
 _PROGRAMS = {"python": "x = 6 * 7\n", "javascript": "const x = 6 * 7;\n"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of one part."""
-
-    part: str
-    state: State
-    """`failed`: something that is needed does not work; `note`: worth knowing, and no failure."""
-    told: str
 
 
 def run(config: Config, *, style: str) -> int:
@@ -68,23 +55,6 @@ def run(config: Config, *, style: str) -> int:
     return 1 if any(item.state == "failed" for item in found) else 0
 
 
-def show(console: Console, found: list[Finding]) -> None:
-    """The table, and one line that sums up."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("", width=1)
-    table.add_column("Part", no_wrap=True)
-    table.add_column("Found", overflow="fold")
-    for item in found:
-        sign, color = _SIGNS[item.state]
-        table.add_row(Text(sign, color), item.part, Text(item.told))
-    console.print(table)
-    failed = [item.part for item in found if item.state == "failed"]
-    if failed:
-        console.print(Text(f"Needed and not working: {', '.join(failed)}.", "bold red"))
-    else:
-        console.print(Text("All that is needed works.", "green"))
-
-
 async def _examine(config: Config) -> list[Finding]:
     found = [*_versions(), *_settings(config)]
     policy = _policy(config, found)
@@ -92,6 +62,7 @@ async def _examine(config: Config) -> list[Finding]:
     if policy is not None:
         found += await _sandbox(config, policy)
         found.append(await _engine(config, policy))
+    found += await neighbours.all_of(config)
     found += _records(config)
     found += await _judge(config)
     return found

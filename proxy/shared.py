@@ -9,6 +9,7 @@ is in it, and no name of a key.
 
 import hmac
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from redis.exceptions import RedisError
 
 from bluecode.defenses.conversation import digest
 from bluecode.defenses.verdict import Verdict
+from bluecode.proxy.beside import beside
 from bluecode.proxy.limits import Counted, Limits, Window
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.sealed import NotSealed, Sealer
@@ -78,20 +80,11 @@ class Shared:
 
         `key` is what the replicas have in common, `wait` the seconds that a lookup may take.
         """
-        store = redis.asyncio.Redis.from_url(
-            url,
-            socket_timeout=_PATIENCE,
-            socket_connect_timeout=_PATIENCE,
-            retry=Retry(NoBackoff(), 0),
-        )
+        store = _opened(url)
         shared = cls(store, key, limits, metrics, wait=wait)
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(shared.run)
-                try:
-                    yield shared
-                finally:
-                    tasks.cancel_scope.cancel()
+            async with beside(shared.run):
+                yield shared
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                 await store.aclose()
@@ -215,6 +208,33 @@ class Shared:
         """What neither tells a text nor can be guessed without the key."""
         told = hmac.digest(self._names, digest(*parts).encode(), "sha256")
         return f"bluecode:{told.hex()[:40]}"
+
+
+class StoreLost(Exception):
+    """There is no store that can be used; the message says how that shows."""
+
+
+async def answer_time(url: str) -> float:
+    """Seconds that the store takes for a word, once there is a connection. Raises `StoreLost`."""
+    store = _opened(url)
+    try:
+        await store.ping()
+        started = time.perf_counter()
+        await store.ping()
+        return time.perf_counter() - started
+    except _LOST as error:
+        raise StoreLost(type(error).__name__) from error
+    finally:
+        await store.aclose()
+
+
+def _opened(url: str) -> redis.asyncio.Redis:
+    return redis.asyncio.Redis.from_url(
+        url,
+        socket_timeout=_PATIENCE,
+        socket_connect_timeout=_PATIENCE,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def _number(told: Any) -> int | None:

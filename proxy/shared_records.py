@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from bluecode.defenses.record_store import RecordStore, StoreError
 from bluecode.defenses.records import Records, in_force
+from bluecode.proxy.beside import beside
 from bluecode.proxy.database import Database
 
 log = logging.getLogger("bluecode.records")
@@ -45,12 +46,8 @@ class SharedRecords:
         records = cls(RecordStore(database, seal=seal), pause)
         try:
             await records.look()
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(records.run)
-                try:
-                    yield records
-                finally:
-                    tasks.cancel_scope.cancel()
+            async with beside(records.run):
+                yield records
         finally:
             database.close()
 

@@ -119,6 +119,15 @@ class Tracing:
                 raise
 
 
+def takes_spans(root: str) -> bool:
+    """Does the OTLP receiver at `root` take spans? It is handed none, as all are."""
+    exporter: SpanExporter = OTLPSpanExporter(endpoint=f"{root}/v1/traces", timeout=_TRIED)
+    try:
+        return exporter.export([]) is SpanExportResult.SUCCESS
+    finally:
+        exporter.shutdown()
+
+
 class _Counted(SpanExporter):
     """Another exporter; what it could not hand over is counted."""
 

@@ -36,6 +36,8 @@ MODES: Mapping[str, dict[str, Any]] = {
         "sealKeySecret": "seal",
         "sharedSecret": "redis",
         "auditDatabaseSecret": "postgres",
+        "databaseSecret": "postgres",
+        "capture": {"claim": "captures", "publicKey": "bluecode-public-AAAA"},
         "metricsKeySecret": "scrapers",
         "traces": "http://collector.monitoring:4318",
         "policy": "shadow = true\n",
@@ -60,8 +62,12 @@ MODES: Mapping[str, dict[str, Any]] = {
             "failurePolicy": "Ignore",
             "certificate": {"source": "cert-manager", "issuer": {"name": "ca"}},
             "namespaceSelector": {"matchLabels": {"team": "ai"}},
-            "sidecar": {"native": False},
+            "sidecar": {
+                "native": False,
+                "secrets": {"seal-key": "shared", "shared": "shared", "database": "shared"},
+            },
         },
+        "traces": "http://collector.monitoring:4318",
     },
 }
 
@@ -160,7 +166,9 @@ def test_the_gateway_gets_settings_that_it_knows(mode: str) -> None:
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"http": config.port, "health": config.health_address[1]}  # type: ignore[index]
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
-    files = [value for name, value in given.items() if name.endswith(("_FILE", "_POLICY"))]
+    files = [
+        value for name, value in given.items() if name.endswith(("_FILE", "_POLICY", "_CAPTURE"))
+    ]
     assert {value.rpartition("/")[0] for value in files} == mounts
 
 
@@ -195,6 +203,15 @@ def test_the_webhook_is_told_a_sidecar_that_it_can_read() -> None:
     sidecar = Sidecar.parse(json.loads(table))
 
     assert (sidecar.native, sidecar.image) == (True, "bluecode:0.1.0")
+
+
+def test_sidecars_get_what_replicas_share_and_traces() -> None:
+    table = one("ConfigMap", MODES["sidecars-classic"], "-webhook")["data"]["sidecar.json"]
+
+    sidecar = Sidecar.parse(json.loads(table))
+
+    assert sidecar.traces == "http://collector.monitoring:4318"
+    assert sidecar.secrets_for(Wishes()).keys() == {"seal-key", "shared", "database"}
 
 
 def test_the_webhook_is_asked_only_about_pods_that_ask() -> None:
@@ -239,6 +256,10 @@ def test_the_sidecar_to_copy_is_the_one_that_the_webhook_writes(name: str) -> No
         {"upstream": ""},
         {"sharedSecret": "redis"},
         {"traces": 4318},
+        {"capture": {"claim": "captures"}},
+        {"capture": {"claim": "captures", "publicKey": "bluecode-private-AAAA"}},
+        {"webhook": {"enabled": True, "sidecar": {"secrets": {"shared": "redis"}}}},
+        {"webhook": {"enabled": True, "sidecar": {"secrets": {"upstream": "x"}}}},
         {"image": {"digest": "latest"}},
     ],
 )

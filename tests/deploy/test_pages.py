@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from bluecode.deploy.injection import ANNOTATIONS
+from bluecode.deploy.sidecar import SECRETS
 
 helm = pytest.importorskip("helm_python", reason="no wheel of Helm's code for this machine")
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,10 +80,11 @@ def test_every_value_that_a_page_names_exists() -> None:
 
 
 def test_every_annotation_on_the_page_is_read() -> None:
-    source = (ROOT / "deploy" / "injection.py").read_text("utf-8")
+    files = (ROOT / "deploy" / name for name in ("injection.py", "sidecar.py"))
+    source = "".join(path.read_text("utf-8") for path in files)
 
-    named = set(re.findall(rf"^\| `{re.escape(ANNOTATIONS)}(\w+)` \|", KUBERNETES, re.MULTILINE))
-    assert named == {"upstream", "policy", "key"}
+    named = set(re.findall(rf"^\| `{re.escape(ANNOTATIONS)}([\w-]+)` \|", KUBERNETES, re.MULTILINE))
+    assert named == {"upstream", "policy", "traces", *SECRETS}
     assert all(f'"{name}"' in source for name in named)
 
 

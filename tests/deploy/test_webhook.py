@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from bluecode.deploy.injection import VARIABLES
 from bluecode.deploy.sidecar import Sidecar, SidecarError
 from bluecode.deploy.webhook import create_webhook, renew, reviewed
-from bluecode.proxy.config import Config
+from bluecode.proxy.config import SETTINGS, Config
 
 KUBERNETES = "1.37"
 SIDECAR = Sidecar(image="bluecode:1", upstream="https://api.openai.com/v1")
@@ -112,6 +112,16 @@ PODS = {
     "with a policy beside other volumes": pod(
         {"containers": [APP], "volumes": [{"name": "data", "emptyDir": {}}]},
         annotations={"bluecode.dev/policy": "strict"},
+    ),
+    "with what replicas share": pod(
+        {"containers": [APP]},
+        annotations={
+            "bluecode.dev/seal-key": "shared",
+            "bluecode.dev/shared": "shared",
+            "bluecode.dev/audit-database": "postgres",
+            "bluecode.dev/database": "postgres",
+            "bluecode.dev/traces": "http://collector.monitoring:4318",
+        },
     ),
     "with labels and null lists": pod(
         {"containers": [{**APP, "env": None}], "initContainers": None, "volumes": None}
@@ -243,6 +253,65 @@ def test_annotations_name_policy_key_and_provider() -> None:
     ]
 
 
+FULL = Sidecar(
+    image="bluecode:1",
+    upstream="https://api.openai.com/v1",
+    traces="http://collector:4318",
+    secrets={"seal-key": "all", "shared": "all", "audit-database": "all"},
+)
+
+
+def settings_of(changed: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name.removeprefix("BLUECODE_").lower(): value
+        for name, value in variables(named(changed, "initContainers", "bluecode")).items()
+    }
+
+
+def test_annotations_name_what_replicas_share() -> None:
+    changed = patched(PODS["with what replicas share"])
+    given = settings_of(changed)
+    mounts = {
+        item["mountPath"]: item["name"]
+        for item in named(changed, "initContainers", "bluecode")["volumeMounts"]
+    }
+    secrets = {item["name"]: item["secret"]["secretName"] for item in changed["spec"]["volumes"]}
+
+    assert given["traces"] == "http://collector.monitoring:4318"
+    files = {name: value for name, value in given.items() if name.endswith("_file")}
+    assert files.keys() == {
+        "seal_key_file", "shared_file", "audit_database_file", "database_file",
+    }  # fmt: skip
+    for value in files.values():
+        assert secrets[mounts[value.rpartition("/")[0]]] in ("shared", "postgres")
+    config = {name: value for name, value in given.items() if name not in files}
+    assert Config.load(environ={f"BLUECODE_{k.upper()}": v for k, v in config.items()})
+    assert files.keys() <= set(SETTINGS)
+
+
+def test_what_all_sidecars_have_a_pod_can_change_and_leave_out() -> None:
+    plain = settings_of(patched(PODS["one container"], FULL))
+    assert plain["traces"] == "http://collector:4318"
+    assert {"seal_key_file", "shared_file", "audit_database_file"} <= plain.keys()
+
+    own = {"shared": "", "traces": "", "audit-database": "own"}
+    asked = pod({"containers": [APP]}, annotations={f"bluecode.dev/{k}": v for k, v in own.items()})
+    changed = patched(asked, FULL)
+    given = settings_of(changed)
+    names = {item["name"]: item["secret"]["secretName"] for item in changed["spec"]["volumes"]}
+    assert "traces" not in given and "shared_file" not in given
+    assert names == {"bluecode-seal-key": "all", "bluecode-audit-database": "own"}
+    assert "patch" not in answered(changed, FULL)
+
+
+def test_a_shared_store_without_a_seal_is_denied() -> None:
+    asked = pod({"containers": [APP]}, annotations={"bluecode.dev/shared": "redis"})
+
+    answer = answered(asked)
+
+    assert answer["allowed"] is False and "seal-key" in answer["status"]["message"]
+
+
 @pytest.mark.parametrize("value", ["false", "TRUE", "", None])
 def test_a_pod_that_does_not_ask_is_left_alone(value: str | None) -> None:
     asked = pod({"containers": [APP]}, labels={"bluecode.dev/inject": value} if value else None)
@@ -325,6 +394,10 @@ async def test_a_review_over_the_wire_gets_its_uid_back() -> None:
         {"image": "i", "upstream": "u", "imagge": "x"},
         {"image": "i", "upstream": "u", "native": "yes"},
         {"image": "i", "upstream": "u", "settings": {"PATH": "/"}},
+        {"image": "i", "upstream": "u", "secrets": {"password": "x"}},
+        {"image": "i", "upstream": "u", "secrets": {"database": 1}},
+        {"image": "i", "upstream": "u", "secrets": {"shared": "x"}},
+        {"image": "i", "upstream": "u", "traces": None},
         {"image": "i", "upstream": "u", "settings": {"BLUECODE_WORKERS": 2}},
     ],
 )

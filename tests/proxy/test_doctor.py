@@ -1,12 +1,16 @@
 """`bluecode doctor`: what works is said to, what does not is never hidden."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from judges import JudgeServer, verdict
 from own_records import case, in_force
+from postgres_server import database, needs_postgres
+from receiver import receiving
+from redis_server import needs_redis, store
 from serving import serving
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,8 +18,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bluecode.defenses.record_store import RecordStore
-from bluecode.proxy import doctor
+from bluecode.proxy import doctor, neighbours
 from bluecode.proxy.__main__ import main
+from bluecode.proxy.capture_keys import make
 from bluecode.proxy.config import Config, JudgeConfig, Secret
 
 KEY = "sk-a-key-that-nobody-may-see"
@@ -147,3 +152,66 @@ def test_a_store_of_records_is_looked_at(tmp_path: Path) -> None:
     path.write_bytes(b"broken" * 1000)
     (found,) = doctor._records(Config(knowledge=path))
     assert found.state == "failed"
+
+
+async def of(config: Config) -> list[tuple[str, str, str]]:
+    return [(item.part, item.state, item.told) for item in await neighbours.all_of(config)]
+
+
+async def test_where_nothing_stands_beside_it_nothing_is_said() -> None:
+    assert await of(Config()) == []
+
+
+@needs_redis
+async def test_a_store_is_tried_and_timed() -> None:
+    async with store() as one:
+        config = Config(shared=Secret(one.url), seal_key=Secret("a seal"), shared_wait=5.0)
+        ((part, state, told),) = await of(config)
+        slow = await of(replace(config, shared_wait=1e-9))
+        alone = await of(replace(config, seal_key=None))
+        one.kill()
+        lost = await of(config)
+
+    assert (part, state) == ("store", "ok") and "answers in" in told
+    assert slow[0][1] == "note" and "shared_wait" in slow[0][2]
+    assert alone[0][1] == "failed" and "seal_key" in alone[0][2]
+    assert lost[0][1] == "failed" and "go on alone" in lost[0][2]
+
+
+@needs_postgres
+async def test_a_database_is_tried() -> None:
+    async with database() as one:
+        config = Config(database=Secret(one.url), audit_database=Secret(one.url))
+        there = await of(config)
+        one.kill()
+        lost = await of(config)
+
+    assert [(part, state) for part, state, _ in there] == [
+        ("audit database", "ok"),
+        ("database", "ok"),
+    ]
+    assert [state for _, state, _ in lost] == ["failed", "failed"]
+    assert "secret" not in f"{there}{lost}"
+
+
+async def test_a_receiver_of_traces_is_tried() -> None:
+    async with receiving() as receiver:
+        config = Config(traces=receiver.root)
+        there = await of(config)
+        receiver.refuses = True
+        refused = await of(config)
+
+    assert [told[:2] for told in (*there, *refused)] == [("traces", "ok"), ("traces", "failed")]
+
+
+async def test_captures_are_tried(tmp_path: Path) -> None:
+    public = make(tmp_path / "private.key")
+    good = Config(capture=tmp_path / "captured", capture_key=public)
+    for config, wanted in (
+        (good, "ok"),
+        (replace(good, capture_key=""), "failed"),
+        (replace(good, capture_key=(tmp_path / "private.key").read_text()), "failed"),
+        (replace(good, capture=tmp_path / "private.key"), "failed"),
+    ):
+        assert [state for _, state, _ in await of(config)] == [wanted]
+    assert list((tmp_path / "captured").iterdir()) == []
