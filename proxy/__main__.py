@@ -62,8 +62,8 @@ FLAGS: Final[Mapping[str, tuple[str, str]]] = {
 _SOURCES = f"""\
 Every flag is also a key of the file (`held_limit = 4000000`) and a variable of the environment
 ({PREFIX}HELD_LIMIT). Flags win over the environment, which wins over the file. Only there:
-`upstream_key`, `proxy_keys`, a table from name to key ("name:key,name:key" in the environment), and
-`judge`, a table that names a model.
+`upstream_key`, `proxy_keys`, a table from name to key ("name:key,name:key" in the environment),
+`upstreams`, a table for each of several providers, and `judge`, a table that names a model.
 """
 
 

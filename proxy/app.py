@@ -1,7 +1,7 @@
 """create_app(config, policy, upstream): routes and lifespan.
 
 Every path that is served is listed here. Anything else is a 404 in the OpenAI shape and counted:
-nothing passes to the provider that nobody looked at, but for the routes in `_PASSED`, which carry
+nothing passes to the provider that nobody looked at, but for the routes in `PASSED`, which carry
 no conversation.
 """
 
@@ -17,28 +17,28 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bluecode.defenses.matching import Asker
 from bluecode.defenses.policy import Policy
 from bluecode.proxy import gate, stores
 from bluecode.proxy.audit import Audit
 from bluecode.proxy.beside import beside
-from bluecode.proxy.config import Config
+from bluecode.proxy.config import Config, UpstreamConfig, key_of
 from bluecode.proxy.engine import Engine, Progress
 from bluecode.proxy.families import family_of
 from bluecode.proxy.feedback_route import PATH as FEEDBACK
 from bluecode.proxy.feedback_route import FeedbackRoute
 from bluecode.proxy.guard import Guard, Services
 from bluecode.proxy.guardrail import PATH, Guardrail, GuardrailWire, pending
-from bluecode.proxy.limits import METER, Limits
+from bluecode.proxy.limits import Limits
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.moderations import Moderations, ModerationsWire
 from bluecode.proxy.notes import Notes
+from bluecode.proxy.passing import PASSED, Passing
 from bluecode.proxy.reload import PolicyReload
+from bluecode.proxy.routing import RoutedUpstream, Way
 from bluecode.proxy.taken import Taken
 from bluecode.proxy.timing import TimedUpstream
-from bluecode.proxy.upstream import Call, HttpUpstream, LiteLLMUpstream, Upstream, UpstreamError
+from bluecode.proxy.upstream import HttpUpstream, LiteLLMUpstream, Upstream
 from bluecode.proxy.wire import openai_chat as chat
-from bluecode.proxy.wire import reading
 from bluecode.proxy.wire.wire import Wire
 from bluecode.proxy.wires import WIRES
 
@@ -48,18 +48,6 @@ if TYPE_CHECKING:
 Keep = Callable[[Mapping[str, Any]], None]
 Take = Callable[[Mapping[str, Any], Taken], None]
 Kind = TypeVar("Kind", bound=Guard)
-_PASSED = (
-    ("/models", "GET"),
-    ("/models/{model:path}", "GET"),
-    ("/embeddings", "POST"),
-    ("/messages/count_tokens", "POST"),
-    ("/models/{model}:countTokens", "POST"),
-    ("/api/tags", "GET"),
-    ("/api/version", "GET"),
-    ("/api/ps", "GET"),
-    ("/api/show", "POST"),
-    ("/api/embed", "POST"),
-)
 _PREFIXES = ("/v1", "/v1beta", "")
 
 
@@ -91,7 +79,7 @@ def create_app(
         ),
     ]
     for prefix in _PREFIXES:
-        routes += [Route(prefix + path, house.passed, methods=[how]) for path, how in _PASSED]
+        routes += [Route(prefix + path, house.passed, methods=[how]) for path, how in PASSED]
         routes += [
             Route(prefix + path, house.guarded(wire, path), methods=["POST"])
             for wire in WIRES.values()
@@ -139,9 +127,10 @@ class _House:
             self._watch_records(engine)
             self._metrics.watch_guests(engine.guest_runs, engine.guests_waiting)
             self._metrics.show_policy(engine.policy_version)
-            given = self._given or upstream_for(self._config)
-            given = await self._trace(engine, given, stack)
-            upstream = TimedUpstream(given, self._metrics.seconds.labels("upstream").observe)
+            await self._trace(engine, stack)
+            upstream = TimedUpstream(
+                self._upstream(), self._metrics.seconds.labels("upstream").observe
+            )
             stack.push_async_callback(upstream.close)
             database = await self._open_database(stack)
             audit = Audit(
@@ -209,16 +198,34 @@ class _House:
         self._metrics.watch_database("audit", lambda: database.up)
         return database.add
 
-    async def _trace(self, engine: Engine, upstream: Upstream, stack: AsyncExitStack) -> Upstream:
-        """Trace requests, where the config says to whom; the upstream to use."""
+    def _upstream(self) -> Upstream:
+        """Where requests go: the one provider, or the one of several that has the model."""
+        if self._given is not None or not self._config.upstreams:
+            given = self._given or upstream_for(self._config)
+            return self._traced(given, self._config.upstream)
+        ways = [
+            Way(one, self._traced(opened(one, self._config), one.upstream), key_of(one))
+            for one in self._config.all_upstreams
+        ]
+        tried = self._metrics.upstream_tries
+        return RoutedUpstream(
+            ways,
+            lambda name, outcome: tried.labels(name, outcome).inc(),
+            limit=self._config.body_limit,
+        )
+
+    def _traced(self, upstream: Upstream, root: str) -> Upstream:
+        return upstream if self._tracing is None else self._tracing.upstream(upstream, root)
+
+    async def _trace(self, engine: Engine, stack: AsyncExitStack) -> None:
+        """Trace requests, where the config says to whom."""
         if not self._config.traces:
-            return upstream
+            return
         from bluecode.proxy.tracing import Tracing  # its libraries are an extra
 
         opened = Tracing.open(self._config.traces, self._config.body_limit, self._metrics)
         self._tracing = await stack.enter_async_context(opened)
         engine.wrap_prover(self._tracing.prover)
-        return self._tracing.upstream(upstream, self._config.upstream)
 
     def _kind(self, kind: type[Kind]) -> type[Kind]:
         """The guard to use for such a route."""
@@ -285,58 +292,8 @@ class _House:
 
     async def passed(self, request: Request) -> Response:
         """A route that carries no conversation goes to the provider as it came."""
-        services = self.services
-        route = "/" + _below_root(request.scope["path"]).strip("/").partition("/")[0]
-        try:
-            return await self._pass_on(services, request, route)
-        except reading.WireError as error:
-            if error.decision == "limited":
-                family = family_of(request.headers)
-                self._metrics.requests.labels(route, family, error.decision).inc()
-            told = _wire_of(request.scope["path"]).error(
-                str(error), code=error.code, kind=error.kind, status=error.status
-            )
-            answer = JSONResponse(told, error.status)
-            answer.raw_headers += error.headers
-            return answer
-        except gate.ClientGone:
-            return Response(status_code=499)
-        except UpstreamError as error:
-            self._metrics.upstream_errors.labels(error.kind).inc()
-            told = _wire_of(request.scope["path"]).error(
-                str(error),
-                code=f"upstream_{error.kind}",
-                kind="upstream_error",
-                status=error.status,
-            )
-            return JSONResponse(told, error.status)
-
-    async def _pass_on(self, services: Services, request: Request, route: str) -> Response:
-        key = gate.admit(request.headers, self._config)
-        if {".", ".."} & set(request.scope["path"].split("/")):
-            raise reading.WireError(400, "The path must not hold `.` or `..`.")
-        body = await gate.read_body(request.receive, request.headers, self._config.body_limit)
-        call = Call(
-            method=request.method,
-            path=_below_root(request.scope["path"]),
-            query=request.url.query,
-            headers=gate.headers_for_upstream(
-                request.headers, self._config, _wire_of(request.scope["path"]).key_header
-            ),
-            body=body,
-        )
-        if services.limits.any and request.method == "POST":
-            asker = Asker(key=key, model="", route=_below_root(request.scope["path"]))
-            METER.set(services.limits.admit(asker, self._config.body_limit))
-        async with services.upstream.send(call) as reply:
-            told = await gate.read_reply(reply, self._config.body_limit)
-            answer = Response(told, reply.status)
-            answer.raw_headers = [
-                *gate.headers_for_client(reply),
-                (b"content-length", str(len(told)).encode()),
-            ]
-        self._metrics.requests.labels(route, family_of(request.headers), "passed").inc()
-        return answer
+        path = _below_root(request.scope["path"])
+        return await Passing(self.services, request, path).answer()
 
     async def ready(self, request: Request) -> Response:
         if self._services is None:
@@ -369,15 +326,6 @@ async def _alive(request: Request) -> Response:
     return PlainTextResponse("BlueCode is running.\n")
 
 
-def _wire_of(path: str) -> Wire:
-    """Whose protocol a route that is passed through belongs to, as far as its path tells."""
-    if path.endswith("/messages/count_tokens"):
-        return WIRES["anthropic_messages"]
-    if path.endswith(":countTokens"):
-        return WIRES["gemini"]
-    return WIRES["ollama" if _below_root(path).startswith("/api/") else "openai_chat"]
-
-
 def _below_root(path: str) -> str:
     """A request's path less what names the API and its version."""
     for prefix in _PREFIXES:
@@ -399,10 +347,12 @@ class _OneSlash:
 
 
 def upstream_for(config: Config) -> Upstream:
-    """The upstream that the config names: a URL, or a litellm model name."""
-    if config.upstream.startswith(("http://", "https://")):
-        return HttpUpstream(
-            config.upstream, connect=config.connect_timeout, read=config.read_timeout
-        )
-    key = config.upstream_key.get() if config.upstream_key is not None else None
-    return LiteLLMUpstream(config.upstream, key=key, read=config.read_timeout)
+    """The one upstream that the config names: a URL, or a litellm model name."""
+    return opened(config.all_upstreams[-1], config)
+
+
+def opened(one: UpstreamConfig, config: Config) -> Upstream:
+    """One provider of the config."""
+    if "://" in one.upstream:
+        return HttpUpstream(one.upstream, connect=config.connect_timeout, read=config.read_timeout)
+    return LiteLLMUpstream(one.upstream, key=key_of(one), read=config.read_timeout)

@@ -12,11 +12,13 @@ import secrets
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 JudgeMode = Literal["fast", "faithful"]
+Protocol = Literal["openai", "anthropic", "gemini", "ollama"]
 PREFIX: Final = "BLUECODE_"
 _ASIDE = re.compile(r"BLUECODE_(?:CONFIG=.*|SERVICE_\w+=.*|PORT=\w+://.*|PORT_\w+=.*)", re.DOTALL)
 """Read elsewhere, or set by Kubernetes for a Service that is named `bluecode`."""
@@ -73,6 +75,45 @@ class JudgeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamConfig:
+    """One of the tables `[[upstreams]]`: a provider, and the models for which it is asked."""
+
+    name: str
+    """Under which metrics, `doctor` and the fallbacks of others know it."""
+    upstream: str
+    """As `Config.upstream`; a `*` in a litellm model name stands for the model asked for."""
+    models: tuple[str, ...] = ()
+    """Names, or patterns of them."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """What clients may call a model, and what its provider calls it."""
+    protocols: tuple[Protocol, ...] = ()
+    """What it speaks; everything where empty."""
+    key: Secret | None = None
+    """From the file that `key_file` names."""
+    key_env: str = ""
+    """The variable of the environment that holds the key."""
+    fallbacks: tuple[str, ...] = ()
+    """Names of others, asked in their order where this one cannot answer."""
+
+    @property
+    def by_litellm(self) -> bool:
+        return "/" in self.upstream and "://" not in self.upstream
+
+    def has(self, model: str, protocol: str) -> bool:
+        """Is it the one to ask for this model in this protocol?"""
+        named = model in self.aliases or any(_fits(model, one) for one in self.models)
+        return named and self.speaks(protocol)
+
+    def speaks(self, protocol: str) -> bool:
+        return not self.protocols or protocol in self.protocols
+
+    def answering(self, model: str) -> str:
+        """The model's name for policies and limits: as the client says it, where that decides."""
+        fixed = self.by_litellm and "*" not in self.upstream
+        return self.upstream if fixed and model not in {*self.aliases, *self.models} else model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings of one BlueCode. Every field is a key of the file and, upper-cased behind
     `BLUECODE_`, a variable of the environment."""
@@ -83,6 +124,8 @@ class Config:
     """The provider: an OpenAI-compatible API root, `demo`, or a litellm model name."""
     upstream_key: Secret | None = None
     """Sent to the provider in place of the client's own key."""
+    upstreams: tuple[UpstreamConfig, ...] = ()
+    """Providers for some models; `upstream` is the one for all others, where it is given."""
     seal_key: Secret | None = None
     """With which the service seals its own notes, so that replicas know each other's; one of its
     own, made at the start, where none is given."""
@@ -174,9 +217,23 @@ class Config:
         return _split_listen(self.listen)[0]
 
     @property
-    def only_model(self) -> str:
-        """What answers whatever model a client asks for; empty where clients have a choice."""
-        return self.upstream if "/" in self.upstream and "://" not in self.upstream else ""
+    def all_upstreams(self) -> tuple[UpstreamConfig, ...]:
+        """Those that are named and, behind them, the one for every other model."""
+        if not self.upstream:
+            return self.upstreams
+        last = UpstreamConfig(
+            name="default", upstream=self.upstream, models=("*",), key=self.upstream_key
+        )
+        return (*self.upstreams, last)
+
+    def upstream_of(self, model: str, protocol: str) -> UpstreamConfig | None:
+        """The first that has the model."""
+        return next((one for one in self.all_upstreams if one.has(model, protocol)), None)
+
+    def answering(self, model: str, protocol: str) -> str:
+        """What answers a client that asks for this model: its word counts where it decides."""
+        chosen = self.upstream_of(model, protocol)
+        return model if chosen is None else chosen.answering(model)
 
     @property
     def port(self) -> int:
@@ -198,6 +255,22 @@ class Config:
             if key.matches(presented):
                 found = name
         return found
+
+
+def _fits(model: str, pattern: str) -> bool:
+    """A name that no provider would give is not looked at."""
+    return pattern == "*" or (len(model) <= _LONGEST_NAME and fnmatchcase(model, pattern))
+
+
+def key_of(one: UpstreamConfig) -> str | None:
+    """The key to send to a provider. Raises `ConfigError` where its variable is not there."""
+    if one.key_env:
+        if not (key := os.environ.get(one.key_env, "").strip()):
+            raise ConfigError(
+                f"`{one.key_env}`, the `key_env` of the upstream `{one.name}`, is not set."
+            )
+        return _secret(f"`{one.key_env}`", key, Path()).get()
+    return None if one.key is None else one.key.get()
 
 
 def _raw(text: str) -> bytes:
@@ -478,6 +551,71 @@ def _judge(name: str, value: Any, base: Path) -> JudgeConfig:
     return JudgeConfig(**read)
 
 
+def _upstreams(name: str, value: Any, base: Path) -> tuple[UpstreamConfig, ...]:
+    """An array of tables in the file; the same written inline in the environment."""
+    if isinstance(value, str):
+        try:
+            value = tomllib.loads(f"upstreams = {value}")["upstreams"]
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{name} must be an array of inline tables: {error}.") from error
+    if not isinstance(value, list) or not 0 < len(value) <= _MOST_UPSTREAMS:
+        raise ConfigError(f"{name} must be 1 to {_MOST_UPSTREAMS} tables, as in `[[upstreams]]`.")
+    read = tuple(_one_upstream(f"upstreams[{at}]", item, base) for at, item in enumerate(value))
+    names = [one.name for one in read]
+    for at, one in enumerate(read):
+        if one.name == "default" or one.name in names[:at]:
+            raise ConfigError(f"`upstreams[{at}].name` is {one.name!r}, which is taken.")
+        for other in one.fallbacks:
+            if other not in names or other == one.name:
+                raise ConfigError(
+                    f"`upstreams[{at}].fallbacks` names {other!r}, which is no other of them."
+                )
+    return read
+
+
+def _one_upstream(name: str, value: Any, base: Path) -> UpstreamConfig:
+    if not isinstance(value, dict) or not {"name", "upstream"} <= value.keys():
+        raise ConfigError(f"`{name}` must be a table with a `name` and an `upstream`.")
+    for key in value:
+        if key not in _UPSTREAM_READERS:
+            raise ConfigError(f"`{name}` has no setting `{key}`{_near(key, _UPSTREAM_READERS)}.")
+    if "key_file" in value and "key_env" in value:
+        raise ConfigError(f"`{name}.key_file` and `{name}.key_env` are both set; keep one.")
+    return UpstreamConfig(
+        **{
+            key.removesuffix("_file"): _UPSTREAM_READERS[key](f"`{name}.{key}`", item, base)
+            for key, item in value.items()
+        }
+    )
+
+
+def _label(name: str, value: Any, base: Path) -> str:
+    text = _text(name, value, base)
+    if not re.fullmatch(r"[\w.-]{1,40}", text):
+        raise ConfigError(f"{name} must be 1-40 letters, digits or . _ -.")
+    return text
+
+
+def _words(name: str, value: Any, base: Path) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ConfigError(f"{name} must be a list of one name or more.")
+    return tuple(_text(name, item, base) for item in value)
+
+
+def _aliases(name: str, value: Any, base: Path) -> Mapping[str, str]:
+    if not isinstance(value, dict) or not value:
+        raise ConfigError(f'{name} must be a table, as in `fast = "gpt-5-mini"`.')
+    return {alias: _text(f"{name}, {alias},", model, base) for alias, model in value.items()}
+
+
+def _protocols(name: str, value: Any, base: Path) -> tuple[Protocol, ...]:
+    told = _words(name, value, base)
+    for word in told:
+        if word not in get_args(Protocol):
+            raise ConfigError(f"{name} names {word!r}; known are {', '.join(get_args(Protocol))}.")
+    return cast(tuple[Protocol, ...], told)
+
+
 def _judge_root(name: str, value: Any, base: Path) -> str:
     return _root(name, _text(name, value, base))
 
@@ -492,11 +630,14 @@ def _band(name: str, value: Any, _: Path) -> tuple[float, float]:
 
 
 _GIB = 1024**3
+_MOST_UPSTREAMS = 32
+_LONGEST_NAME = 256
 _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "listen": _listen,
     "upstream": _upstream,
     "upstream_key": _secret,
     "upstream_key_file": _secret_file,
+    "upstreams": _upstreams,
     "seal_key": _secret,
     "seal_key_file": _secret_file,
     "metrics_key": _secret,
@@ -546,6 +687,16 @@ _JUDGE_READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
     "timeout": _seconds,
     "per_minute": _whole(1, 1_000_000),
     "uncertain": _band,
+}
+_UPSTREAM_READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
+    "name": _label,
+    "upstream": _upstream,
+    "models": _words,
+    "aliases": _aliases,
+    "protocols": _protocols,
+    "key_file": _secret_file,
+    "key_env": _text,
+    "fallbacks": _words,
 }
 SETTINGS: Final = tuple(_READERS)
 """Every key that a config file may hold."""

@@ -26,7 +26,7 @@ from bluecode.defenses.model import ModelError
 from bluecode.defenses.policy import Policy, PolicyError
 from bluecode.defenses.record_store import StoreError, of_state
 from bluecode.proxy import gate, neighbours, stores
-from bluecode.proxy.config import Config, ConfigError
+from bluecode.proxy.config import Config, ConfigError, Secret, UpstreamConfig, key_of
 from bluecode.proxy.diagnosis import Finding, show
 from bluecode.proxy.engine import Engine
 from bluecode.proxy.sandbox_command import LIMITS, program
@@ -58,7 +58,7 @@ def run(config: Config, *, style: str) -> int:
 async def _examine(config: Config) -> list[Finding]:
     found = [*_versions(), *_settings(config)]
     policy = _policy(config, found)
-    found.append(await upstream(config))
+    found += await _upstreams(config)
     if policy is not None:
         found += await _sandbox(config, policy)
         found.append(await _engine(config, policy))
@@ -105,6 +105,44 @@ def _policy(config: Config, found: list[Finding]) -> Policy | None:
     weaker = policy.shadow or bool(policy.disabled)
     found.append(Finding("policy", "note" if weaker else "ok", told))
     return policy
+
+
+async def _upstreams(config: Config) -> list[Finding]:
+    """The one upstream, or each of several, asked side by side; and which models each has."""
+    if not config.upstreams:
+        return [await upstream(config)]
+    found: dict[str, Finding] = {}
+
+    async def ask(one: UpstreamConfig) -> None:
+        found[one.name] = await _one_of_several(config, one)
+
+    async with anyio.create_task_group() as tasks:
+        for one in config.all_upstreams:
+            tasks.start_soon(ask, one)
+    return [found[one.name] for one in config.all_upstreams]
+
+
+async def _one_of_several(config: Config, one: UpstreamConfig) -> Finding:
+    part = f"upstream, {one.name}"
+    try:
+        key = key_of(one)
+    except ConfigError as error:
+        return Finding(part, "failed", f"{error}")
+    secret = None if key is None else Secret(key)
+    alone = replace(config, upstream=one.upstream, upstream_key=secret, upstreams=())
+    asked = await upstream(alone)
+    return Finding(part, asked.state, f"{asked.told}; {_models_of(one)}")
+
+
+def _models_of(one: UpstreamConfig) -> str:
+    """For which models it is asked, and who is asked in its place."""
+    if one.name == "default":
+        return "for every other model"
+    names = [*one.models, *(f"{alias} (as {model})" for alias, model in one.aliases.items())]
+    told = f"for {', '.join(names)}" if names else "as a fallback alone"
+    if one.protocols:
+        told += f", in the protocols {', '.join(one.protocols)}"
+    return f"{told}; then {', '.join(one.fallbacks)}" if one.fallbacks else told
 
 
 async def upstream(config: Config) -> Finding:

@@ -21,6 +21,11 @@ from bluecode.proxy.wire.wire import Request
 _MODEL = re.compile(r"[\w.:/@+-]{1,80}")
 
 
+def plain_model(name: str) -> str:
+    """A model's name, or `other` where it is no plain name."""
+    return name if _MODEL.fullmatch(name) else "other"
+
+
 @dataclass(slots=True)
 class Exchange:
     """What one request turned out to be. Written to the audit once, at its end."""
@@ -76,8 +81,7 @@ class Exchange:
 
     @property
     def named_model(self) -> str:
-        """The model's name, or `other` where it is no plain name."""
-        return self.model if _MODEL.fullmatch(self.model) else "other"
+        return plain_model(self.model)
 
     @property
     def so_far(self) -> str:

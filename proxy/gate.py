@@ -4,13 +4,12 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Send
 
 from bluecode.proxy.config import Config
-from bluecode.proxy.upstream import Reply, UpstreamError, forwardable
+from bluecode.proxy.upstream import KEY_HEADERS, Reply, UpstreamError, forwardable
 from bluecode.proxy.wire.reading import WireError
 
 _OURS = frozenset(
     {"host", "content-length", "accept-encoding", "expect", "x-bluecode-key", "x-bluecode-explain"}
 )
-_KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
 _REPLY_OURS = frozenset({"content-length", "content-encoding", "date", "server"})
 
 
@@ -68,7 +67,7 @@ def admit(headers: Headers, config: Config) -> str | None:
 
 def _keys(headers: Headers) -> dict[str, str]:
     """The keys a client presents, by header: protocols differ in where they put it."""
-    given = {name: headers.get(name, "") for name in ("x-bluecode-key", *_KEY_HEADERS)}
+    given = {name: headers.get(name, "") for name in ("x-bluecode-key", *KEY_HEADERS)}
     return {**given, "authorization": bearer(headers)}
 
 
@@ -81,13 +80,14 @@ def bearer(headers: Headers) -> str:
 def headers_for_upstream(
     headers: Headers, config: Config, key_header: str = "authorization"
 ) -> tuple[tuple[str, str], ...]:
-    """The client's headers, less ours; a proxy key never leaves the house."""
+    """The client's headers, less ours; a proxy key never leaves the house. With several providers
+    their keys come later, once it is known who is asked."""
     drop = set(_OURS)
     extra = [("Accept-Encoding", "identity")]
-    if config.upstream_key is not None:
+    if config.upstream_key is not None and not config.upstreams:
         key = config.upstream_key.get()
         extra.append((key_header, f"Bearer {key}" if key_header == "authorization" else key))
-        drop |= {"authorization", *_KEY_HEADERS}
+        drop |= KEY_HEADERS
     elif config.proxy_keys:
         given = _keys(headers).items()
         drop |= {name for name, key in given if config.name_of(key) is not None}

@@ -19,7 +19,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from bluecode.defenses.asks import Asks, cautious
-from bluecode.defenses.conversation import Conversation, Message, Role
+from bluecode.defenses.conversation import Message, Role
 from bluecode.defenses.verdict import Action, Verdict, merge
 from bluecode.proxy import gate, notes
 from bluecode.proxy.audit import Audit, line_of
@@ -33,6 +33,7 @@ from bluecode.proxy.limits import METER, Limits
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.relay import Relay, failure_of
 from bluecode.proxy.repair import Repair
+from bluecode.proxy.routing import protocol_of
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.taken import Taken
 from bluecode.proxy.upstream import Call, Upstream, UpstreamError
@@ -109,7 +110,7 @@ class Guard:
         if self._s.capture is not None:
             exchange.taken = Taken(self._path, body)
         exchange.know(request)
-        model = self._model(request.conversation)
+        model = self._answering(request.conversation.model)
         exchange.asks(request.conversation, model, self._s.engine.rollout)
         if self._s.limits.any:
             meter = self._s.limits.admit(exchange.asker, self._s.config.body_limit)
@@ -123,15 +124,16 @@ class Guard:
             query=scope.get("query_string", b"").decode("latin-1"),
             headers=gate.headers_for_upstream(headers, self._s.config, self._wire.key_header),
             body=body,
+            model=request.conversation.model,
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_leave_with_client, receive, tasks.cancel_scope, client, exchange)
             await self._answer_or_tell(client, call, request, exchange)
             tasks.cancel_scope.cancel()
 
-    def _model(self, conversation: Conversation) -> str:
+    def _answering(self, model: str) -> str:
         """What will answer. A client's word counts only where it decides on that."""
-        return self._s.config.only_model or conversation.model
+        return self._s.config.answering(model, protocol_of(self._path))
 
     async def _answer_or_tell(
         self, client: Client, call: Call, request: Request, exchange: Exchange

@@ -67,11 +67,11 @@ class Guardrail(Guard):
     def __init__(self, services: Services, wire: GuardrailWire, asked: Cache[str]) -> None:
         super().__init__(services, wire, PATH, PATH)
         self._asked = asked
-
-    def _model(self, conversation: Conversation) -> str:
-        """LiteLLM chose it, and it is LiteLLM that asks it."""
-        return conversation.model
         self._replace: frozenset[str] = frozenset()
+
+    def _answering(self, model: str) -> str:
+        """LiteLLM chose it, and it is LiteLLM that asks it."""
+        return model
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         told = Headers(scope=scope).get("x-bluecode-replace", "").lower()

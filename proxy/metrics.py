@@ -58,6 +58,11 @@ class Metrics:
             "Blocked answers by how the attempt to have them repaired ended",
             "outcome",
         )
+        self.upstream_tries = self._counter(
+            "upstream_tries",
+            "Requests sent to one of several upstreams, by its name and how that ended",
+            "upstream outcome",
+        )
         self.cached = self._counter("cached_verdicts", "Verdicts from the cache, by phase", "phase")
         self.disconnects = self._counter(
             "client_disconnects", "Clients that left before the end", "route"

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 
 from bluecode.defenses.policy import Policy
 from bluecode.proxy.app import create_app
-from bluecode.proxy.config import Config, ConfigError
+from bluecode.proxy.config import Config, ConfigError, key_of
 from bluecode.proxy.engine import Engine
 from bluecode.proxy.health import HealthApp
 from bluecode.proxy.scripted import scripted_model
@@ -94,10 +94,10 @@ async def _serve(config: Config, policy: Policy, listener: socket.socket, stop: 
         engine = await stack.enter_async_context(
             Engine.open(config, policy, on_progress=lambda step: log.info("%s", step))
         )
-        shown = config.upstream
-        if config.upstream == "demo":
+        shown = " and ".join(dict.fromkeys(one.upstream for one in config.all_upstreams))
+        if any(one.upstream == "demo" for one in config.all_upstreams):
             root = await stack.enter_async_context(on_loopback(scripted_model(pace=_DEMO_PACE)))
-            config = replace(config, upstream=f"{root}/v1")
+            config = _with_demo(config, f"{root}/v1")
         app = create_app(config, policy=policy, engine=engine)
         if config.health_address is not None:
             await stack.enter_async_context(_on(HealthApp(app), *config.health_address))
@@ -106,6 +106,15 @@ async def _serve(config: Config, policy: Policy, listener: socket.socket, stop: 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_announce, server, listener.getsockname()[:2], shown)
             await server.serve([listener])
+
+
+def _with_demo(config: Config, root: str) -> Config:
+    """The config with the address of the scripted model in place of its name."""
+    given = [
+        replace(one, upstream=root) if one.upstream == "demo" else one for one in config.upstreams
+    ]
+    only = root if config.upstream == "demo" else config.upstream
+    return replace(config, upstream=only, upstreams=tuple(given))
 
 
 class _Stop:
@@ -128,17 +137,18 @@ class _Stop:
 
 def _look_ahead(config: Config) -> None:
     """What would only fail later, in the middle of things, fails now and clearly."""
-    if not config.upstream:
+    if not config.all_upstreams:
         raise ConfigError(
             "No upstream is set; give `--upstream https://api.openai.com/v1`, any other"
             " OpenAI-compatible URL, a litellm model name, or `--upstream demo` to look around."
         )
-    by_litellm = config.upstream != "demo" and "://" not in config.upstream
-    if by_litellm and not _installed("litellm"):
-        raise ConfigError(
-            f"`upstream` is {config.upstream!r}, which litellm serves, and litellm is not"
-            " installed; install BlueCode with its `litellm` extra."
-        )
+    for one in config.all_upstreams:
+        key_of(one)
+        if one.by_litellm and not _installed("litellm"):
+            raise ConfigError(
+                f"`upstream` is {one.upstream!r}, which litellm serves, and litellm is not"
+                " installed; install BlueCode with its `litellm` extra."
+            )
     if config.capture is not None or config.capture_key:
         _look_at_capture(config)
     for name, given in (("audit_database", config.audit_database), ("database", config.database)):

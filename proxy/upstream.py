@@ -27,6 +27,10 @@ HOP_BY_HOP = frozenset(
 """RFC 9110 section 7.6.1: these belong to one connection and are never passed on."""
 
 
+KEY_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})
+"""Where clients put the key of their provider."""
+
+
 class UpstreamError(Exception):
     """The provider could not be used; `status` is what the client gets, the message is safe."""
 
@@ -47,6 +51,8 @@ class Call:
     query: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    model: str = ""
+    """As the client names it; empty where the request names none."""
 
 
 class Reply(Protocol):
@@ -176,7 +182,9 @@ class _ModelReply:
         return item
 
 
-class _WholeReply:
+class WholeReply:
+    """See `Reply`. An answer of ours."""
+
     status = 200
     headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
 
@@ -189,7 +197,8 @@ class _WholeReply:
 
 
 class LiteLLMUpstream:
-    """A model by its litellm name, for example `anthropic/claude-sonnet-4-5`."""
+    """A model by its litellm name, for example `anthropic/claude-sonnet-4-5`; a `*` in it stands
+    for the model that is asked for."""
 
     def __init__(self, model: str, *, key: str | None = None, read: float = 600.0) -> None:
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -205,7 +214,7 @@ class LiteLLMUpstream:
     @asynccontextmanager
     async def send(self, call: Call) -> AsyncIterator[Reply]:
         if call.path == "/models" and call.method == "GET":
-            yield _WholeReply(json.dumps(self._models()).encode())
+            yield WholeReply(json.dumps(self._models()).encode())
             return
         translated = TRANSLATED.get(call.path)
         if translated is None:
@@ -213,7 +222,7 @@ class LiteLLMUpstream:
         body = json.loads(call.body)
         answer = await self._ask(call, translated, body)
         if not body.get("stream"):
-            yield _WholeReply(whole(answer))
+            yield WholeReply(whole(answer))
             return
         async with _streamed(answer, translated) as reply:
             yield reply
@@ -222,10 +231,8 @@ class LiteLLMUpstream:
         """litellm keeps its own clients and closes them itself."""
 
     def _models(self) -> dict[str, Any]:
-        return {
-            "object": "list",
-            "data": [{"id": self._model, "object": "model", "created": 0, "owned_by": "litellm"}],
-        }
+        model = {"id": self._model, "object": "model", "created": 0, "owned_by": "litellm"}
+        return {"object": "list", "data": [] if "*" in self._model else [model]}
 
     async def _ask(self, call: Call, translated: Translated, body: dict[str, Any]) -> Any:
         headers = {name.lower(): value for name, value in call.headers}
@@ -234,7 +241,8 @@ class LiteLLMUpstream:
         ask = translated.ask(self._litellm)
         asked = translated.allowed(body)
         try:
-            answer = await ask(**asked, model=self._model, api_key=key, timeout=self._read)
+            model = self._model.replace("*", call.model)
+            answer = await ask(**asked, model=model, api_key=key, timeout=self._read)
         except self._litellm.exceptions.Timeout as error:
             self.state = "unreachable"
             raise UpstreamError(

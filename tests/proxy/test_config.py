@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bluecode.proxy.config import SETTINGS, Config, ConfigError, Secret
+from bluecode.proxy.config import SETTINGS, Config, ConfigError, Secret, UpstreamConfig, key_of
 
 
 def write(folder: Path, text: str) -> Path:
@@ -206,3 +206,66 @@ def test_a_judge_is_a_table_in_the_file_or_its_inside_in_the_environment(tmp_pat
 def test_a_judge_that_cannot_be_used_is_told(given: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         load(BLUECODE_JUDGE=given)
+
+
+UPSTREAMS = """
+[[upstreams]]
+name = "main"
+upstream = "https://api.example.com/v1"
+key_file = "key"
+models = ["gpt-*"]
+aliases = { fast = "gpt-mini" }
+protocols = ["openai"]
+fallbacks = ["spare"]
+
+[[upstreams]]
+name = "spare"
+upstream = "anthropic/*"
+key_env = "SPARE_KEY"
+"""
+
+
+def test_several_upstreams_are_read_from_tables(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-1\n", encoding="utf-8")
+    first, second = load(write(tmp_path, UPSTREAMS)).upstreams
+
+    assert (first.name, first.upstream) == ("main", "https://api.example.com/v1")
+    assert (first.key, first.models, first.fallbacks) == (Secret("sk-1"), ("gpt-*",), ("spare",))
+    assert first.aliases == {"fast": "gpt-mini"} and first.protocols == ("openai",)
+    assert second.by_litellm and second.key_env == "SPARE_KEY"
+
+
+def test_several_upstreams_may_stand_in_the_environment() -> None:
+    told = '[{name = "a", upstream = "demo", models = ["x"]}]'
+
+    assert [one.name for one in load(BLUECODE_UPSTREAMS=told).upstreams] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("upstreams = []", "1 to 32 tables"),
+        ('[[upstreams]]\nname = "a"', "a `name` and an `upstream`"),
+        ('[[upstreams]]\nname = "a b"\nupstream = "demo"', "1-40 letters"),
+        ('[[upstreams]]\nname = "default"\nupstream = "demo"', "taken"),
+        ('[[upstreams]]\nname = "a"\nupstream = "demo"\nmodel = ["x"]', "nearest is `models`"),
+        ('[[upstreams]]\nname = "a"\nupstream = "demo"\nmodels = "x"', "a list of one name"),
+        ('[[upstreams]]\nname = "a"\nupstream = "demo"\nprotocols = ["http"]', "known are openai"),
+        ('[[upstreams]]\nname = "a"\nupstream = "demo"\nfallbacks = ["a"]', "no other of them"),
+        ('[[upstreams]]\nname = "a"\nupstream = "demo"\nfallbacks = ["b"]', "no other of them"),
+        ('[[upstreams]]\nname = "a"\nupstream = "demo"\naliases = {}', "must be a table"),
+        ('[[upstreams]]\nname = "a"\nupstream = "demo"\nkey_env = "K"\nkey_file = "k"', "keep one"),
+    ],
+)
+def test_upstreams_that_cannot_be_used_stop_the_start(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load(write(tmp_path, text))
+
+
+def test_the_variable_of_a_key_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = UpstreamConfig(name="a", upstream="demo", key_env="SPARE_KEY")
+    monkeypatch.setenv("SPARE_KEY", "k")
+    assert key_of(one) == "k"
+    monkeypatch.delenv("SPARE_KEY")
+    with pytest.raises(ConfigError, match="`SPARE_KEY`.*is not set"):
+        key_of(one)

@@ -21,7 +21,7 @@ from bluecode.defenses.record_store import RecordStore
 from bluecode.proxy import doctor, neighbours
 from bluecode.proxy.__main__ import main
 from bluecode.proxy.capture_keys import make
-from bluecode.proxy.config import Config, JudgeConfig, Secret
+from bluecode.proxy.config import Config, JudgeConfig, Secret, UpstreamConfig
 
 KEY = "sk-a-key-that-nobody-may-see"
 
@@ -215,3 +215,26 @@ async def test_captures_are_tried(tmp_path: Path) -> None:
     ):
         assert [state for _, state, _ in await of(config)] == [wanted]
     assert list((tmp_path / "captured").iterdir()) == []
+
+
+async def test_each_of_several_upstreams_is_asked_and_its_models_are_told() -> None:
+    async with serving(provider("authorization", f"Bearer {KEY}")) as root:
+        first = UpstreamConfig(
+            name="main", upstream=f"{root}/v1", key=Secret(KEY), models=("gpt-*",),
+            aliases={"fast": "gpt-mini"}, protocols=("openai",), fallbacks=("spare",),
+        )  # fmt: skip
+        second = UpstreamConfig(name="spare", upstream="http://127.0.0.1:1/v1", models=("x",))
+        third = UpstreamConfig(name="odd", upstream="demo", key_env="NO_SUCH_KEY_HERE")
+        config = Config(upstream="demo", upstreams=(first, second, third))
+        found = await doctor._upstreams(config)
+    assert [(item.part, item.state) for item in found] == [
+        ("upstream, main", "ok"),
+        ("upstream, spare", "failed"),
+        ("upstream, odd", "failed"),
+        ("upstream, default", "ok"),
+    ]
+    assert found[0].told.endswith(
+        "with 2 models; for gpt-*, fast (as gpt-mini), in the protocols openai; then spare"
+    )
+    assert "NO_SUCH_KEY_HERE" in found[2].told and "every other model" in found[3].told
+    assert not any(KEY in item.told for item in found)
