@@ -91,7 +91,14 @@ def create_app(
         lifespan=house.lifespan,
         exception_handlers={HTTPException: house.unserved},
     )
-    return _OneSlash(app)
+    direct = {
+        prefix + path: house.guarded(wire, path)
+        for prefix in _PREFIXES
+        for wire in WIRES.values()
+        for path in wire.paths
+        if "{" not in path
+    }
+    return _Front(app, house, direct)
 
 
 class _House:
@@ -251,6 +258,11 @@ class _House:
         self._metrics.show_policy(policy.version)
 
     @property
+    def open(self) -> bool:
+        """Has the lifespan begun?"""
+        return self._services is not None
+
+    @property
     def services(self) -> Services:
         if self._services is None:
             raise HTTPException(503, "BlueCode is not ready yet.")
@@ -334,16 +346,23 @@ def _below_root(path: str) -> str:
     return path
 
 
-class _OneSlash:
-    """A base URL that ends in a slash gives paths with two; one is meant."""
+class _Front:
+    """What comes before the router. A base URL that ends in a slash gives paths with two; one is
+    meant. Screened paths are looked up, since the router tries one pattern after the other."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, house: _House, direct: Mapping[str, ASGIApp]) -> None:
         self._app = app
+        self._house = house
+        self._direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and "//" in scope["path"]:
-            scope = {**scope, "path": re.sub("/{2,}", "/", scope["path"])}
-        await self._app(scope, receive, send)
+        app = self._app
+        if scope["type"] == "http":
+            if "//" in scope["path"]:
+                scope = {**scope, "path": re.sub("/{2,}", "/", scope["path"])}
+            if scope["method"] == "POST" and self._house.open:
+                app = self._direct.get(scope["path"], app)
+        await app(scope, receive, send)
 
 
 def upstream_for(config: Config) -> Upstream:

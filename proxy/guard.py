@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -29,6 +30,7 @@ from bluecode.proxy.engine import Decided, Engine
 from bluecode.proxy.exchange import Exchange
 from bluecode.proxy.families import family_of
 from bluecode.proxy.framing import framing_of
+from bluecode.proxy.later import Later
 from bluecode.proxy.limits import METER, Limits
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.relay import Relay, failure_of
@@ -46,6 +48,8 @@ from bluecode.sandbox import turns
 log = logging.getLogger("bluecode.guard")
 _TURN = 0.005
 """Seconds of screening after which other requests have their turn."""
+_UNWATCHED = 0.1
+"""Seconds that a client must have waited before it is watched for leaving."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +130,10 @@ class Guard:
             body=body,
             model=request.conversation.model,
         )
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_leave_with_client, receive, tasks.cancel_scope, client, exchange)
-            await self._answer_or_tell(client, call, request, exchange)
-            tasks.cancel_scope.cancel()
+        with anyio.CancelScope() as scope:
+            watch = partial(_leave_with_client, receive, scope, client, exchange)
+            async with Later(_UNWATCHED, watch):
+                await self._answer_or_tell(client, call, request, exchange)
 
     def _answering(self, model: str) -> str:
         """What will answer. A client's word counts only where it decides on that."""

@@ -17,6 +17,7 @@ from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Engine
 from bluecode.proxy.exchange import Exchange
 from bluecode.proxy.framing import framing_of
+from bluecode.proxy.later import Later
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.repair import Repair
 from bluecode.proxy.sse import BrokenStream
@@ -193,10 +194,8 @@ class Relay:
         if not self._policy.shadow:
             headers = [*headers, *raw(notes.as_headers(exchange.prompt))]
         await client.open(200, headers)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._keep_alive, client, held)
+        async with Later(self._config.keep_alive, partial(self._keep_alive, client, held)):
             await self._pump_or_tell(client, request, reply, exchange, held, ready)
-            tasks.cancel_scope.cancel()
         self._metrics.count_unseen(held.unseen)
         await client.close()
         return [] if exchange.decision == "error" else held.delivered()
@@ -262,12 +261,12 @@ class Relay:
         """Something now and then while events are held, whatever it is that takes so long."""
         interval = self._config.keep_alive
         while self._wire.keep_alive:
-            await anyio.sleep(max(0.01, client.due(interval)))
-            if client.due(interval) <= 0:
-                if held.holding and not held.done:
-                    await client.data(self._wire.keep_alive)
-                else:
-                    await anyio.sleep(interval / 10)
+            if client.due(interval) > 0:
+                await anyio.sleep(max(0.01, client.due(interval)))
+            elif held.holding and not held.done:
+                await client.data(self._wire.keep_alive)
+            else:
+                await anyio.sleep(interval / 10)
 
 
 _ANSWERS = (b'"choices"', b'"output"', b'"candidates"', b'"stop_reason"', b'"done_reason"')

@@ -9,8 +9,9 @@ import json
 import os
 import urllib.request
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -99,6 +100,22 @@ class _HttpReply:
             raise UpstreamError(502, "The model provider broke off.", kind="broken") from error
 
 
+class _Sending:
+    """One request to an `HttpUpstream`, and its answer for as long as that is read."""
+
+    def __init__(self, upstream: "HttpUpstream", call: Call) -> None:
+        self._upstream = upstream
+        self._call = call
+
+    async def __aenter__(self) -> Reply:
+        self._response = await self._upstream.connect(self._call)
+        return _HttpReply(self._response)
+
+    async def __aexit__(self, *raised: object) -> None:
+        self._response.release()
+        await self._response.wait_for_close()
+
+
 class HttpUpstream:
     """An OpenAI-compatible API root, for example `https://api.openai.com/v1`."""
 
@@ -109,20 +126,17 @@ class HttpUpstream:
         self._proxy = _proxy_for(root)
         self.state = "untried"
 
-    @asynccontextmanager
-    async def send(self, call: Call) -> AsyncIterator[Reply]:
-        async with AsyncExitStack() as stack:
-            reply = _HttpReply(await stack.enter_async_context(await self._connect(call)))
-            self.state = "reachable"
-            yield reply
+    def send(self, call: Call) -> AbstractAsyncContextManager[Reply]:
+        return _Sending(self, call)
 
-    async def _connect(self, call: Call) -> aiohttp.ClientResponse:
+    async def connect(self, call: Call) -> aiohttp.ClientResponse:
+        """The answer as soon as its head is there, to be released by the caller."""
         # Ollama has its own protocol beside OpenAI's, and not below the same root.
         own = call.path.startswith("/api/")
         root = self._root.removesuffix("/v1") if own else self._root
         url = f"{root}{call.path}" + (f"?{call.query}" if call.query else "")
         try:
-            return await self._open().request(
+            response = await self._open().request(
                 call.method,
                 url,
                 headers=call.headers,
@@ -138,6 +152,8 @@ class HttpUpstream:
             self.state = "unreachable"
             message = "The model provider cannot be reached."
             raise UpstreamError(502, message, kind="connect") from error
+        self.state = "reachable"
+        return response
 
     async def close(self) -> None:
         if self._session is not None:
@@ -296,6 +312,17 @@ def forwardable(
     headers: Sequence[tuple[str, str]], drop: frozenset[str]
 ) -> tuple[tuple[str, str], ...]:
     """The headers that are passed on: all but hop-by-hop ones, those they name, and `drop`."""
-    named = [value for name, value in headers if name.lower() == "connection"]
-    gone = HOP_BY_HOP | drop | {name.strip().lower() for name in ",".join(named).split(",")}
-    return tuple((name, value) for name, value in headers if name.lower() not in gone)
+    small = [name.lower() for name, _ in headers]
+    gone = _gone(drop)
+    if _NAMING in small:
+        named = [value for name, (_, value) in zip(small, headers, strict=True) if name == _NAMING]
+        gone = gone | {name.strip().lower() for name in ",".join(named).split(",")}
+    return tuple(header for name, header in zip(small, headers, strict=True) if name not in gone)
+
+
+_NAMING = "connection"
+
+
+@lru_cache(maxsize=64)
+def _gone(drop: frozenset[str]) -> frozenset[str]:
+    return HOP_BY_HOP | drop
