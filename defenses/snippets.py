@@ -25,7 +25,8 @@ _DULL = re.compile(
     "|[A-Z][a-z]+ [a-z][^`~<=(\n\r\x0b\x0c\x85\u2028\u2029]*\n)+"
 )
 _LONGEST_END = 120  # characters of a closing tag, of which the last may be in the next piece
-_ENDS = "\n\r\x0b\x0c\x85\u2028\u2029"
+_FAR_ENDS = "\x85\u2028\u2029"
+_END_SET = frozenset("\n\r\x0b\x0c" + _FAR_ENDS)
 _BRACKET = re.compile(r'["{}\[\]]')
 _IN_TEXT = re.compile(r'\\.|"', re.DOTALL)
 _DEEPEST = 4
@@ -230,13 +231,13 @@ class SnippetExtractor:
     def _pass(self, text: str, *, fresh: bool = False) -> None:
         self._base += len(text)
         self._lines += text.count("\n")
-        last = max(text.rfind(end) for end in _ENDS)
+        last = _last_end(text)
         if last < 0:
             self._head, self._fresh = (self._head + text)[: 2 * DECIDED], fresh
             return
         done = (self._head + text[:last]).rstrip()
         if done:
-            start = max(done.rfind(end) for end in _ENDS) + 1
+            start = _last_end(done) + 1
             self._before = done[start : start + 2 * DECIDED]
             self._path = path_in(done) or self._path
         self._head, self._fresh = text[last + 1 :][: 2 * DECIDED], last + 1 == len(text) or fresh
@@ -497,3 +498,12 @@ class SnippetExtractor:
         if final and not block.sure:
             self._give_up(block)
         return False
+
+
+def _last_end(text: str) -> int:
+    """Where the last character that ends a line stands; -1 where there is none."""
+    if text[-1:] in _END_SET:
+        return len(text) - 1
+    find = text.rfind
+    last = max(find("\n"), find("\r"), find("\x0b"), find("\x0c"))
+    return last if text.isascii() else max(last, *map(find, _FAR_ENDS))

@@ -6,6 +6,7 @@ mark of its own. Reading is linear, and costs about 0.1 ms for 2,000 characters.
 """
 
 import re
+import struct
 import unicodedata
 import zlib
 from collections.abc import Sequence
@@ -97,13 +98,14 @@ def read(text: str) -> Terms:
     plain = _plain(text)
     words = _pattern(plain).findall(plain)
     entries = list(map(_ENTRIES.__getitem__, words))
-    ends = np.fromiter(map(BOUNDARY.__contains__, words), np.bool_, len(words))
+    packed = np.frombuffer(b"".join([entry[1] for entry in entries]), np.uint64).reshape(-1, 2)
+    ends = packed[:, 1] != 0
     opens = ~ends
     opens[1:] &= ends[:-1]
     return Terms(
         words=words,
         stems=[entry[0] for entry in entries],
-        hashes=np.array([entry[1] for entry in entries], dtype=np.uint64),
+        hashes=packed[:, 0].copy(),
         ends=ends,
         opens=opens,
         text=plain,
@@ -123,12 +125,12 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", bare).lower().replace("\u0131", "i")
 
 
-class _Entries(dict[str, tuple[str, int]]):
-    """Stem and hash of each word met lately."""
+class _Entries(dict[str, tuple[str, bytes]]):
+    """The stem of each word met lately; its hash, and whether it is a boundary, in 8 bytes each."""
 
-    def __missing__(self, word: str) -> tuple[str, int]:
+    def __missing__(self, word: str) -> tuple[str, bytes]:
         found = stem(word[:_CUT])
-        entry = found, code(found)
+        entry = found, _ENTRY.pack(code(found), word in BOUNDARY)
         if len(word) <= _CUT:
             if len(self) >= _KEPT:
                 self.clear()
@@ -136,6 +138,7 @@ class _Entries(dict[str, tuple[str, int]]):
         return entry
 
 
+_ENTRY = struct.Struct("=QQ")
 _KEPT = 2**16
 _ENTRIES = _Entries()
 

@@ -54,6 +54,7 @@ class Entry:
 
 
 log = logging.getLogger("bluecode.audit")
+_AS_JSON: Final = json.JSONEncoder(separators=(",", ":")).encode
 _DAY: Final = 86_400
 _TELL: Final = 60.0
 """Seconds between two words in the log about lines that are lost."""
@@ -97,7 +98,7 @@ class Audit:
         if self._also is not None:
             self._also(line)
         if self._target is not None:
-            self._write(self._target, json.dumps(line, separators=(",", ":")) + "\n")
+            self._write(self._target, _AS_JSON(line) + "\n")
 
     def _write(self, target: "_Stream | _File", line: str) -> None:
         try:
@@ -146,8 +147,7 @@ class _File:
     def write(self, line: str) -> None:
         """Raises `OSError`; the next line then begins a line of its own."""
         raw = line.encode()
-        self._follow()
-        if self._is_due(len(raw)):
+        if self._is_due(self._follow(), len(raw)):
             self._put_aside()
         whole = b"\n" + raw if self._torn else raw
         self._torn = True
@@ -163,23 +163,24 @@ class _File:
     def _open(self) -> None:
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._torn = False
+        self._here = os.fstat(self._file)
 
-    def _follow(self) -> None:
-        """Follow those who move the file themselves, as logrotate does."""
+    def _follow(self) -> os.stat_result:
+        """Follow those who move the file themselves, as logrotate does; what the file is now."""
         try:
             there = os.stat(self._path)
         except FileNotFoundError:
             there = None
-        here = os.fstat(self._file) if self._file >= 0 else None
-        if here is None or there is None or not os.path.samestat(here, there):
-            self.close()
-            self._open()
+        if self._file >= 0 and there is not None and os.path.samestat(self._here, there):
+            return there
+        self.close()
+        self._open()
+        return self._here
 
-    def _is_due(self, more: int) -> bool:
+    def _is_due(self, told: os.stat_result, more: int) -> bool:
         today = int(time.time() // _DAY)
         yesterdays = bool(self._days) and self._day is not None and self._day < today
         self._day = today
-        told = os.fstat(self._file)
         regular = stat.S_ISREG(told.st_mode)
         return regular and told.st_size > 0 and (yesterdays or told.st_size + more > self._most)
 

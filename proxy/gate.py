@@ -1,7 +1,9 @@
 """What every route shares: reading a bounded body, proxy keys, headers that go on, errors."""
 
+from typing import Any
+
 from starlette.datastructures import Headers
-from starlette.types import Message, Receive, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from bluecode.proxy.config import Config
 from bluecode.proxy.upstream import KEY_HEADERS, Reply, UpstreamError, forwardable
@@ -11,6 +13,27 @@ _OURS = frozenset(
     {"host", "content-length", "accept-encoding", "expect", "x-bluecode-key", "x-bluecode-explain"}
 )
 _REPLY_OURS = frozenset({"content-length", "content-encoding", "date", "server"})
+
+
+class Incoming(Headers):
+    """A request's headers, read once: many of them are asked for, and few are there."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope=scope)
+        self._pairs = super().items()
+        self._first = dict(reversed(self._pairs))
+
+    def items(self) -> list[tuple[str, str]]:  # type: ignore[override]
+        return self._pairs
+
+    def __getitem__(self, key: str) -> str:
+        return self._first[key.lower()]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._first.get(key.lower(), default)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self._first
 
 
 async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
@@ -82,16 +105,16 @@ def headers_for_upstream(
 ) -> tuple[tuple[str, str], ...]:
     """The client's headers, less ours; a proxy key never leaves the house. With several providers
     their keys come later, once it is known who is asked."""
-    drop = set(_OURS)
+    drop = _OURS
     extra = [("Accept-Encoding", "identity")]
     if config.upstream_key is not None and not config.upstreams:
         key = config.upstream_key.get()
         extra.append((key_header, f"Bearer {key}" if key_header == "authorization" else key))
-        drop |= KEY_HEADERS
+        drop = drop | KEY_HEADERS
     elif config.proxy_keys:
         given = _keys(headers).items()
-        drop |= {name for name, key in given if config.name_of(key) is not None}
-    return (*forwardable(headers.items(), frozenset(drop)), *extra)
+        drop = drop | {name for name, key in given if config.name_of(key) is not None}
+    return (*forwardable(headers.items(), drop), *extra)
 
 
 def headers_for_client(reply: Reply) -> list[tuple[bytes, bytes]]:

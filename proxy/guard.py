@@ -78,7 +78,7 @@ class Guard:
         self._since = time.perf_counter()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = gate.Incoming(scope)
         exchange = Exchange(
             request_id=f"bc-{secrets.token_hex(8)}",
             route=self._route,

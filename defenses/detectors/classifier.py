@@ -190,9 +190,12 @@ class Classifier:
         if found.length <= _ONE_WINDOW:
             return ((cuts[0], self._stack.logits(found, cuts[0])),) * len(cuts)
         every = Windows(tuple(layer for at in cuts for layer in at.layers), found.length)
-        ends = np.cumsum([at.count for at in cuts])[:-1]
-        pieces = np.split(self._stack.logits(found, every), ends)
-        return tuple(zip(cuts, pieces, strict=True))
+        logits, first = self._stack.logits(found, every), 0
+        heard: list[Heard] = []
+        for at in cuts:
+            heard.append((at, logits[first : first + at.count]))
+            first += at.count
+        return tuple(heard)
 
 
 _NOBODY = Nearest((), ())

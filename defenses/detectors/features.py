@@ -7,7 +7,7 @@ little more for each window than the reading of it. The same code serves trainin
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -60,15 +60,18 @@ class Windows:
     @property
     def edges(self) -> tuple[Array, Array]:
         """First term, and the one after the last, of each window."""
-        ends = [np.append(layer[1:], self.length) for layer in self.layers]
-        return np.concatenate(self.layers), np.concatenate(ends)
+        first = np.concatenate(self.layers)
+        after = np.empty_like(first)
+        after[:-1] = first[1:]
+        after[list(accumulate(map(len, self.layers), initial=-1))[1:]] = self.length
+        return first, after
 
     def bounds(self, number: int) -> tuple[int, int]:
         """First term, and the one after the last, of a window."""
         for layer in self.layers:
             if number < len(layer):
-                ends = [*layer[1:], self.length]
-                return int(layer[number]), int(ends[number])
+                last = number + 1 == len(layer)
+                return int(layer[number]), self.length if last else int(layer[number + 1])
             number -= len(layer)
         raise IndexError(number)
 
@@ -146,11 +149,11 @@ def concepts(found: Survey, at: Windows, lexicon: Lexicon) -> Floats:
     if at.count == 1:
         count = np.bincount(found.hits.concepts, minlength=width)[np.newaxis]
     else:
-        window, place = _memberships(found.hits.places, at)
-        packed = window * width + found.hits.concepts[place]
+        window, place = _inside(found.hits.places, at)
+        packed = window * width + found.hits.concepts.take(place)
         count = np.bincount(packed, minlength=at.count * width).reshape(-1, width)
     value = _OFTEN[np.minimum(count, 3)]
-    groups = np.maximum.reduceat(value[:, lexicon.members], lexicon.bounds, axis=1)
+    groups = np.maximum.reduceat(value.take(lexicon.members, axis=1), lexicon.bounds, axis=1)
     stacked: Floats = np.concatenate((value, groups), axis=1)
     return stacked
 
@@ -164,7 +167,7 @@ def words(found: Survey, at: Windows, weights: Floats, spelled: Floats) -> Float
 
     `weights` has a row for each bucket, `spelled` one for each term; a column is a model."""
     length = max(found.length, 1)
-    each = weights[found.buckets]
+    each = weights.take(found.buckets, axis=0)
     if at.count == 1:
         number = np.float32(max(len(found.buckets), 1) ** 0.5)
         whole: Floats = each.sum(axis=0, keepdims=True) * (_WORD_SCALE / number)
@@ -175,17 +178,24 @@ def words(found: Survey, at: Windows, weights: Floats, spelled: Floats) -> Float
     by_term[found.openings] += each[2 * length - 1 :]
     count[-1] = 1
     count[found.openings] += 1
-    total = _mean(by_term, count, at) * np.float32(_WORD_SCALE)
-    total += _mean(spelled, np.ones(length), at)
-    return total
-
-
-def _mean(values: Floats, count: npt.NDArray[Any], at: Windows) -> Floats:
-    """Sums over each window, by the root of the number of what was summed."""
-    total = np.concatenate([np.add.reduceat(values, layer) for layer in at.layers])
-    many = np.concatenate([np.add.reduceat(count, layer) for layer in at.layers])
-    mean: Floats = total / np.sqrt(many, dtype=np.float32)[:, np.newaxis]
+    models, (first, after) = weights.shape[1], at.edges
+    laid = np.concatenate((by_term, spelled, count[:, np.newaxis]), axis=1, dtype=np.float32)
+    total = _sums(laid, first, after)
+    mean: Floats = total[:, :models] * (_WORD_SCALE / np.sqrt(total[:, -1:]))
+    mean += total[:, models:-1] / np.sqrt(after - first, dtype=np.float32)[:, np.newaxis]
     return mean
+
+
+def _sums(laid: Floats, first: Array, after: Array) -> Floats:
+    """The sum of the rows of each window."""
+    if len(laid) * len(first) <= _FEW:
+        at = np.arange(len(laid))
+        inside = (at >= first[:, np.newaxis]) & (at < after[:, np.newaxis])
+        whole: Floats = inside.astype(np.float32) @ laid
+        return whole
+    so_far = np.zeros((len(laid) + 1, laid.shape[1]))
+    np.cumsum(laid, axis=0, out=so_far[1:])
+    return (so_far[after] - so_far[first]).astype(np.float32)
 
 
 Entries = tuple[Array, Array, npt.NDArray[np.float64]]
@@ -204,6 +214,20 @@ def _entries(places: Array, columns: Array, at: Windows, scale: float) -> Entrie
     window, place = _memberships(places, at)
     number = np.maximum(np.bincount(window, minlength=at.count), 1)
     return window, columns[place], scale / np.sqrt(number)[window]
+
+
+def _inside(places: Array, at: Windows) -> tuple[Array, Array]:
+    """The same as `_memberships`, in another order; quicker where there are few of both."""
+    if len(places) * at.count > _FEW:
+        return _memberships(places, at)
+    first, after = at.edges
+    inside = (places >= first[:, np.newaxis]) & (places < after[:, np.newaxis])
+    window, place = inside.nonzero()
+    return window, place
+
+
+_FEW = 2**15
+"""Pairs of a window and a place, or a term, that are all looked at."""
 
 
 def _memberships(places: Array, at: Windows) -> tuple[Array, Array]:

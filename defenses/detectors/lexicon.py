@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from itertools import combinations
+from itertools import combinations, compress, count, filterfalse
 from typing import Any
 
 import numpy as np
@@ -104,56 +104,44 @@ class Lexicon:
         """All concepts in a text."""
         number = len(self.names) - len(self.signs)
         found = {place << _SHIFT | number + sign for place, sign in self.signs.find(terms)}
-        kept = [at for at, stem in enumerate(terms.stems) if stem not in _SMALL]
-        read = [terms.stems[at] for at in kept]
+        kept = [at for at, small in enumerate(map(_SMALL.__contains__, terms.stems)) if not small]
+        read = list(filterfalse(_SMALL.__contains__, terms.stems))
         opens = _openings(kept, terms)
-        self._walk(read, kept, opens, range(len(read)), found)
+        known = map(self.anywhere.longer.__contains__, read)
+        _walk(self.anywhere, read, kept, compress(count(), known), found)
+        _walk(self.opening, read, kept, opens, found)
         if not _BETWEEN.isdisjoint(read):
             spare = [at for at, stem in enumerate(read) if stem not in _BETWEEN]
-            places = [kept[at] for at in spare]
-            self._walk([read[at] for at in spare], places, opens, _before_gaps(spare), found)
+            places, starts = [kept[at] for at in spare], _before_gaps(spare)
+            read = [read[at] for at in spare]
+            _walk(self.anywhere, read, places, starts, found)
+            _walk(self.opening, read, places, (at for at in starts if spare[at] in opens), found)
         pairs = np.array(sorted(found), dtype=np.int64)
         return Hits(pairs >> _SHIFT, pairs & ((1 << _SHIFT) - 1))
 
-    def _walk(
-        self,
-        stems: list[str],
-        places: list[int],
-        opens: frozenset[int],
-        starts: Iterable[int],
-        found: set[int],
-    ) -> None:
-        """Add place and concept, packed into one number, of each phrase that begins at `starts`."""
-        tree = self.anywhere.longer
-        for start in starts:
-            if (node := tree.get(stems[start])) is not None:
-                _follow(node, stems, start, places[start] << _SHIFT, found)
-        tree = self.opening.longer
-        for start in starts:
-            if stems[start] in tree and places[start] in opens:
-                _follow(tree[stems[start]], stems, start, places[start] << _SHIFT, found)
-
 
 def _openings(kept: list[int], terms: Terms) -> frozenset[int]:
-    """Which of the kept places open a sentence, but for small words before them."""
+    """Which of the kept terms open a sentence, but for small words before them."""
     starts = terms.opens.nonzero()[0].tolist()
     at = (bisect_left(kept, start) for start in starts)
-    return frozenset(kept[place] for place in at if place < len(kept))
+    return frozenset(place for place in at if place < len(kept))
 
 
-def _follow(node: Phrase, stems: list[str], at: int, place: int, found: set[int]) -> None:
-    """Add the concepts of the phrases along the way on which the stems lead."""
+def _walk(
+    tree: Phrase, stems: list[str], places: list[int], starts: Iterable[int], found: set[int]
+) -> None:
+    """Add place and concept, packed into one number, of each phrase that begins at `starts`."""
     last = len(stems) - 1
-    while True:
-        for concept in node.concepts:
-            found.add(place | concept)
-        if at == last or not node.longer:
-            return
-        at += 1
-        longer = node.longer.get(stems[at])
-        if longer is None:
-            return
-        node = longer
+    for start in starts:
+        at, node = start, tree.longer.get(stems[start])
+        place = places[start] << _SHIFT
+        while node is not None:
+            for concept in node.concepts:
+                found.add(place | concept)
+            if at == last or not node.longer:
+                break
+            at += 1
+            node = node.longer.get(stems[at])
 
 
 def _before_gaps(kept: list[int]) -> list[int]:

@@ -13,7 +13,6 @@ from bluecode.defenses.terms import Terms
 
 _KEPT = 2**16
 _RUN = re.compile(r"[a-z0-9]+")
-_NOTHING: frozenset[int] = frozenset()
 
 
 def _core(literal: str) -> str:
@@ -28,22 +27,31 @@ def _core(literal: str) -> str:
     return first + run.group() + last
 
 
-class _Gate(dict[str, frozenset[int]]):
-    """For each word met lately: the literals that a text with this word may hold."""
+class _Gate:
+    """The literals that a text may hold which has some words."""
 
     def __init__(self, literals: Iterable[str]) -> None:
-        super().__init__()
         self._cores = [(number, re.compile(core)) for number, core in enumerate(literals) if core]
         self._any = re.compile("|".join({core.pattern for _, core in self._cores}) or r"(?!)")
+        self._met: set[str] = set()
+        self._telling: dict[str, frozenset[int]] = {}
+        """For each word met lately that fits into a literal: which."""
 
-    def __missing__(self, word: str) -> frozenset[int]:
-        found = _NOTHING
-        if self._any.search(word):
-            found = frozenset(number for number, core in self._cores if core.search(word))
-        if len(self) >= _KEPT:
-            self.clear()
-        self[word] = found
-        return found
+    def open(self, words: set[str]) -> Iterator[frozenset[int]]:
+        """For each of the words that fits into a literal: which."""
+        if not words <= self._met:
+            self._meet(words - self._met)
+        return map(self._telling.__getitem__, self._telling.keys() & words)
+
+    def _meet(self, words: set[str]) -> None:
+        if len(self._met) >= _KEPT:
+            self._met.clear()
+            self._telling.clear()
+        self._met |= words
+        for word in words:
+            if self._any.search(word):
+                found = [number for number, core in self._cores if core.search(word)]
+                self._telling[word] = frozenset(found)
 
 
 class Signs:
@@ -59,13 +67,16 @@ class Signs:
         cores = [core for _, core, _ in (*whole, *parts)]
         self._gate = _Gate(cores)
         self._always = frozenset(number for number, core in enumerate(cores) if not core)
+        self._far = {at for at, literal in enumerate(self._literals) if not literal.isascii()}
 
     def __len__(self) -> int:
         return len(self._patterns)
 
     def find(self, terms: Terms) -> Iterator[tuple[int, int]]:
         """The place among the terms, and the number, of each sign."""
-        near = self._always.union(*map(self._gate.__getitem__, set(terms.words)))
+        near = self._always.union(*self._gate.open(set(terms.words)))
+        if terms.text.isascii():
+            near -= self._far
         tried = {self._owners[number] for number in near if self._literals[number] in terms.text}
         for sign in sorted(tried):
             for match in self._patterns[sign].finditer(terms.text):

@@ -4,7 +4,7 @@ What `features.dense` lays out for the fit, products of concepts above all, is h
 being laid out: a product of two that are present or absent is an entry of a quadratic form.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,10 +45,10 @@ class Stack:
     pairs: Floats
     """For each concept or group, for each model, for each concept or group: half of a pair's
     weight, since a pair is met from both its ends."""
-    triples: Array
-    """Rows of three concepts or groups."""
-    tripled: Floats
-    """For each triple."""
+    triples: Sequence[tuple[int, int, int]]
+    """Three concepts or groups each."""
+    tripled: Sequence[Floats]
+    """For each triple, its weight in each model."""
     words: Floats
     """For each bucket."""
     spelling: "Spelling"
@@ -61,7 +61,8 @@ class Stack:
         """From the weights of each model, and the task of each."""
         width = len(lexicon.names) + len(lexicon.bounds)
         pairs = np.zeros((width, len(weights), width), dtype=np.float32)
-        alone, triples, tripled = [], [], []
+        alone, tripled = [], list[Floats]()
+        triples: list[tuple[int, int, int]] = []
         for at, (name, model) in enumerate(weights.items()):
             task = tasks[name]
             alone.append(model.dense[:width] * lexicon.strengths[task])
@@ -77,9 +78,9 @@ class Stack:
             models=tuple(weights),
             lexicon=lexicon,
             alone=np.stack(alone, axis=1),
-            pairs=pairs.reshape(width, -1),
-            triples=np.array(triples, dtype=np.int64).T,
-            tripled=np.array(tripled, dtype=np.float32),
+            pairs=pairs,
+            triples=triples,
+            tripled=tripled,
             words=np.stack([model.words for model in weights.values()], axis=1),
             spelling=Spelling(np.stack([model.letters for model in weights.values()], axis=1)),
             bias=np.array([model.bias for model in weights.values()], dtype=np.float32),
@@ -88,13 +89,25 @@ class Stack:
     def logits(self, found: Survey, at: Windows) -> Floats:
         """A row for each window, a column for each model."""
         value = concepts(found, at, self.lexicon)
+        met = value.any(axis=0).nonzero()[0]
+        value = value.take(met, axis=1)
         present = (value > 0).astype(np.float32)
-        half = _product(present, self.pairs).reshape(len(value), len(self.models), -1)
-        product = np.matmul(half, present[:, :, np.newaxis])[:, :, 0]
-        a, b, c = self.triples
-        triple = _product(present[:, a] * present[:, b] * present[:, c], self.tripled)
-        total: Floats = _product(value, self.alone) + product + triple + self.bias
+        # A text holds few of the concepts, and what is not there adds nothing.
+        shape = len(met), len(self.models) * len(met)
+        half = _product(present, self.pairs[met][:, :, met].reshape(shape))
+        half = half.reshape(len(value), len(self.models), len(met))
+        total: Floats = _product(value, self.alone[met]) + self.bias
+        total += np.matmul(half, present[:, :, np.newaxis])[:, :, 0]
+        for row, weights in self._met_triples(met):
+            total += present[:, row].all(axis=1)[:, np.newaxis] * weights
         return total + words(found, at, self.words, self.spelling.weigh(found.terms.stems))
+
+    def _met_triples(self, met: Array) -> Iterator[tuple[list[int], Floats]]:
+        """Triples of which all three are there, by their places in `met`."""
+        place = {concept: at for at, concept in enumerate(met.tolist())}
+        for (a, b, c), weights in zip(self.triples, self.tripled, strict=True):
+            if a in place and b in place and c in place:
+                yield [place[a], place[b], place[c]], weights
 
 
 class Spelling(dict[str, int]):
@@ -111,7 +124,8 @@ class Spelling(dict[str, int]):
         """A row for each stem, a column for each model."""
         if len(self) + len(stems) > _KEPT:
             self.clear()
-        sums: Floats = self._sums[list(map(self.__getitem__, stems))]
+        rows = np.fromiter(map(self.__getitem__, stems), np.int64, len(stems))
+        sums: Floats = self._sums.take(rows, axis=0)
         return sums
 
     def __missing__(self, stem: str) -> int:
@@ -132,7 +146,7 @@ and take the processor from those who serve other requests."""
 
 
 def _product(left: Floats, right: Floats) -> Floats:
-    step = max(1, _SMALL // right.size)
+    step = max(1, _SMALL // max(right.size, 1))
     if len(left) <= step:
         return left @ right
     return np.concatenate([left[at : at + step] @ right for at in range(0, len(left), step)])
