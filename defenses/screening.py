@@ -27,10 +27,10 @@ async def screen(
 ) -> Verdict:
     """One deadline for all. A detector that raises or is late is named in `failed`.
 
-    Detectors that never wait (`immediate`) run one after the other; the others run side by side.
+    Detectors that do not wait (`immediate`) run one after the other; the others run side by side.
     """
     look = _Look(subject, timer)
-    waiting = [item for item in detectors if not getattr(item, "immediate", False)]
+    waiting = [item for item in detectors if not _at_once(item, subject)]
     for detector in detectors:
         if detector not in waiting:
             await look.at(detector)
@@ -44,6 +44,12 @@ async def screen(
         failed=[detector.name for detector in detectors if detector.name not in look.found],
         unchecked=[*unchecked, *sorted(look.unseen)],
     )
+
+
+def _at_once(detector: Detector[Subject], subject: Subject) -> bool:
+    """Does it look at this subject without waiting for anything?"""
+    immediate: bool | Callable[[Subject], bool] = getattr(detector, "immediate", False)
+    return immediate(subject) if callable(immediate) else immediate
 
 
 class _Look(Generic[Subject]):

@@ -123,7 +123,8 @@ Subject_contra = TypeVar("Subject_contra", contravariant=True)
 class Detector(Protocol[Subject_contra]):
     """Looks at one message or one snippet. A checker is a detector of code.
 
-    One that never waits for anything may say so by `immediate = True`; it then needs no task.
+    One that never waits for anything may say so by `immediate = True`, one that does not for some
+    subjects by a method `immediate(subject)`; it then needs no task.
     """
 
     @property

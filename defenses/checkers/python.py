@@ -38,11 +38,15 @@ class PythonChecker:
     name: str = "python"
     languages: frozenset[str] = frozenset({"python"})
 
+    def immediate(self, snippet: Snippet) -> bool:
+        """Is it short enough to be read without a thread?"""
+        return len(snippet.code) <= _LONG
+
     async def inspect(self, snippet: Snippet) -> Sequence[Finding]:
         """Findings in the snippet. Raises `DetectorError` for code that cannot be read, and one
         with the findings so far for code that was read only in part: `partial` where it is too
         large, `fragment` where lines of it are no Python."""
-        if len(snippet.code) > _LONG:
+        if not self.immediate(snippet):
             return await anyio.to_thread.run_sync(find, snippet, abandon_on_cancel=True)
         return find(snippet)
 

@@ -47,12 +47,15 @@ def evaluate(run: Run, state: State, node: ast.expr | None) -> Value:
 
 def dotted(node: ast.expr) -> str:
     """`a.b.c` for a chain of names, else empty."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        head = dotted(node.value)
-        return f"{head}.{node.attr}" if head else ""
-    return ""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    names.append(node.id)
+    names.reverse()
+    return ".".join(names)
 
 
 def _constant(run: Run, state: State, node: ast.Constant) -> Value:

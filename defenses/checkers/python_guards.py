@@ -21,6 +21,11 @@ from bluecode.defenses.checkers.python_values import (
 )
 
 _ALPHABET_TESTS = frozenset("isdigit isalnum isalpha isnumeric isdecimal isidentifier".split())
+_CHECKS = _ALPHABET_TESTS | frozenset(
+    "startswith is_relative_to endswith issubset issuperset is_absolute match fullmatch search"
+    " any all isinstance".split()
+)
+"""Methods, and functions of a module, whose outcome says something of what they were given."""
 _PATH = frozenset({"path"})
 _URL = frozenset({"url"})
 _PATH_CHECKS = ("os.path.commonpath()", "os.path.commonprefix()", "os.path.dirname()")
@@ -163,6 +168,8 @@ def _named(run: Run, state: State, test: ast.Name, truth: bool) -> None:
 def _called(run: Run, state: State, test: ast.Call, truth: bool) -> None:
     function = test.func
     name = function.attr if isinstance(function, ast.Attribute) else ""
+    if name and not _may_tell(run, name):
+        return
     arguments = [evaluate(run, state, argument) for argument in test.args]
     callee = evaluate(run, state, function)
     if isinstance(function, ast.Attribute):
@@ -187,6 +194,14 @@ def _called(run: Run, state: State, test: ast.Call, truth: bool) -> None:
         if "url" in last or "host" in last or "redirect" in last:
             for argument in arguments:
                 state.clear(argument, _URL, parent=True)
+
+
+def _may_tell(run: Run, name: str) -> bool:
+    """Could the outcome of a call of a method of this name tell anything of a value? One that is a
+    check by its name, or that the snippet may define: there the name stands elsewhere, too."""
+    if name in _CHECKS or names_check(name) or not run.text:
+        return True
+    return run.text.count(name) != run.text.count(f".{name}(")
 
 
 def _method_check(

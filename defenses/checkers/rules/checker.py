@@ -35,11 +35,15 @@ class RuleChecker:
     name: str = "rules"
     languages: frozenset[str] = frozenset(LANGUAGES)
 
+    def immediate(self, snippet: Snippet) -> bool:
+        """Is it short enough to be read without a thread?"""
+        return len(snippet.code) <= _LONG
+
     async def inspect(self, snippet: Snippet) -> Sequence[Finding]:
         """Findings in the snippet. Raises `DetectorError` with `unchecked="syntax"` for text that
         is mostly not code of its language, and one with `partial` for what was read in part; both
         carry the findings so far."""
-        if len(snippet.code) > _LONG:
+        if not self.immediate(snippet):
             return await anyio.to_thread.run_sync(find, snippet, abandon_on_cancel=True)
         return find(snippet)
 
