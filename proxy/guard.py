@@ -130,8 +130,8 @@ class Guard:
             body=body,
             model=request.conversation.model,
         )
-        with anyio.CancelScope() as scope:
-            watch = partial(_leave_with_client, receive, scope, client, exchange)
+        with anyio.CancelScope() as work:
+            watch = partial(_leave_with_client, receive, work, client, exchange)
             async with Later(_UNWATCHED, watch):
                 await self._answer_or_tell(client, call, request, exchange)
 

@@ -181,8 +181,9 @@ def words(found: Survey, at: Windows, weights: Floats, spelled: Floats) -> Float
     models, (first, after) = weights.shape[1], at.edges
     laid = np.concatenate((by_term, spelled, count[:, np.newaxis]), axis=1, dtype=np.float32)
     total = _sums(laid, first, after)
-    mean: Floats = total[:, :models] * (_WORD_SCALE / np.sqrt(total[:, -1:]))
-    mean += total[:, models:-1] / np.sqrt(after - first, dtype=np.float32)[:, np.newaxis]
+    mean: Floats = total[:, :models] * np.float32(_WORD_SCALE)
+    mean /= np.sqrt(total[:, -1:])
+    mean += total[:, models:-1] / np.sqrt(after - first).astype(np.float32)[:, np.newaxis]
     return mean
 
 

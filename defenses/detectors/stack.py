@@ -89,7 +89,7 @@ class Stack:
     def logits(self, found: Survey, at: Windows) -> Floats:
         """A row for each window, a column for each model."""
         value = concepts(found, at, self.lexicon)
-        met = value.any(axis=0).nonzero()[0]
+        met = np.flatnonzero(value.any(axis=0))
         value = value.take(met, axis=1)
         present = (value > 0).astype(np.float32)
         # A text holds few of the concepts, and what is not there adds nothing.
@@ -99,7 +99,7 @@ class Stack:
         total: Floats = _product(value, self.alone[met]) + self.bias
         total += np.matmul(half, present[:, :, np.newaxis])[:, :, 0]
         for row, weights in self._met_triples(met):
-            total += present[:, row].all(axis=1)[:, np.newaxis] * weights
+            total += present[:, row].prod(axis=1, keepdims=True) * weights
         return total + words(found, at, self.words, self.spelling.weigh(found.terms.stems))
 
     def _met_triples(self, met: Array) -> Iterator[tuple[list[int], Floats]]:
