@@ -24,7 +24,7 @@ _FINDS = re.compile(
     r"^(?:strchr|strrchr|strstr|strpbrk|memchr|bsearch|find_\w+|\w+_find|\w+_find_\w+|lookup_\w+|"
     r"\w+_lookup|\w+_lookup_\w+|\w+_search|\w+_get_by_\w+|\w+_entry_find)$"
 )
-_BY_PLACE = re.compile(r"(?:^|_)(?:get|next|at|nth|list|first|last|pop)(?:_|$)|[gG]et[A-Z]")
+_BY_PLACE = re.compile(r"(?i:(?:^|_)(?:get|next|at|nth|list|first|last|pop)(?:_|$))|[gG]et[A-Z]")
 """Calls that give what stands at a place, which a loop knows to be there."""
 _NEVER_NULL = re.compile(
     r"^(?:x(?:malloc|calloc|realloc|strdup|strndup)|g_(?:malloc|new|strdup)\w*|emalloc|safe_\w+|"
@@ -284,7 +284,7 @@ def _asked(body: Body) -> frozenset[str]:
             elif event.kind == "test" and made and _null_test(body, event):
                 found.add(made)
                 made = None
-            elif event.kind == "deref":
+            elif event.kind not in ("bound", "use"):
                 made = None
     return frozenset(found)
 

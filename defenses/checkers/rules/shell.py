@@ -22,6 +22,8 @@ CLAIMS = frozenset(
 )
 """What is claimed of commands."""
 
+_PIECE, _OVERLAP = 1500, 500
+"""Characters of a line that are looked at together, and of two parts that are in both."""
 _DEEPEST = 2
 """How far commands in the words of commands are read."""
 _SCRIPT = re.compile(r"do shell script \\?[\"'](.+?)\\?[\"'](?:\s|$|\))", re.S)
@@ -35,9 +37,17 @@ def follow(run: Run, parsed: Parsed) -> None:
     for number, line in enumerate(run.lines, start=1):
         if line.lstrip().startswith("#"):
             continue
-        for rule, expression, score in LINES:
-            if expression.search(line):
-                run.claim(rule, Node("command", "", number, number), score)
+        for piece in _pieces(line):
+            run.step()
+            for rule, expression, score in LINES:
+                if expression.search(piece):
+                    run.claim(rule, Node("command", "", number, number), score)
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """A line as it is, or parts that overlap: some expressions look again from each place."""
+    for start in range(0, max(1, len(line) - _OVERLAP), _PIECE - _OVERLAP):
+        yield line[start : start + _PIECE]
 
 
 def _all(run: Run, tree: Node, place: Node | None, depth: int) -> None:

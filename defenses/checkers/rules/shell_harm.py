@@ -93,7 +93,7 @@ def everything(command: Command) -> float:
         command.name == "pkill" and "-u" in text and "root" in text
     ):
         return 0.75
-    if command.name in ("shutdown", "reboot", "halt", "poweroff") and not command.has("-c"):
+    if command.name in ("shutdown", "halt", "poweroff") and not command.has("-c", "-r"):
         return 0.6
     if command.name in ("init", "telinit") and plain[:1] in (["0"], ["6"]):
         return 0.7
@@ -166,6 +166,8 @@ def rights(command: Command) -> float:
     if command.name in ("usermod", "gpasswd", "adduser") and re.search(
         r"\b(?:sudo|wheel|root|docker)\b", text
     ):
+        if plain and plain[-1] in ("$USER", "${USER}", "$(whoami)") and "docker" in text:
+            return 0.45  # every guide to docker tells its reader to
         return 0.55 if command.name != "gpasswd" else 0.5
     if command.name == "docker" and re.search(
         r"-v\s+/:|--volume[= ]/:|--privileged|--pid[= ]host|docker\.sock", text
@@ -173,7 +175,7 @@ def rights(command: Command) -> float:
         return 0.72 if re.search(r"-v\s+/:|--volume[= ]/:|docker\.sock", text) else 0.55
     if command.name == "sysctl" and "randomize_va_space=0" in text:
         return 0.75
-    if command.name in ("insmod",) or command.name == "modprobe" and "-r" not in command.words:
+    if command.name == "insmod":
         return 0.52
     if command.name in ("kextload", "kextutil"):
         return 0.6
@@ -211,8 +213,8 @@ def covers(command: Command) -> float:
     if command.name in ("rm", "shred", "truncate", "unlink", "wipe", "srm") and _LOGS.search(text):
         rotated = re.search(r"\.(?:gz|old|\d)\b|install\.log|/var/log/(?:apt|nginx|myapp)", text)
         return 0.45 if rotated else 0.78
-    if command.name == "journalctl" and "--vacuum" in text:
-        return 0.52
+    if command.name == "journalctl" and re.search(r"--vacuum-time=[01]s?\b", text):
+        return 0.6
     if (
         command.name in ("ln", "cp", "cat", "echo", ":", "true")
         and re.search(r"/dev/null", text)

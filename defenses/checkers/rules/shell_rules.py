@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from bluecode.defenses.checkers.rules.shell_cloud import cloud_data, cloud_logs, cloud_rights
 from bluecode.defenses.checkers.rules.shell_harm import (
     WHOLE,
     covers,
@@ -103,6 +104,21 @@ def _fetched(fetch: Command) -> float:
     return 0.72
 
 
+def _package_from_stranger(command: Command) -> float:
+    """A package from a bare address, or from an index without encryption."""
+    if command.name not in _INSTALLERS:
+        return 0.0
+    text = command.text
+    if not re.search(r"\b(?:install|add|i|publish|sync)\b", text):
+        return 0.0
+    return 0.72 if _FOREIGN.search(text) else 0.0
+
+
+_INSTALLERS = frozenset({"pip", "pip3", "npm", "yarn", "pnpm", "gem", "uv", "cargo",
+                         "easy_install"})  # fmt: skip
+_FOREIGN = re.compile(r"https?://(?!127\.|10\.|192\.168\.)\d+\.\d+\.\d+\.\d+")
+
+
 def _into_shell(before: Command, command: Command) -> float:
     if command.name not in _SHELLS:
         return 0.0
@@ -199,6 +215,11 @@ def _fed_secret(before: Command, command: Command) -> float:
             return 0.75
         if at.name in ("tar", "zip") and any(WHOLE.match(word) for word in at.plain):
             return 0.85
+        if at.name in ("tar", "zip") and command.name in ("curl", "nc", "ncat", "netcat"):
+            if any(word.startswith(("~/", "$HOME/", "/home/")) for word in at.plain):
+                return 0.7
+        if at.name == "kubectl" and re.search(r"\bget\s+secrets?\b", at.text):
+            return 0.85
         at = at.fed_by
     return 0.0
 
@@ -213,7 +234,7 @@ def _reads_secret(command: Command) -> float:
                  r"wallet\.dat|/proc/\w+/environ|\.aws/credentials|\.git-credentials|cookies\.sqlite|"
                  r"/etc/sudoers|\.gnupg|\.bash_history", text):  # fmt: skip
         return 0.68
-    return 0.5 if re.search(r"/etc/passwd\b", text) and command.name != "grep" else 0.0
+    return 0.0
 
 
 def _plants(command: Command) -> float:
@@ -233,6 +254,10 @@ def _plants(command: Command) -> float:
         return 0.55
     if command.name == "osascript" and re.search(r"login item|LoginItems", text):
         return 0.6
+    if command.name == "reg" and re.search(r"(?i)\badd\b.*\\(?:Run|RunOnce|Winlogon)\b", text):
+        return 0.75
+    if command.name == "at" and command.given and _NETWORK.search(command.given):
+        return 0.75
     if command.name == "schtasks" and "/create" in text.lower():
         return 0.7
     if command.name in ("useradd", "adduser") and re.search(r"-o\b.*-u\s*0|-u\s*0\b", text):
@@ -343,6 +368,10 @@ COMMANDS: tuple[tuple[str, Test], ...] = (
     ("destructive_command", overwrite),
     ("destructive_command", everything),
     ("destructive_command", encrypts),
+    ("destructive_command", cloud_data),
+    ("privilege", cloud_rights),
+    ("hidden_tracks", cloud_logs),
+    ("remote_code", _package_from_stranger),
     ("reverse_shell", _reverse),
     ("remote_code", _code_from_network),
     ("obfuscated_command", _decoded),
@@ -387,6 +416,24 @@ LINES: tuple[tuple[str, "re.Pattern[str]", float], ...] = (
     ("reverse_shell", re.compile(r"mkfifo\s+\S+.*\bnc\b|\bnc\b.*\|\s*/bin/(?:ba)?sh"), 0.93),
     ("exfiltration", re.compile(r"\bcat\b[^|;]*(?:\.ssh/|/etc/shadow|\.aws/cred)[^|;]*\|\s*"
                                 r"(?:base64\s*\|\s*)?(?:curl|nc|wget)"), 0.9),
+    ("obfuscated_command", re.compile(r"\bbase(?:64|32)\s+(?:-d|-D|--decode)\b[^|]{0,99}>"
+                                      r"\s*(\S{1,80})[^|]{0,99}(?:&&|;)\s*(?:sudo\s+)?"
+                                      r"(?:(?:ba|z)?sh\s+|chmod\s+\S+\s+)?\1"), 0.8),
+    ("obfuscated_command", re.compile(r"(?:^|[;&|]\s*)\$\(\s*(?:printf|echo\s+-e)\s+['\"]?\\+"),
+     0.8),
+    ("obfuscated_command", re.compile(r"(?:^|[;&|]\s*)\$\w+\$\w+\s+-\w*[rf]"), 0.62),
+    ("remote_code", re.compile(r"\b(?:curl|wget)\b[^|;]{0,99}https?://\d+\.\d+\.\d+\.\d+[^|;]{0,99}"
+                               r"\|\s*tar\b[^|;&]{0,99}&&\s*(?:sudo\s+)?\./"), 0.75),
+    ("exfiltration", re.compile(r"\$\(\s*(?:cat|head|base64)\b[^)]{0,99}(?:/etc/passwd|/etc/shadow|"
+                                r"\.ssh/|\.aws/|\.env\b)[^)]{0,99}\).{0,99}"
+                                r"\b(?:dig|nslookup|host|ping)\b\s+\S{0,80}\$"), 0.85),
+    ("exfiltration", re.compile(r"\btcpdump\b[^|]{0,99}-w\s+-[^|]{0,99}\|\s*"
+                                r"(?:nc|ncat|curl|socat)\b"), 0.85),
+    ("destructive_command", re.compile(r"\b(?:openssl\s+enc|gpg\b.{0,80}\s-c\b)[^|]{0,99}"
+                                       r"(?:&&|;)\s*(?:rm|shred)\b"), 0.7),
+    ("destructive_command", re.compile(r"^\s*(?::\s*)?>\s*/etc/(?:passwd|shadow|fstab|group)"),
+     0.8),
+    ("hidden_tracks", re.compile(r"\bunset\s+HISTFILE\b|\bHISTFILE=/dev/null|\bHISTSIZE=0\b"), 0.6),
     ("destructive_command", re.compile(r"while\s+(?:true|:|\[\s*1\s*\])\s*;\s*do\s*[^;]*&\s*"
                                        r"(?:;|\n)?\s*done"), 0.6),
 )  # fmt: skip

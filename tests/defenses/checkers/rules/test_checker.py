@@ -1,6 +1,7 @@
 """The checker of many languages: what it reads, what it gives up, and how it says so."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -225,6 +226,22 @@ def test_ordinary_commands_are_left_alone(command: str) -> None:
     found = find(snippet(command, "bash"))
 
     assert [finding.rule for finding in found if finding.score >= 0.5] == []
+
+
+FOLDER = Path(__file__).parents[3] / "data" / "rules" / "commands"
+"""Commands, one a line."""
+
+
+@pytest.mark.parametrize("command", (FOLDER / "ordinary.txt").read_text("utf-8").splitlines())
+def test_what_people_type_every_day_is_left_alone(command: str) -> None:
+    found = find(snippet(command, "bash"))
+
+    assert [finding.rule for finding in found if finding.score >= 0.5] == []
+
+
+@pytest.mark.parametrize("command", (FOLDER / "harmful.txt").read_text("utf-8").splitlines())
+def test_what_destroys_sends_away_or_opens_is_warned_of(command: str) -> None:
+    assert max((finding.score for finding in find(snippet(command, "bash"))), default=0) >= 0.5
 
 
 @pytest.mark.parametrize(
