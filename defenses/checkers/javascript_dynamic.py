@@ -1,8 +1,8 @@
 """The dynamic checker for JavaScript and TypeScript: the same proofs as for Python, another guest.
 
 What differs is here: attack inputs that are JavaScript, how a fragment is read, and when a run is
-worth its time. Where names that nothing declares took part, nothing is refuted. The running time of
-a fixed regular expression is not tried.
+worth its time. Where names that nothing declares took part, nothing is refuted. A fixed regular
+expression is tried by itself, on texts made for it.
 """
 
 import json
@@ -10,13 +10,22 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bluecode.defenses.checkers import javascript_fragments
+from bluecode.defenses.checkers import javascript_fragments, javascript_patterns
 from bluecode.defenses.checkers.dynamic import LIMITS, DynamicReport, Runs, report
+from bluecode.defenses.checkers.javascript_patterns import (
+    LONG,
+    SHORT,
+    Pattern,
+    ended,
+    steep,
+)
 from bluecode.defenses.checkers.probes import PROBES, RETURNS, kinds_of, token_of
-from bluecode.defenses.checkers.proof import not_testable
+from bluecode.defenses.checkers.proof import OBSERVED, not_testable
+from bluecode.defenses.checkers.python_regex import Pump
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.verdict import DetectorError, Evidence, Finding
 from bluecode.sandbox.languages.language import Program
+from bluecode.sandbox.limits import Limits
 from bluecode.sandbox.outcome import Outcome, SandboxUnavailable
 
 OWN: Mapping[str, Sequence[str]] = {
@@ -28,6 +37,8 @@ OWN: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 """Attack inputs that are written in the language itself."""
 
+MATCHING = replace(LIMITS, fuel=200_000_000)
+LABOUR = frozenset({400, 730, 1333})
 LEFT_OUT = frozenset({"match", "mail", "nosql"})
 POLLUTION = frozenset({915, 1321})
 OUTWARD = re.compile(
@@ -59,17 +70,52 @@ class JavaScriptDynamic:
         if not claims and not OUTWARD.search(snippet.code):
             return DynamicReport(evidence=())
         token = token_of(snippet)
-        program = Program("javascript", job_of(snippet, claims, token))
-        try:
-            outcome = await self.sandbox.run(program, LIMITS)
-        except SandboxUnavailable as error:
-            raise DetectorError(f"the sandbox could not run the snippet: {error}") from error
+        outcome = await self._run(job_of(snippet, claims, token), LIMITS)
         found = report(snippet, claims, outcome, token)
         if supposed(outcome):
             found = replace(found, evidence=tuple(map(unrefuted, found.evidence)))
+        pairs = zip(claims, found.evidence, strict=True)
+        shown = [await self._labour(snippet, *pair) for pair in pairs]
+        found = replace(found, evidence=tuple(shown))
         if any(event.kind == "context" for event in outcome.events):
             return replace(found, discovered=())  # a module was known by its usual name alone
         return replace(found, discovered=tuple(map(renamed, found.discovered)))
+
+    async def _run(self, job: bytes, limits: Limits) -> Outcome:
+        try:
+            return await self.sandbox.run(Program("javascript", job), limits)
+        except SandboxUnavailable as error:
+            raise DetectorError(f"the sandbox could not run the snippet: {error}") from error
+
+    async def _labour(self, snippet: Snippet, claim: Finding, shown: Evidence) -> Evidence:
+        """The evidence, or that a fixed pattern at the claimed lines was seen to labour."""
+        if claim.cwe not in LABOUR or claim.span is None or shown.outcome == "confirmed":
+            return shown
+        for pattern in javascript_patterns.patterns(snippet.code, *claim.span):
+            for pump in javascript_patterns.trials(pattern):
+                if seen := await self._labours(pattern, pump):
+                    return Evidence(outcome="confirmed", observed=seen[:OBSERVED])
+        return shown
+
+    async def _labours(self, pattern: Pattern, pump: Pump) -> str:
+        """How the work grew with the text, where it grew faster than that; empty otherwise."""
+        few, more = [await self._match(pattern, pump, times) for times in SHORT]
+        if not ended(few):
+            return ""
+        if not ended(more):
+            return f"matching did not end on {SHORT[1]} repetitions made for `{pattern.source}`"
+        runs = [await self._match(pattern, pump, times) for times in LONG]
+        fuel = [run.fuel_used for run in runs]
+        if all(map(ended, runs)) and steep(fuel):
+            grown = (fuel[2] - fuel[1]) / max(fuel[1] - fuel[0], 1)
+            return f"twice the text took {grown:.1f} times the work of `{pattern.source}`"
+        return ""
+
+    async def _match(self, pattern: Pattern, pump: Pump, times: int) -> Outcome:
+        code = javascript_patterns.program(pattern, pump, times)
+        job = {"code": code, "readings": [code], "language": "javascript", "token": "qzxkvw",
+               "probes": [], "claims": []}  # fmt: skip
+        return await self._run(json.dumps(job).encode(), MATCHING)
 
 
 def supposed(outcome: Outcome) -> bool:

@@ -7,6 +7,7 @@ it is too common in harmless expressions.
 import re
 import warnings
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -254,3 +255,64 @@ def _first(tree: Any) -> int:
         if not _nullable(item):
             return total
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class Pump:
+    """A text on which a matcher may labour: the piece, over and over, behind the prefix."""
+
+    prefix: str
+    piece: str
+
+
+def pumps(pattern: str) -> list[Pump]:
+    """Texts that begin like a match and go on within one of its unbounded repetitions, those with a
+    choice inside first; none for what cannot be read."""
+    tree = _parsed(pattern)
+    found: list[tuple[bool, Pump]] = []
+    if tree is not None:
+        _pumped(list(tree), "", found)
+    found.sort(key=lambda item: not item[0])
+    return list(dict.fromkeys(pump for _, pump in found))
+
+
+def _pumped(items: list[Any], prefix: str, found: list[tuple[bool, Pump]]) -> None:
+    for operation, argument in items:
+        if operation in _REPEATS:
+            body = list(argument[2])
+            if argument[1] is codes.MAXREPEAT or argument[1] > _MANY:
+                nested = any(
+                    item[0] in (*_REPEATS, codes.SUBPATTERN, codes.BRANCH) for item in body
+                )
+                found.append((nested, Pump(prefix, _sample(body) or "a")))
+            _pumped(body, prefix, found)
+        elif operation is codes.SUBPATTERN:
+            _pumped(list(argument[-1]), prefix, found)
+        elif operation is codes.BRANCH:
+            for branch in argument[1]:
+                _pumped(list(branch), prefix, found)
+        prefix += _sample([(operation, argument)])
+
+
+def _sample(items: list[Any]) -> str:
+    """A short text that a part of a pattern matches, near enough."""
+    text = ""
+    for operation, argument in items:
+        if operation in _REPEATS:
+            low, high, body = argument
+            times = max(low, 1) if high is codes.MAXREPEAT else low
+            text += _sample(list(body)) * min(times, 8)
+        elif operation is codes.SUBPATTERN:
+            text += _sample(list(argument[-1]))
+        elif operation is codes.BRANCH:
+            text += _sample(list(argument[1][0]))
+        elif (allowed := _single((operation, argument))) is not None:
+            text += _character(allowed)
+    return text
+
+
+def _character(allowed: int) -> str:
+    """One of some characters, a letter or digit if there is one among them."""
+    inside = [chr(at) for at in range(32, 127) if allowed >> at & 1]
+    plain = [character for character in inside if character.isalnum()]
+    return (["a"] if "a" in plain else plain or inside or ["\u00e9"])[0]
