@@ -42,8 +42,8 @@ LiteLLM's proxy can ask BlueCode as its guardrail: [litellm.md](litellm.md).
 TRIED = """\
 ## What was tried
 
-Each client ran without a person, with BlueCode in front of its scripted model and with the settings
-above, by `PYTHONPATH=tests python -m clients FOLDER --install`. What must come of each scene:
+Each client ran without a person, with BlueCode, sandbox included, in front of its scripted model and
+with the settings above, by `PYTHONPATH=tests python -m clients FOLDER --install`. What must come of each scene:
 
 {scenes}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from clients.catalogue import CLIENTS
-from clients.running import run
+from clients.running import opened, run
 from clients.scenes import SCENES
 
 CASES = [
@@ -25,5 +25,6 @@ async def test_a_client_shows_what_it_must_and_asks_no_more_than_it_may(
     where = Path(os.environ.get("CLIENTS", "")) / name
     if not os.environ.get("CLIENTS") or not CLIENTS[name].installed(where):
         pytest.skip(f"{name} is not installed under CLIENTS")
-    seen = await run(CLIENTS[name], where, scene)
+    async with opened() as engine:
+        seen = await run(CLIENTS[name], where, scene, engine)
     assert seen["right"], seen

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from clients.catalogue import CLIENTS, Client
-from clients.running import install, run
+from clients.running import install, opened, run
 from clients.scenes import SCENES
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "assistants" / "runs.json"
@@ -21,12 +21,14 @@ RESULTS = Path(__file__).resolve().parents[2] / "docs" / "assistants" / "runs.js
 async def tried(client: Client, where: Path, scenes: Sequence[str]) -> dict[str, Any]:
     """Every scene that applies."""
     applying = [name for name in client.scenes or SCENES if name in scenes]
+    async with opened() as engine:
+        seen = {name: await run(client, where, name, engine) for name in applying}
     return {
         "package": client.package,
         "version": client.version(where),
         "protocol": client.protocol,
         "date": date.today().isoformat(),
-        "scenes": {name: await run(client, where, name) for name in applying},
+        "scenes": seen,
     }
 
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,8 +16,6 @@ import anyio
 from serving import serving
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bluecode.defenses.checkers import CHECKERS
-from bluecode.defenses.detectors import DETECTORS
 from bluecode.defenses.policy import Policy
 from bluecode.proxy import settings_file
 from bluecode.proxy.app import create_app
@@ -130,32 +128,29 @@ class _RecordedReply:
         return data
 
 
+_CONFIG = Config(upstream="http://127.0.0.1:1/v1", audit="none")
+
+
+def opened() -> AbstractAsyncContextManager[Engine]:
+    """All detectors and checkers, and the sandbox."""
+    return Engine.open(_CONFIG, Policy.default())
+
+
 @asynccontextmanager
-async def guard(recorder: Recorder) -> AsyncIterator[str]:
-    """BlueCode with all its screens and static checks, in front of the scripted model."""
-    config = Config(upstream="http://127.0.0.1:1/v1", audit="none")
-    policy = Policy.default()
+async def guard(recorder: Recorder, engine: Engine) -> AsyncIterator[str]:
+    """BlueCode in front of the scripted model."""
     async with serving(scripted_model()) as model:
         upstream = RecordedUpstream(HttpUpstream(f"{model}/v1"), recorder)
-        app = create_app(config, policy=policy, upstream=upstream, engine=_engine(policy))
+        app = create_app(_CONFIG, policy=Policy.default(), upstream=upstream, engine=engine)
         async with serving(recorder.around(app)) as root:
             yield root
 
 
-def _engine(policy: Policy) -> Engine:
-    return Engine(
-        policy,
-        [make() for make in DETECTORS.values()],
-        [make() for make in CHECKERS.values()],
-        None,
-    )
-
-
-async def run(client: Client, where: Path, name: str) -> dict[str, Any]:
+async def run(client: Client, where: Path, name: str, engine: Engine) -> dict[str, Any]:
     """One scene of one client: did it go right, with how many requests, and did it end?"""
     scene = SCENES[name]
     recorder = Recorder()
-    async with guard(recorder) as root:
+    async with guard(recorder, engine) as root:
         with TemporaryDirectory(dir=where, prefix="home-") as folder:
             home = Path(folder)
             (home / "app").mkdir()
