@@ -19,6 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bluecode.defenses.policy import Policy
 from bluecode.proxy import gate, stores
+from bluecode.proxy.agentgateway import PATHS as WEBHOOK
+from bluecode.proxy.agentgateway import Webhook, WebhookWire
 from bluecode.proxy.audit import Audit
 from bluecode.proxy.beside import beside
 from bluecode.proxy.config import Config, UpstreamConfig, key_of
@@ -72,6 +74,7 @@ def create_app(
         Route("/readyz", house.ready),
         Route("/metrics", house.expose),
         Route(PATH, house.guardrail(), methods=["POST"]),
+        *(Route(path, house.webhook(path), methods=["POST"]) for path in WEBHOOK),
         Route(
             FEEDBACK,
             FeedbackRoute(config, stores.feedback(config), metrics).serve,
@@ -287,6 +290,17 @@ class _House:
         class Asked:
             async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
                 guard = house._kind(Guardrail)(house.services, wire, asked)
+                await guard.serve(scope, receive, send)
+
+        return Asked()
+
+    def webhook(self, path: str) -> ASGIApp:
+        """A route for agentgateway's questions."""
+        house, wire = self, WebhookWire()
+
+        class Asked:
+            async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+                guard = house._kind(Webhook)(house.services, wire, path)
                 await guard.serve(scope, receive, send)
 
         return Asked()

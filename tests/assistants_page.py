@@ -37,7 +37,9 @@ The upstream must speak the assistant's protocol. With an upstream by its litell
 translated to what the provider speaks, tool calls and streams included: Claude Code in front of an
 OpenAI model, or Codex in front of Anthropic's.
 
-LiteLLM's proxy can ask BlueCode as its guardrail: [litellm.md](litellm.md).
+LiteLLM's proxy can ask BlueCode as its guardrail: [litellm.md](litellm.md); agentgateway, too:
+[agentgateway.md](agentgateway.md). Several providers behind one BlueCode, with aliases and fallbacks:
+[proxy](../../proxy/README.md#several-providers).
 """
 TRIED = """\
 ## What was tried

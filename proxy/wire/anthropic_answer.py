@@ -6,12 +6,14 @@ ends with `end_turn`.
 """
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import content, reading
+from bluecode.proxy.wire.endings import Ending, Endings, no_ending
 from bluecode.proxy.wire.reading import Calls, ToolCall
 from bluecode.proxy.wire.shape import Part, Payload
 from bluecode.proxy.wire.wire import Judging
@@ -47,7 +49,10 @@ def _said(blocks: Sequence[Any]) -> str:
 class MessageShape:
     """See `Shape`. The whole message is choice 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, ending: Endings = no_ending) -> None:
+        """`ending` says what ends the client's turn after BlueCode said something."""
+        self._ending = ending
+        self._noted = ""
         self._blocks: list[dict[str, Any]] = []
         self._open: dict[str, Any] | None = None
         self._index = -1
@@ -97,25 +102,23 @@ class MessageShape:
         return {**payload, "delta": {"type": "text_delta", "text": text}}
 
     def note(self, index: int, text: str, before: Sequence[Payload]) -> list[dict[str, Any]]:
+        self._noted = text.strip()
         place = self._left.after(before)
         if place.text:
             return [_text_delta(place.open, text)]
-        start = {"type": "text", "text": ""}
-        at = place.next
         opened = [] if place.open is None else [_stop(place.open)]
-        return [
-            *opened,
-            {"type": "content_block_start", "index": at, "content_block": start},
-            _text_delta(at, text),
-            _stop(at),
-        ]
+        return [*opened, *events_of(place.next, {"type": "text", "text": text})]
 
     def ending(self, index: int, before: Sequence[Payload]) -> list[dict[str, Any]]:
         place = self._left.after(before)
         closed = [] if place.open is None else [_stop(place.open)]
-        end = {"stop_reason": "end_turn", "stop_sequence": None}
+        blocks = blocks_after(self._ending(self._noted))
+        added = [
+            event for at, block in enumerate(blocks) for event in events_of(place.next + at, block)
+        ]
+        end = {"stop_reason": reason_for(blocks), "stop_sequence": None}
         usage = {"output_tokens": 0, **self._usage}
-        return [*closed, {"type": "message_delta", "delta": end, "usage": usage}]
+        return [*closed, *added, {"type": "message_delta", "delta": end, "usage": usage}]
 
     def nothing(self) -> dict[str, Any]:
         return {"type": "ping"}
@@ -235,6 +238,34 @@ def _parsed(text: str) -> Any:
         return text
 
 
+def blocks_after(ending: Ending | None) -> list[dict[str, Any]]:
+    """What ends the client's turn behind a note."""
+    if ending is None or ending.refusal:
+        return []
+    if not ending.tool:
+        return [{"type": "text", "text": ending.text}]
+    name = f"toolu_bluecode_{secrets.token_hex(8)}"
+    return [{"type": "tool_use", "id": name, "name": ending.tool, "input": ending.given}]
+
+
+def reason_for(blocks: Sequence[Mapping[str, Any]]) -> str:
+    """Why a message of ours ends."""
+    return "tool_use" if any(block["type"] == "tool_use" for block in blocks) else "end_turn"
+
+
+def events_of(index: int, block: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The events of a whole block of ours."""
+    if block["type"] == "tool_use":
+        empty = {**block, "input": {}}
+        given = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+        delta = {"type": "content_block_delta", "index": index, "delta": given}
+    else:
+        empty = {**block, "text": ""}
+        delta = _text_delta(index, block["text"])
+    start = {"type": "content_block_start", "index": index, "content_block": empty}
+    return [start, delta, _stop(index)]
+
+
 def _text_delta(index: int | None, text: str) -> dict[str, Any]:
     delta = {"type": "text_delta", "text": text}
     return {"type": "content_block_delta", "index": index, "delta": delta}
@@ -247,9 +278,12 @@ def _stop(index: int) -> dict[str, Any]:
 class WholeMessage:
     """See `WholeAnswer`."""
 
-    def __init__(self, raw: bytes, judging: Judging) -> None:
-        """Raises `BrokenStream` for what no client could read."""
+    def __init__(self, raw: bytes, judging: Judging, ending: Endings = no_ending) -> None:
+        """`ending` says what ends the client's turn after BlueCode said something.
+
+        Raises `BrokenStream` for what no client could read."""
         payload = reading.answer(raw)
+        self._ending = ending
         if not isinstance(payload, dict) or not isinstance(payload.get("content", []), list):
             raise BrokenStream("the answer is no message")
         self._payload: dict[str, Any] = payload
@@ -293,7 +327,7 @@ class WholeMessage:
                     self._withhold(at, text[: found.start].rstrip(), verdict)
                 else:
                     self.verdict = merge([before, mended.verdict])
-                    self._end(at, mended.text)
+                    self._end(at, mended.text, mended.text)
                 return True
             if verdict.warns and not found.is_answer:  # a note behind it would break it
                 block["text"] = f"{block['text']}\n\n{self._judging.notes.warning(verdict)}"
@@ -317,11 +351,15 @@ class WholeMessage:
 
     def _withhold(self, at: int, lead: str, verdict: Verdict) -> None:
         note = self._judging.notes.withheld(verdict)
-        self._end(at, f"{lead}\n\n{note}" if lead else note)
+        self._end(at, f"{lead}\n\n{note}" if lead else note, note)
 
-    def _end(self, at: int, text: str) -> None:
-        """End the message with this text in the place of what stands there and behind it."""
+    def _end(self, at: int, text: str, said: str) -> None:
+        """End the message with this text in the place of what stands there and behind it; `said` of
+        it is what BlueCode says."""
+        ending = self._ending(said)
+        blocks = blocks_after(ending)
+        text = ending.text if ending is not None and ending.refusal else text
         kept = self._payload["content"][:at]
-        self._payload["content"] = [*kept, {"type": "text", "text": text}]
-        self._payload["stop_reason"] = "end_turn"
+        self._payload["content"] = [*kept, {"type": "text", "text": text}, *blocks]
+        self._payload["stop_reason"] = reason_for(blocks)
         self._payload["stop_sequence"] = None

@@ -6,12 +6,21 @@ beside the user's own words, and the two are not screened alike.
 
 import secrets
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from bluecode.defenses.conversation import Conversation, Message, Role
 from bluecode.proxy.stream import HeldStream
 from bluecode.proxy.wire import content, reading
-from bluecode.proxy.wire.anthropic_answer import MessageShape, WholeMessage, text_of
+from bluecode.proxy.wire.anthropic_answer import (
+    MessageShape,
+    WholeMessage,
+    blocks_after,
+    events_of,
+    reason_for,
+    text_of,
+)
+from bluecode.proxy.wire.endings import ending_for
 from bluecode.proxy.wire.reading import WireError
 from bluecode.proxy.wire.wire import AnswerStream, Judging, Request, WholeAnswer
 
@@ -71,22 +80,16 @@ class MessagesWire:
         message["content"][part] = {**kept, "content": text}
 
     def refusal(self, request: Request, text: str) -> dict[str, Any]:
-        return {
-            **_identity(request),
-            "content": [{"type": "text", "text": text}],
-            "stop_reason": "end_turn",
-        }
+        blocks = _said(request, text)
+        return {**_identity(request), "content": blocks, "stop_reason": reason_for(blocks)}
 
     def refusal_events(self, request: Request, text: str, told: Mapping[str, Any]) -> list[bytes]:
         start = {**_identity(request), "content": [], "stop_reason": None}
-        block = {"type": "text", "text": ""}
-        delta = {"type": "text_delta", "text": text}
-        end = {"stop_reason": "end_turn", "stop_sequence": None}
+        blocks = _said(request, text)
+        end = {"stop_reason": reason_for(blocks), "stop_sequence": None}
         events: list[dict[str, Any]] = [
             {"type": "message_start", "message": start},
-            {"type": "content_block_start", "index": 0, "content_block": block},
-            {"type": "content_block_delta", "index": 0, "delta": delta},
-            {"type": "content_block_stop", "index": 0},
+            *(event for at, block in enumerate(blocks) for event in events_of(at, block)),
             {"type": "message_delta", "delta": end, "usage": {"output_tokens": 0}},
             {"type": "message_stop", "bluecode": dict(told)},
         ]
@@ -100,10 +103,18 @@ class MessagesWire:
         return reading.named_event(error)
 
     def whole(self, request: Request, body: bytes, judging: Judging) -> WholeAnswer:
-        return WholeMessage(body, judging)
+        return WholeMessage(body, judging, partial(ending_for, request.payload))
 
     def stream(self, request: Request, judging: Judging) -> AnswerStream:
-        return HeldStream(judging, MessageShape())
+        return HeldStream(judging, MessageShape(partial(ending_for, request.payload)))
+
+
+def _said(request: Request, text: str) -> list[dict[str, Any]]:
+    """The blocks that say this to the client and end its turn."""
+    ending = ending_for(request.payload, text)
+    after = blocks_after(ending)
+    alone = ending is not None and bool(after) and ending.tells
+    return after if alone else [{"type": "text", "text": text}, *after]
 
 
 Place = tuple[int, int | None]

@@ -8,12 +8,20 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from bluecode.defenses.conversation import Conversation, Message, Role
 from bluecode.proxy.stream import HeldStream
 from bluecode.proxy.wire import content, reading
-from bluecode.proxy.wire.gemini_answer import GeminiShape, WholeGemini, candidate, event
+from bluecode.proxy.wire.endings import ending_for
+from bluecode.proxy.wire.gemini_answer import (
+    GeminiShape,
+    WholeGemini,
+    candidate,
+    event,
+    parts_after,
+)
 from bluecode.proxy.wire.reading import WireError
 from bluecode.proxy.wire.wire import AnswerStream, Judging, Request, WholeAnswer
 
@@ -91,7 +99,10 @@ class GeminiWire:
         item["parts"][number] = {key: {**said, "response": {"output": text}}}
 
     def refusal(self, request: Request, text: str) -> dict[str, Any]:
-        said = [candidate(at, text, "STOP") for at in range(request.choices)]
+        ending = ending_for(request.payload, text)
+        after = parts_after(ending)
+        told = "" if after and ending is not None and ending.tells else text
+        said = [candidate(at, told, "STOP", after) for at in range(request.choices)]
         return {**_identity(request), "candidates": said}
 
     def refusal_events(self, request: Request, text: str, told: Mapping[str, Any]) -> list[bytes]:
@@ -107,10 +118,11 @@ class GeminiWire:
         return event(error)
 
     def whole(self, request: Request, body: bytes, judging: Judging) -> WholeAnswer:
-        return WholeGemini(body, judging)
+        return WholeGemini(body, judging, partial(ending_for, request.payload))
 
     def stream(self, request: Request, judging: Judging) -> AnswerStream:
-        return HeldStream(judging, GeminiShape(), choices=request.choices)
+        shape = GeminiShape(partial(ending_for, request.payload))
+        return HeldStream(judging, shape, choices=request.choices)
 
 
 def _messages(contents: Any) -> Iterator[tuple[Place, Message]]:

@@ -11,6 +11,7 @@ from typing import Any
 from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import reading
+from bluecode.proxy.wire.endings import Ending, Endings, no_ending
 from bluecode.proxy.wire.reading import Calls
 from bluecode.proxy.wire.shape import Part, Payload
 from bluecode.proxy.wire.wire import Judging
@@ -19,10 +20,22 @@ _QUIET = frozenset({"thoughtSignature", "thought_signature", "thought", "partMet
 _CALLS = ("functionCall", "function_call")
 
 
-def candidate(index: int, text: str, finish: str | None = None) -> dict[str, Any]:
-    """A candidate of ours."""
-    told = {"content": {"parts": [{"text": text}], "role": "model"}, "index": index}
+def candidate(
+    index: int, text: str, finish: str | None = None, more: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """A candidate of ours; `more` are parts behind the text."""
+    parts = [{"text": text}, *more] if text or not more else [*more]
+    told = {"content": {"parts": parts, "role": "model"}, "index": index}
     return told if finish is None else {**told, "finishReason": finish}
+
+
+def parts_after(ending: Ending | None) -> list[dict[str, Any]]:
+    """What ends the client's turn behind a note."""
+    if ending is None or ending.refusal:
+        return []
+    if not ending.tool:
+        return [{"text": f"\n\n{ending.text}"}]
+    return [{"functionCall": {"name": ending.tool, "args": ending.given}}]
 
 
 def event(payload: Payload) -> bytes:
@@ -91,7 +104,10 @@ def _piece(call: Any) -> dict[str, Any]:
 class GeminiShape:
     """See `Shape`."""
 
-    def __init__(self) -> None:
+    def __init__(self, ending: Endings = no_ending) -> None:
+        """`ending` says what ends the client's turn after BlueCode said something."""
+        self._ending = ending
+        self._noted: dict[int, str] = {}
         self._like: Payload = {}
         self._calls = 0
 
@@ -137,10 +153,13 @@ class GeminiShape:
         return {**payload, "candidates": kept} if kept else None
 
     def note(self, index: int, text: str, before: Sequence[Payload]) -> list[dict[str, Any]]:
+        self._noted[index] = text.strip()
         return [{**self._same(), "candidates": [candidate(index, text)]}]
 
     def ending(self, index: int, before: Sequence[Payload]) -> list[dict[str, Any]]:
-        return [{**self._same(), "candidates": [candidate(index, "", "STOP")]}]
+        parts = parts_after(self._ending(self._noted.get(index, "")))
+        last = candidate(index, "", "STOP", parts)
+        return [{**self._same(), "candidates": [last]}]
 
     def nothing(self) -> dict[str, Any]:
         return {**self._same(), "candidates": []}
@@ -159,8 +178,11 @@ class GeminiShape:
 class WholeGemini:
     """See `WholeAnswer`. Without `alt=sse` a stream is one list of answers, and is read whole."""
 
-    def __init__(self, raw: bytes, judging: Judging) -> None:
-        """Raises `BrokenStream` for what no client could read."""
+    def __init__(self, raw: bytes, judging: Judging, ending: Endings = no_ending) -> None:
+        """`ending` says what ends the client's turn after BlueCode said something.
+
+        Raises `BrokenStream` for what no client could read."""
+        self._ending = ending
         payload = reading.answer(raw)
         listed = payload if isinstance(payload, list) else [payload]
         if not listed or not all(isinstance(item, dict) for item in listed):
@@ -219,7 +241,10 @@ class WholeGemini:
 
     def _withhold(self, index: int, lead: str, verdict: Verdict) -> None:
         note = self._judging.notes.withheld(verdict)
-        ours = candidate(index, f"{lead}\n\n{note}" if lead else note, "STOP")
+        ending = self._ending(note)
+        lead = "" if ending is not None and ending.refusal else lead
+        text = f"{lead}\n\n{note}" if lead else note
+        ours = candidate(index, text, "STOP", parts_after(ending))
         first = True
         for payload in self._listed:
             kept = []

@@ -8,6 +8,7 @@ around the cursor gives context and is not judged.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bluecode.defenses.conversation import Conversation, Message, Role
@@ -15,10 +16,12 @@ from bluecode.proxy.framing import LINES
 from bluecode.proxy.stream import HeldStream
 from bluecode.proxy.wire import content, openai_chat, reading
 from bluecode.proxy.wire.completions import Around
+from bluecode.proxy.wire.endings import ending_for
 from bluecode.proxy.wire.ollama_answer import (
     HeldCompletion,
     OllamaShape,
     WholeOllama,
+    calls_after,
     event,
     told,
 )
@@ -73,8 +76,14 @@ class OllamaWire:
             request.payload["prompt"] = text
 
     def refusal(self, request: Request, text: str) -> dict[str, Any]:
-        said = "" if _around(request) is not None else text
-        return told(request.conversation.model, _key(request), said, done=True)
+        model, key = request.conversation.model, _key(request)
+        if _around(request) is not None:
+            return told(model, key, "", done=True)
+        ending = ending_for(request.payload, text)
+        calls = calls_after(ending)
+        if ending is not None and not ending.refusal and ending.tells:
+            text = ending.text
+        return told(model, key, text, done=True, calls=calls)
 
     def refusal_events(self, request: Request, text: str, told: Mapping[str, Any]) -> list[bytes]:
         return [event({**self.refusal(request, text), "bluecode": dict(told)})]
@@ -86,12 +95,14 @@ class OllamaWire:
         return event(error)
 
     def whole(self, request: Request, body: bytes, judging: Judging) -> WholeAnswer:
-        return WholeOllama(body, judging, _around(request))
+        ending = partial(ending_for, request.payload)
+        return WholeOllama(body, judging, _around(request), ending)
 
     def stream(self, request: Request, judging: Judging) -> AnswerStream:
         if (around := _around(request)) is not None:
             return HeldCompletion(around, judging)
-        return HeldStream(judging, OllamaShape(_key(request)))
+        shape = OllamaShape(_key(request), partial(ending_for, request.payload))
+        return HeldStream(judging, shape)
 
 
 def _key(request: Request) -> str:

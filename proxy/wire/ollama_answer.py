@@ -15,6 +15,7 @@ from bluecode.proxy.notes import as_json
 from bluecode.proxy.sse import BrokenStream, data_of, with_member
 from bluecode.proxy.wire import openai_chat, reading
 from bluecode.proxy.wire.completions import Around
+from bluecode.proxy.wire.endings import Ending, Endings, no_ending
 from bluecode.proxy.wire.reading import Calls
 from bluecode.proxy.wire.shape import Part, Payload
 from bluecode.proxy.wire.wire import Judging
@@ -33,12 +34,23 @@ def event(payload: Payload) -> bytes:
     return b"data: " + data.encode() + b"\n\n"
 
 
-def told(model: str, key: str, text: str, *, done: bool) -> dict[str, Any]:
+def told(
+    model: str, key: str, text: str, *, done: bool, calls: Sequence[Any] = ()
+) -> dict[str, Any]:
     """An answer of ours, or a line of one; `key` is `message` or `response`."""
-    said = {"role": "assistant", "content": text} if key == "message" else text
+    said: Any = {"role": "assistant", "content": text} if key == "message" else text
+    if calls and key == "message":
+        said["tool_calls"] = list(calls)
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     line = {"model": model, "created_at": now, key: said, "done": done}
     return {**line, "done_reason": "stop"} if done else line
+
+
+def calls_after(ending: Ending | None) -> list[dict[str, Any]]:
+    """The call that ends the client's turn behind a note."""
+    if ending is None or not ending.tool:
+        return []
+    return [{"function": {"name": ending.tool, "arguments": ending.given}}]
 
 
 def part_of(payload: Payload) -> Part:
@@ -75,8 +87,11 @@ def _text(value: Any) -> str:
 class OllamaShape:
     """See `Shape`; `key` is where the text stands: `message` or `response`."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, ending: Endings = no_ending) -> None:
+        """`ending` says what ends the client's turn after BlueCode said something."""
         self._key = key
+        self._ending = ending
+        self._noted = ""
         self._model = ""
         self._calls = 0
 
@@ -113,10 +128,13 @@ class OllamaShape:
         return {**payload, "message": {**payload["message"], "content": text}}
 
     def note(self, index: int, text: str, before: Sequence[Payload]) -> list[dict[str, Any]]:
+        self._noted = text.strip()
         return [told(self._model, self._key, text, done=False)]
 
     def ending(self, index: int, before: Sequence[Payload]) -> list[dict[str, Any]]:
-        return [told(self._model, self._key, "", done=True)]
+        ending = self._ending(self._noted)
+        text = "" if ending is None or not ending.behind("") else f"\n\n{ending.text}"
+        return [told(self._model, self._key, text, done=True, calls=calls_after(ending))]
 
     def nothing(self) -> dict[str, Any]:
         return told(self._model, self._key, "", done=False)
@@ -131,8 +149,13 @@ class OllamaShape:
 class WholeOllama:
     """See `WholeAnswer`; with `around` all of it is code for an editor."""
 
-    def __init__(self, raw: bytes, judging: Judging, around: Around | None) -> None:
-        """Raises `BrokenStream` for what no client could read."""
+    def __init__(
+        self, raw: bytes, judging: Judging, around: Around | None, ending: Endings = no_ending
+    ) -> None:
+        """`ending` says what ends the client's turn after BlueCode said something.
+
+        Raises `BrokenStream` for what no client could read."""
+        self._ending = ending
         try:
             payload = reading.strictly(raw)
         except (ValueError, RecursionError) as error:
@@ -205,9 +228,13 @@ class WholeOllama:
     def _withhold(self, lead: str, note: str) -> None:
         self._payload = {key: self._payload[key] for key in self._payload.keys() & _KNOWN}
         self._payload.pop("context", None)  # the text as the model remembers it
+        ending = self._ending(note)
         if isinstance(self._payload.get("message"), dict):
-            self._payload["message"] = {"role": "assistant"}
-        self._say(f"{lead}\n\n{note}" if lead else note)
+            calls = {"tool_calls": calls_after(ending)} if calls_after(ending) else {}
+            self._payload["message"] = {"role": "assistant", **calls}
+        lead = "" if ending is not None and ending.refusal else lead
+        text = f"{lead}\n\n{note}" if lead else note
+        self._say(text if ending is None else ending.behind(text))
         self._payload["done_reason"] = "stop"
 
     def _say(self, text: str) -> None:

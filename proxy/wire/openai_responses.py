@@ -3,11 +3,13 @@
 import secrets
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from bluecode.defenses.conversation import Conversation, Message, Role
 from bluecode.proxy.stream import HeldStream
 from bluecode.proxy.wire import content, openai_chat, reading, responses_items
+from bluecode.proxy.wire.endings import ending_for
 from bluecode.proxy.wire.openai_answer import KEEP_ALIVE
 from bluecode.proxy.wire.reading import WireError
 from bluecode.proxy.wire.responses_answer import ResponseShape
@@ -72,7 +74,7 @@ class ResponsesWire:
         return {
             **_identity(request),
             "status": "completed",
-            "output": [responses_items.message(text, "msg_bluecode_0")],
+            "output": _said(request, text),
             "usage": {
                 "input_tokens": 0,
                 "input_tokens_details": {"cached_tokens": 0},
@@ -85,11 +87,11 @@ class ResponsesWire:
     def refusal_events(self, request: Request, text: str, told: Mapping[str, Any]) -> list[bytes]:
         whole = self.refusal(request, text)
         begun = {**whole, "status": "in_progress", "output": []}
-        shape = ResponseShape()
+        items = enumerate(whole["output"])
         events: list[Mapping[str, Any]] = [
             {"type": "response.created", "response": begun},
             {"type": "response.in_progress", "response": begun},
-            *shape.note(0, text, ()),
+            *(event for at, item in items for event in responses_items.events_of(at, item)),
             {"type": "response.completed", "response": whole, "bluecode": dict(told)},
         ]
         return [
@@ -105,10 +107,20 @@ class ResponsesWire:
         return reading.named_event({"type": "error", **shown, "sequence_number": 0})
 
     def whole(self, request: Request, body: bytes, judging: Judging) -> WholeAnswer:
-        return WholeResponse(body, judging)
+        return WholeResponse(body, judging, partial(ending_for, request.payload))
 
     def stream(self, request: Request, judging: Judging) -> AnswerStream:
-        return HeldStream(judging, ResponseShape())
+        return HeldStream(judging, ResponseShape(partial(ending_for, request.payload)))
+
+
+def _said(request: Request, text: str) -> list[dict[str, Any]]:
+    """The items that say this to the client and end its turn."""
+    ending = ending_for(request.payload, text)
+    if ending is not None and ending.refusal:
+        return [responses_items.refused(ending.refusal, "msg_bluecode_0")]
+    alone = ending is not None and ending.tells
+    note = [] if alone else [responses_items.message(text, "msg_bluecode_0")]
+    return [*note, *responses_items.items_after(ending, len(note))]
 
 
 def _messages(given: Any) -> Iterator[tuple[int | None, Message]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import reading, responses_items
+from bluecode.proxy.wire.endings import Endings, no_ending
 from bluecode.proxy.wire.reading import Calls, ToolCall
 from bluecode.proxy.wire.shape import Part, Payload
 
@@ -38,7 +39,10 @@ _SILENT = (
 class ResponseShape:
     """See `Shape`. The whole response is choice 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, ending: Endings = no_ending) -> None:
+        """`ending` says what ends the client's turn after BlueCode said something."""
+        self._ending = ending
+        self._noted = ""
         self._texts: dict[tuple[int, int], str] = {}
         self._calls: dict[int, ToolCall] = {}
         self._items: dict[int, Mapping[str, Any]] = {}
@@ -98,32 +102,22 @@ class ResponseShape:
 
     def note(self, index: int, text: str, before: Sequence[Payload]) -> list[dict[str, Any]]:
         self._changed = True
+        self._noted = text.strip()
         place = self._place.after(before)
         if place.key is not None:
             return [_delta(place, text)]
         closed = place.closing()
-        at = max(place.items, default=-1) + 1
-        name = f"msg_bluecode_{at}"
-        where = {"item_id": name, "output_index": at, "content_index": 0}
-        part = responses_items.text_part(text)
-        opened = responses_items.message("", name, done=False)
-        return [
-            *closed,
-            {"type": "response.output_item.added", "output_index": at, "item": opened},
-            {**_open_part(where), "part": responses_items.text_part("")},
-            {"type": "response.output_text.delta", **where, "delta": text, "logprobs": []},
-            {"type": "response.output_text.done", **where, "text": text, "logprobs": []},
-            {"type": "response.content_part.done", **where, "part": part},
-            {
-                "type": "response.output_item.done",
-                "output_index": at,
-                "item": responses_items.message(text, name),
-            },
-        ]
+        at = place.next
+        item = responses_items.message(text, f"msg_bluecode_{at}")
+        return [*closed, *responses_items.events_of(at, item)]
 
     def ending(self, index: int, before: Sequence[Payload]) -> list[dict[str, Any]]:
         place = self._place.after(before)
-        return [*place.closing(), {"type": "response.completed", "response": place.response()}]
+        events = place.closing()
+        for item in responses_items.items_after(self._ending(self._noted), place.next):
+            events += responses_items.events_of(place.next, item)
+        place = self._place.after([*before, *events])
+        return [*events, {"type": "response.completed", "response": place.response()}]
 
     def nothing(self) -> dict[str, Any]:
         return {"type": "response.in_progress", "response": self._place.response()}
@@ -316,6 +310,11 @@ class _Place:
             done,
         ]
 
+    @property
+    def next(self) -> int:
+        """Where an item may begin."""
+        return max(self.items, default=-1) + 1
+
     def response(self) -> dict[str, Any]:
         output = [item for _, item in sorted(self.items.items())]
         return {**self._template, "status": "completed", "output": output}
@@ -378,7 +377,3 @@ def _delta(place: _Place, text: str) -> dict[str, Any]:
         "delta": text,
         "logprobs": [],
     }
-
-
-def _open_part(where: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "response.content_part.added", **where}

@@ -1,9 +1,11 @@
 """Items of OpenAI's Responses protocol, in requests and answers: texts, calls, results."""
 
+import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bluecode.proxy.wire import content
+from bluecode.proxy.wire.endings import Ending
 from bluecode.proxy.wire.reading import Calls, ToolCall
 
 QUIET = frozenset(
@@ -84,6 +86,59 @@ def message(text: str, name: str, *, done: bool = True) -> dict[str, Any]:
         "role": "assistant",
         "content": parts,
     }
+
+
+def items_after(ending: Ending | None, at: int) -> list[dict[str, Any]]:
+    """What ends the client's turn behind a note, from the place `at` on."""
+    if ending is None or ending.refusal:
+        return []
+    if not ending.tool:
+        return [message(ending.text, f"msg_bluecode_{at}")]
+    number = secrets.token_hex(8)
+    return [
+        {
+            "id": f"fc_bluecode_{number}",
+            "type": "function_call",
+            "status": "completed",
+            "call_id": f"call_bluecode_{number}",
+            "name": ending.tool,
+            "arguments": ending.arguments,
+        }
+    ]
+
+
+def refused(text: str, name: str) -> dict[str, Any]:
+    """A message item of ours that refuses: who asks for JSON looks there before it reads any."""
+    return {**message("", name), "content": [{"type": "refusal", "refusal": text}]}
+
+
+def events_of(at: int, item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The events of a whole item of ours."""
+    empty: dict[str, Any] = {"arguments": ""} if is_call(item) else {"content": []}
+    begun = {**item, "status": "in_progress", **empty}
+    added = {"type": "response.output_item.added", "output_index": at, "item": begun}
+    done = {"type": "response.output_item.done", "output_index": at, "item": dict(item)}
+    where: dict[str, Any] = {"item_id": item["id"], "output_index": at}
+    if item["type"] == "function_call":
+        given = item["arguments"]
+        stem = "response.function_call_arguments"
+        deltas = [
+            {"type": f"{stem}.delta", **where, "delta": given},
+            {"type": f"{stem}.done", **where, "name": item["name"], "arguments": given},
+        ]
+        return [added, *deltas, done]
+    return [added, *_texts(item["content"][0], {**where, "content_index": 0}), done]
+
+
+def _texts(part: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The events of a text part."""
+    key = _TEXT_KEYS[part["type"]]
+    stem = f"response.{part['type']}"
+    more: dict[str, Any] = {"logprobs": []} if key == "text" else {}
+    yield {"type": "response.content_part.added", **where, "part": {**part, key: ""}}
+    yield {"type": f"{stem}.delta", **where, "delta": part[key], **more}
+    yield {"type": f"{stem}.done", **where, key: part[key], **more}
+    yield {"type": "response.content_part.done", **where, "part": dict(part)}
 
 
 def text_part(text: str) -> dict[str, Any]:

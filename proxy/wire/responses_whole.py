@@ -7,14 +7,18 @@ from bluecode.defenses import carriers
 from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.wire import reading, responses_items
+from bluecode.proxy.wire.endings import Endings, no_ending
 from bluecode.proxy.wire.wire import Judging
 
 
 class WholeResponse:
     """See `WholeAnswer`."""
 
-    def __init__(self, raw: bytes, judging: Judging) -> None:
-        """Raises `BrokenStream` for what no client could read."""
+    def __init__(self, raw: bytes, judging: Judging, ending: Endings = no_ending) -> None:
+        """`ending` says what ends the client's turn after BlueCode said something.
+
+        Raises `BrokenStream` for what no client could read."""
+        self._ending = ending
         payload = reading.answer(raw)
         output = payload.get("output") or [] if isinstance(payload, dict) else None
         if not isinstance(output, list) or not all(isinstance(item, dict) for item in output):
@@ -54,7 +58,7 @@ class WholeResponse:
                         self._withhold(at, number, text[: found.start].rstrip(), verdict)
                     else:
                         self.verdict = merge([before, mended.verdict])
-                        self._end(at, number, mended.text)
+                        self._end(at, number, mended.text, mended.text)
                     return True
                 if verdict.warns and not found.is_answer:  # a note behind it would break it
                     note = self._judging.notes.warning(verdict)
@@ -86,17 +90,21 @@ class WholeResponse:
 
     def _withhold(self, at: int, number: int, lead: str, verdict: Verdict) -> None:
         note = self._judging.notes.withheld(verdict)
-        self._end(at, number, f"{lead}\n\n{note}" if lead else note)
+        self._end(at, number, f"{lead}\n\n{note}" if lead else note, note)
 
-    def _end(self, at: int, number: int, text: str) -> None:
-        """End the response with this text in the place of what stands there and behind it."""
+    def _end(self, at: int, number: int, text: str, said: str) -> None:
+        """End the response with this text in the place of what stands there and behind it; `said`
+        of it is what BlueCode says."""
         item = self._output[at] if at < len(self._output) else {}
-        parts = [responses_items.text_part(text)]
+        ending = self._ending(said)
+        parts: list[dict[str, Any]] = [responses_items.text_part(text)]
+        if ending is not None and ending.refusal:
+            parts = [{"type": "refusal", "refusal": ending.refusal}]
         if item.get("type") == "message":
             own = {**item, "content": [*(item.get("content") or ())[:number], *parts]}
         else:
-            own = responses_items.message(text, "msg_bluecode_note")
-        self._output[at:] = [own]
+            own = {**responses_items.message(text, "msg_bluecode_note"), "content": parts}
+        self._output[at:] = [own, *responses_items.items_after(ending, at + 1)]
         self._payload["status"] = "completed"
         self._payload["incomplete_details"] = None
         self._say()

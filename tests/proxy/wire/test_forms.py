@@ -140,7 +140,6 @@ async def test_who_asks_for_json_finds_the_reason_where_the_sdk_looks_for_it(
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/v1/responses", {"model": "m", "input": "badword", **FORMATS["openai_responses"]}),
         (
             "/v1/messages",
             {**chat("badword"), "max_tokens": 9, **FORMATS["anthropic_messages"]},
@@ -159,6 +158,24 @@ async def test_in_every_protocol_a_refusal_is_json_where_json_was_asked_for(
         _, _, raw = await post(f"{root}{path}", body)
     texts = [text for text in _strings(json.loads(raw)) if text.startswith("{")]
     assert [json.loads(text)["refusal"][:11] for text in texts] == ["**BlueCode "]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_who_asks_for_json_by_responses_gets_a_refusal(stream: bool) -> None:
+    """The SDK would fail on text that is not what was asked for."""
+    body: dict[str, Any] = {"model": "m", "input": "badword", "text_format": Reply}
+    async with guarded(ScriptedUpstream([b"{}"])) as root:
+        async with openai.AsyncOpenAI(base_url=f"{root}/v1", api_key="k", max_retries=0) as sdk:
+            if stream:
+                async with sdk.responses.stream(**body) as events:
+                    kinds = [event.type async for event in events]
+                    response: Any = await events.get_final_response()
+                assert kinds[0] == "response.created" and "response.refusal.done" in kinds
+            else:
+                response = await sdk.responses.parse(**body)
+    assert response.status == "completed" and response.output_parsed is None
+    (part,) = response.output[0].content
+    assert part.type == "refusal" and part.refusal.startswith("**BlueCode ")
 
 
 def _strings(value: Any) -> list[str]:
