@@ -142,7 +142,7 @@ class Recheck:
             guard, headers = self._guard(item, before)
         except (NoAuditLine, KeyError) as error:
             return NoAuditLine(f"no captured request ({type(error).__name__})")
-        self._played.item, self._played.vain = item, False
+        self._played.load(item)
         await guard.serve(_scope(headers), _said(item.body), _unheard)
         now = audit_lines.parse(json.dumps(self._found.pop()).encode())
         self._found.clear()
@@ -179,16 +179,24 @@ class _Played:
     state = "reachable"
 
     def __init__(self) -> None:
-        self.item: Captured | None = None
+        self._item: Captured | None = None
+        self._times = 0
         self.vain = False
         """Was an answer asked for that nobody has?"""
 
+    def load(self, item: Captured) -> None:
+        """Answer as it was answered then."""
+        self._item, self._times, self.vain = item, 0, False
+
     @asynccontextmanager
     async def send(self, call: Call) -> AsyncIterator[Reply]:
-        if self.item is None or not self.item.status or not self.item.whole:
+        self._times += 1
+        if self._times > 1:  # a repair is asked for; what came first is what is judged
+            raise UpstreamError(502, "There is no second answer.", kind="provider")
+        if self._item is None or not self._item.status or not self._item.whole:
             self.vain = True
             raise UpstreamError(502, "The answer was not captured.", kind="connect")
-        yield _PlayedReply(self.item)
+        yield _PlayedReply(self._item)
 
     async def close(self) -> None:
         """Nothing is open."""

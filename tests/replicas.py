@@ -45,7 +45,7 @@ class Replica:
 
     async def ready(self, root: str | None = None) -> None:
         """Wait until it says that it is. Raises `TimeoutError`, or `AssertionError` if it ended."""
-        with anyio.fail_after(30):
+        with anyio.fail_after(90):
             while True:
                 assert self.process.poll() is None, self.log.read_text("utf-8")
                 try:
@@ -91,9 +91,9 @@ class Balancer:
 
     async def serve(self, client: SocketStream) -> None:
         async with client:
-            for _ in range(len(self.backends)):
-                self._next += 1
-                port = self.backends[self._next % len(self.backends)]
+            self._next += 1
+            first = self._next % len(self.backends)
+            for port in (*self.backends[first:], *self.backends[:first]):
                 try:
                     backend = await anyio.connect_tcp("127.0.0.1", port)
                 except OSError:

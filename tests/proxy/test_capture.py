@@ -126,6 +126,16 @@ async def test_new_detectors_find_what_is_new_in_prompt_and_answer(tmp_path: Pat
     assert {it.category.value for it in mild.findings} == {"vulnerable_code"}
 
 
+async def test_a_repair_is_not_asked_of_what_was_captured(tmp_path: Path) -> None:
+    policy = Policy.parse("repair = true")
+    with keys(tmp_path) as (public, opener):
+        async with capturing(tmp_path, public) as root:
+            await post(f"{root}/v1/chat/completions", chat("hello"))
+        (told,) = await looked_at(tmp_path, opener, policy)
+
+    assert told.findings == told.before != () and not told.unanswered
+
+
 async def test_what_would_be_asked_now_and_was_not_is_told(tmp_path: Path) -> None:
     with keys(tmp_path) as (public, opener):
         async with capturing(tmp_path, public) as root:
