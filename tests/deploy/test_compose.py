@@ -1,12 +1,15 @@
 """The compose file: what it mounts exists, what it sets is known, nothing faces the world."""
 
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from prometheus import needs_prometheus, promtool
 
+from bluecode.proxy import serving as served
 from bluecode.proxy.config import Config
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -17,17 +20,19 @@ def read(*path: str) -> Any:
 
 
 SERVICES: dict[str, dict[str, Any]] = read("compose.yaml")["services"]
+SHARED: dict[str, dict[str, Any]] = read("compose.shared.yaml")["services"]
+ALL = {**SHARED, **SERVICES}
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", ALL)
 def test_a_service_is_pinned_has_no_privileges_and_faces_this_machine_alone(name: str) -> None:
-    service = SERVICES[name]
+    service = ALL[name]
     tag = service["image"].partition(":")[2]
 
     assert "build" in service or tag not in ("", "latest")
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -48,6 +53,33 @@ def test_bluecode_has_a_read_only_root_and_settings_that_it_knows() -> None:
     assert service["read_only"] is True
     assert str(config.policy) == "/etc/bluecode/policy.toml"
     assert int(service["stop_grace_period"].removesuffix("s")) > config.drain_timeout
+
+
+def test_what_replicas_share_is_reached_by_settings_that_bluecode_knows() -> None:
+    text = DEPLOY.joinpath("compose.shared.yaml").read_text("utf-8")
+    told = yaml.safe_load(re.sub(r"\$\{(\w+)[^}]*\}", "word", text))["services"]
+    given = {**told["bluecode"]["environment"], "BLUECODE_UPSTREAM": "demo"}
+
+    config = Config.load(environ=given)
+
+    served._look_ahead(config)
+    assert config.shared is not None and config.database == config.audit_database is not None
+    for address in (config.shared, config.database):
+        parts = urlsplit(address.get())
+        assert parts.hostname in told and parts.password == "word"
+    postgres = told["postgres"]["environment"]
+    name, user = urlsplit(config.database.get()).path[1:], urlsplit(config.database.get()).username
+    assert (postgres["POSTGRES_DB"], postgres["POSTGRES_USER"]) == (name, user)
+    assert "word" in told["redis"]["command"] and set(told["bluecode"]["depends_on"]) <= told.keys()
+    assert all(not told[service].get("ports") for service in ("redis", "postgres"))
+
+
+def test_what_must_be_set_has_no_default() -> None:
+    text = DEPLOY.joinpath("compose.shared.yaml").read_text("utf-8")
+
+    assert ":-" not in text
+    for name in ("SEAL_KEY", "SHARED_PASSWORD"):
+        assert f"${{{name}:?" in text
 
 
 def test_grafana_finds_prometheus_and_the_dashboard() -> None:
