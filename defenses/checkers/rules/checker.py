@@ -5,15 +5,17 @@ language's rules. Nothing is run. Code that is mostly unreadable is reported as 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio.to_thread
 
+from bluecode.defenses.checkers.rules.embedded import pieces, said
 from bluecode.defenses.checkers.rules.grammars import parse
 from bluecode.defenses.checkers.rules.languages import LANGUAGES
 from bluecode.defenses.checkers.rules.matching import matcher
 from bluecode.defenses.checkers.rules.rule import Language
 from bluecode.defenses.checkers.rules.state import Claim, OutOfSteps, Run
+from bluecode.defenses.checkers.rules.values import SOURCES, Level
 from bluecode.defenses.checkers.rules.weaknesses import WEAKNESSES
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.verdict import DetectorError, Finding
@@ -33,7 +35,8 @@ class RuleChecker:
     """Finds weaknesses in code of many languages."""
 
     name: str = "rules"
-    languages: frozenset[str] = frozenset(LANGUAGES)
+    languages: frozenset[str] = frozenset({*LANGUAGES, "*"})
+    """Of any other language the parts that are code of one of these; that settles nothing."""
 
     def immediate(self, snippet: Snippet) -> bool:
         """Is it short enough to be read without a thread?"""
@@ -49,11 +52,13 @@ class RuleChecker:
 
 
 def find(snippet: Snippet) -> tuple[Finding, ...]:
-    """Everything that looks unsafe, surest first; nothing for a language that is not in
-    `languages`, which is for the caller to report."""
+    """Everything that looks unsafe, surest first. Of a language without rules only what stands in
+    its parts is found; that it is unchecked is for the caller to report."""
     name = snippet.language or ""
-    if name not in LANGUAGES or not snippet.code.strip():
+    if not snippet.code.strip():
         return ()
+    if name not in LANGUAGES:
+        return _of_parts(name, snippet)
     if len(snippet.code) > _LARGEST:
         raise DetectorError(
             f"{len(snippet.code)} characters of code are too many to be read", partial=True
@@ -74,6 +79,23 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
     if unread:
         raise DetectorError(unread, findings=findings, partial=True)
     return findings
+
+
+def _of_parts(name: str, snippet: Snippet) -> tuple[Finding, ...]:
+    found: list[Finding] = []
+    for piece in pieces(name, snippet.code):
+        try:
+            inner = find(replace(snippet, code=piece.code, language=piece.language, focus=None))
+        except DetectorError as error:  # the whole is unchecked in any case
+            inner = tuple(error.findings)
+        for one in inner:
+            assert one.span is not None  # rules say where
+            span = (one.span[0] + piece.before, one.span[1] + piece.before)
+            found.append(replace(one, span=span))
+    for rule, line, score in said(name, snippet.code):
+        claim = Claim(rule, score, line, line, SOURCES[Level.INPUT])
+        found.append(_finding(claim, name, LANGUAGES["bash"]().rules))
+    return tuple(sorted(found, key=lambda item: (-item.score, item.span or (0, 0), item.rule)))
 
 
 def _findings(claims: Iterable[Claim], name: str, rules: Language) -> tuple[Finding, ...]:

@@ -17,6 +17,20 @@ _SYSTEM = re.compile(
 )
 
 
+_RENEWED = re.compile(
+    r"^/var/lib/apt/lists\b|^/var/cache\b|^/usr/share/(?:doc|man|locale|info)\b|^/usr/src/\w|"
+    r"^/usr/local/(?!(?:bin|sbin|lib|include|share|etc)/?\*?$)[\w.@-]+|^/root/\.\w|"
+    r"^/var/www/[^/*]+/[^*]|^/(?:mnt|media)/[^/*]+/[^*]|^/home/\w+/\S"
+)
+"""What lies in folders of the system, and is fetched or made anew."""
+_SETTING = re.compile(
+    r"^/etc/(?!ssh|ssl|pam|security|systemd|sudoers|default|init|rc|ld\.)[\w.-]+/[\w./-]*[\w.-]$"
+)
+"""One file of a program's settings."""
+_NAMED = re.compile(r"-i?(?:name|path|regex)\s+['\"]?(?![*'\" ]+(?:\s|$))\S*[\w.]")
+"""Only files of such names are looked for."""
+
+
 _DISK = re.compile(r"^/dev/(?:sd[a-z]|hd[a-z]|vd[a-z]|xvd[a-z]|nvme\d|mmcblk\d|disk\d|mapper/)")
 
 
@@ -39,6 +53,8 @@ def remove(command: Command) -> float:
             worst = max(worst, 0.93 if deep or word.endswith("*") else 0.5)
         elif _DISK.match(word):
             worst = max(worst, 0.92)
+        elif _RENEWED.match(word) or not deep and _SETTING.match(word):
+            continue
         elif _SYSTEM.match(word) and not _LOGS.search(word):
             worst = max(worst, 0.82 if deep or word.startswith(("/etc", "/boot", "/bin")) else 0.55)
         elif deep and word in ("*", ".", "..", "./*", "../*", "$PWD", "./", ".*", "../"):
@@ -79,6 +95,8 @@ def everything(command: Command) -> float:
     text, plain = command.text, command.plain
     if command.name == "find" and plain and WHOLE.match(plain[0]):
         if re.search(r"-delete\b|-exec\s+(?:rm|shred|mv)\b|-execdir\s+rm\b", text):
+            if plain[0] == "/" and _NAMED.search(text):
+                return 0.45
             return 0.88
     if command.name in ("chmod", "chown", "chgrp") and set(command.flags) & set("R"):
         if any(WHOLE.match(word) and word[0] == "/" for word in plain[1:]):
