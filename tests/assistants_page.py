@@ -38,14 +38,15 @@ translated to what the provider speaks, tool calls and streams included: Claude 
 OpenAI model, or Codex in front of Anthropic's.
 
 LiteLLM's proxy can ask BlueCode as its guardrail: [litellm.md](litellm.md); agentgateway, too:
-[agentgateway.md](agentgateway.md). Several providers behind one BlueCode, with aliases and fallbacks:
-[proxy](../../proxy/README.md#several-providers).
+[agentgateway.md](agentgateway.md). Several providers behind one BlueCode, with aliases and
+fallbacks: [proxy](../../proxy/README.md#several-providers).
 """
 TRIED = """\
 ## What was tried
 
-Each client ran without a person, with BlueCode, sandbox included, in front of its scripted model and
-with the settings above, by `PYTHONPATH=tests python -m clients FOLDER --install`. What must come of each scene:
+Each client ran without a person, with BlueCode, sandbox included, in front of its scripted model
+and with the settings above, by `PYTHONPATH=tests python -m clients FOLDER --install`. What must
+come of each scene:
 
 {scenes}
 

@@ -41,6 +41,8 @@ async def main(options: argparse.Namespace) -> int:
         if not client.installed(where):
             print(f"{name}: not installed", file=sys.stderr)
             continue
+        if not options.scenes:
+            continue
         found = await tried(client, where, options.scenes)
         wrong += any(not scene["right"] for scene in found["scenes"].values())
         print(name, found["version"], *map(_line, found["scenes"].items()), flush=True)
@@ -71,7 +73,7 @@ if __name__ == "__main__":
     parser.add_argument("--remove", action="store_true", help="remove each once it was tried")
     parser.add_argument("--only", nargs="+", choices=CLIENTS, help="these clients alone")
     parser.add_argument(
-        "--scenes", nargs="+", choices=SCENES, default=list(SCENES),
-        help="these scenes alone; nothing is written down then",
+        "--scenes", nargs="*", choices=SCENES, default=list(SCENES),
+        help="these scenes alone, or none; nothing is written down then",
     )  # fmt: skip
     sys.exit(anyio.run(main, parser.parse_args()))
