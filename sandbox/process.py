@@ -48,6 +48,8 @@ class WorkerLost(Exception):
     def __init__(self, reason: str, died: bool) -> None:
         super().__init__(reason)
         self.died = died
+        self.killed = False
+        """Did somebody outside end it?"""
 
 
 class WorkerProcess:
@@ -137,6 +139,12 @@ class WorkerProcess:
             self._process.send_signal(signal.SIGKILL)
         except ProcessLookupError:
             pass  # it was quicker
+
+    async def was_killed(self) -> bool:
+        """Did somebody outside end the process, which has ended? No guest can send that signal."""
+        with anyio.move_on_after(STOP_SECONDS):
+            await self._process.wait()
+        return self._process.returncode == -signal.SIGKILL
 
     async def wait(self) -> None:
         """Until the process has ended, for whatever reason."""

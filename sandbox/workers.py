@@ -29,6 +29,7 @@ Report = Callable[[str], None]
 
 MOST_WORKERS = 2
 PROGRAM_BYTES = 1024**2
+MOST_TRIES = 5  # of a run whose worker is killed from outside each time
 SETTLE_SECONDS = 0.02
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 
@@ -153,24 +154,23 @@ class Sandbox:
             raise SandboxUnavailable(
                 f"the program has {len(program.job)} bytes, more than {PROGRAM_BYTES}"
             )
-        try:
-            return await self._tried(program, limits)
-        except WorkerLost as lost:
-            # Killed from outside, say for memory: nothing speaks against the program. Once only,
-            # since a program that kills its worker would kill the next one, too.
-            if not lost.died:
-                raise SandboxUnavailable(f"the worker was lost: {lost}") from lost
-        try:
-            return await self._tried(program, limits)
-        except WorkerLost as lost:
-            raise SandboxUnavailable(f"the worker was lost twice: {lost}") from lost
+        for tried in range(1, MOST_TRIES + 1):
+            try:
+                return await self._tried(program, limits)
+            except WorkerLost as lost:
+                # Killed from outside, say for memory: nothing speaks against the program. One that
+                # ends its worker in another way would end the next one, too.
+                if tried == (MOST_TRIES if lost.killed else 2 if lost.died else 1):
+                    raise SandboxUnavailable(f"the worker was lost for good: {lost}") from lost
+        raise AssertionError("the last try returns or raises")
 
     async def _tried(self, program: Program, limits: Limits) -> Recording:
         worker = await self._worker()
         try:
             recording = await worker.run(program, limits)
-        except WorkerLost:
+        except WorkerLost as lost:
             worker.kill()  # if it lives; its place notices
+            lost.killed = lost.died and await worker.was_killed()
             raise
         except SandboxUnavailable:
             self._free(worker)

@@ -104,22 +104,44 @@ async def test_others_get_their_outcomes_while_a_worker_is_killed(
         assert len(outcomes) == 40 and all(map(hello, outcomes))
 
 
-async def test_a_program_whose_worker_dies_twice_is_unavailable(open_sandbox: OpenSandbox) -> None:
+async def end_each(how: signal.Signals, most: int) -> None:
+    """End one worker after the other, each once it has had time to begin with the program."""
+    ended: set[int] = set()
+    while len(ended) < most:
+        for victim in set(children()) - ended:
+            os.kill(victim, how)
+            ended.add(victim)
+        await anyio.sleep(1.0)
+
+
+async def test_a_program_whose_worker_crashes_twice_is_unavailable(
+    open_sandbox: OpenSandbox,
+) -> None:
     async with open_sandbox(workers=1) as sandbox:
         await sandbox.warm()
 
-        async def kill_twice() -> None:
-            os.kill(children()[0], signal.SIGKILL)
-            await anyio.sleep(1.0)  # until the next one runs the program
-            os.kill(children()[0], signal.SIGKILL)
-
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(kill_twice)
-            with pytest.raises(SandboxUnavailable, match="lost twice"):
+            tasks.start_soon(end_each, signal.SIGABRT, 20)
+            with pytest.raises(SandboxUnavailable, match="lost for good"):
                 await sandbox.run(LOOP, LONG)
+            tasks.cancel_scope.cancel()
 
         assert hello(await sandbox.run(HELLO))
         assert sandbox.counters.unavailable == 1
+
+
+async def test_a_program_whose_worker_is_killed_twice_from_outside_keeps_its_verdict(
+    open_sandbox: OpenSandbox,
+) -> None:
+    async with open_sandbox(workers=1) as sandbox:
+        await sandbox.warm()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(end_each, signal.SIGKILL, 2)
+            outcome = await sandbox.run(LOOP, Limits(seconds=2.5))
+
+        assert outcome.ended == "timed_out"
+        assert sandbox.counters.unavailable == 0
 
 
 @pytest.mark.skipif(not LINUX, reason="stops a process the Linux way")
