@@ -138,7 +138,7 @@ async def test_a_program_whose_worker_is_killed_twice_from_outside_keeps_its_ver
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(end_each, signal.SIGKILL, 2)
-            outcome = await sandbox.run(LOOP, Limits(seconds=2.5))
+            outcome = await sandbox.run(LOOP, Limits(fuel=10**13, seconds=2.5))
 
         assert outcome.ended == "timed_out"
         assert sandbox.counters.unavailable == 0
