@@ -15,6 +15,7 @@ import socket
 import socketserver
 import types
 import typing
+import urllib.parse
 
 from given import Fields, Given
 from incoming import Upload
@@ -34,6 +35,7 @@ NUMBERS = re.compile(r"\bint\b|float")
 CHOICE = re.compile(r"^(?:typing\.)?(?:Optional|Union|Annotated)\[(.*)\]$")
 CLASS = re.compile(r"<class '([\w.]+)'>")
 FUNCTIONS = re.compile(r"^(?:func|function|fn|callback|cb|predicate|on_\w+|factory|transform)$")
+QUERIES = frozenset({"parse_qs", "parse_qsl"})
 FLAGS = re.compile(
     r"^(?:is|has|should|enable|allow|use|with|no)_|^(?:verbose|force|recursive|flag|shell)$"
 )
@@ -236,7 +238,7 @@ class Builder:
 
     def http_handler(self, kind):
         made = kind.__new__(kind)
-        made.path = "/" + self.sources.text("path:path")
+        made.path = "/" + self.sources.text("path:path") + self.asked_for(kind)
         made.headers = Fields(self.sources, "headers")
         made.headers["Content-Length"] = "16"
         made.rfile = io.BytesIO(self.sources.text("body:data").encode())
@@ -244,6 +246,18 @@ class Builder:
         made.client_address, made.command, made.server = ("192.0.2.7", 1), "POST", None
         made.requestline = made.request_version = "HTTP/1.1"
         return made
+
+
+    def asked_for(self, kind):
+        """The query of a request's path, with what a handler that takes it apart asks for."""
+        codes = [getattr(member, "__code__", None) for member in vars(kind).values()]
+        codes = [code for code in codes if code is not None]
+        texts = [text for code in codes for text in code.co_consts if isinstance(text, str)]
+        keys = list(dict.fromkeys(text for text in texts if text.isidentifier()))[:6]
+        if not keys or not any(QUERIES & set(code.co_names) for code in codes):
+            return ""
+        text = urllib.parse.quote(self.sources.text("path:path"), safe="")
+        return "?" + "&".join(f"{key}={text}" for key in keys)
 
 
 def first_of(note):

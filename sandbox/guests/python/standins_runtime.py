@@ -86,6 +86,12 @@ def _install_dynamic(state, sink, unknown):
             return unknown(plain(name))
         return real_module(name, package)
 
+    def attribute(holder, name, *default):
+        if state.tainted(name) and not state.made(name):  # as it was given: all of the name
+            sink("import", "getattr", name)
+        return getattr(holder, name, *default)
+
+    state.attribute = attribute
     builtins.eval, builtins.exec, builtins.compile = evaluate, execute, compiled
     builtins.__import__, importlib.import_module = imported, module
 

@@ -12,6 +12,7 @@ import types
 
 from recording import Exhausted, Refusal, caller_line, frame_above, plain
 from scopes import Awaited, unpacked
+from standins_database import operators
 
 SQL = re.compile(
     r"\s*(?:--.*\n\s*)*\(?\s*(?:select|insert|update|delete|replace|merge|with|create|drop|alter"
@@ -40,6 +41,9 @@ QUIET = frozenset({"debug", "info", "warning", "warn", "error", "exception", "lo
 EXECUTORS = frozenset({"execute", "executemany", "executescript", "raw", "mogrify", "query",
                        "exec_driver_sql", "fetch", "fetchrow", "fetchval", "read_sql",
                        "read_sql_query", "scalar", "scalars", "select_all"})  # fmt: skip
+FINDERS = frozenset({"find", "find_one", "find_one_and_update", "find_one_and_delete",
+                     "find_one_and_replace", "update_one", "update_many", "delete_one",
+                     "delete_many", "replace_one", "count_documents"})  # fmt: skip
 SYMBOLS = re.compile(r"\W+")
 EXCEPTIONS = re.compile(r"(?:Error|Exception|Warning|DoesNotExist|NotFound)$")
 FORM_DATA = frozenset({"data", "cleaned_data", "validated_data"})
@@ -163,6 +167,11 @@ def make_unknown(state, sources, recorder, special):
                 sink("argv", self._n, " ".join(plain(item) for item in args))
             elif short in ("search_s", "search_ext_s", "search_st"):
                 sink("ldap", self._n, args[2] if len(args) > 2 else keywords.get("filterstr", ""))
+            elif short in FINDERS and isinstance(first, dict):
+                where = first.get("$where")
+                if isinstance(where, str):
+                    sink("sql", self._n, where)
+                sink("nosql", self._n, plain(first), operators=operators(first))
             elif short == "xpath" or (short in ("find", "findall") and "[" in plain(first)):
                 sink("xpath", self._n, first, also=keywords)
             else:

@@ -144,6 +144,8 @@ class World:
         for name in names_of(code):
             if name not in space and name not in stored and not hasattr(builtins, name):
                 space[name] = self.known(name)
+        if "getattr" not in stored:
+            space["getattr"] = self.state.attribute
         return space
 
     def run_context(self, space):

@@ -194,6 +194,11 @@ NOT_SHOWN = {
         "import hashlib\ndef etag(body):\n    return hashlib.md5(body.encode()).hexdigest()\n",
         328,
     ),
+    "a part of an attribute's name": (
+        "from flask import request\nimport actions\ndef f():\n"
+        "    return getattr(actions, 'do_' + request.args['do'])()\n",
+        470,
+    ),
     "a secret in the code": ("KEY = 'abcdef123456'\n", 798),
     "code that does not parse": ("def f(:\n  x x\n", 78),
 }
@@ -334,6 +339,24 @@ REACHED = {
         "import contextlib, os\n@contextlib.contextmanager\ndef f(name):\n"
         "    os.system('mount ' + name)\n    yield\n",
         78,
+    ),
+    "a field of a query that a handler takes apart": (
+        "import os\nfrom http.server import BaseHTTPRequestHandler\n"
+        "from urllib.parse import parse_qs, urlparse\n"
+        "class H(BaseHTTPRequestHandler):\n    def do_GET(self):\n"
+        "        q = parse_qs(urlparse(self.path).query)\n"
+        "        os.system('dig ' + q['n'][0])\n",
+        78,
+    ),
+    "a document store that nobody here knows": (
+        "from flask import request\ndef f():\n"
+        "    return store.users.find_one({'name': request.json['name']})\n",
+        943,
+    ),
+    "an attribute of something unknown": (
+        "from flask import request\nimport actions\ndef f():\n"
+        "    return getattr(actions, request.args['do'])()\n",
+        470,
     ),
     "a property that is kept": (
         "import functools, os\nclass A:\n    def __init__(self, name):\n"
