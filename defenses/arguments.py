@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bluecode.defenses import language
@@ -21,6 +21,8 @@ _CODE_KEYS = frozenset(
     "content contents newstring newstr newtext newsource newcode newcontent filetext code script"
     " source text body replacement replace insert inserttext codeedit append".split()
 )
+_PROGRAM_KEYS = frozenset("code newcode codeedit script".split())
+"""Those of them that name nothing else: a line of Python that calls something is a program."""
 _COMMAND_KEYS = frozenset("command cmd chars shell shellcommand keystrokes commandline".split())
 _COMMANDS_KEYS = frozenset("commands cmds".split())
 _ARGUMENT_KEYS = ("args", "arguments", "argv", "argumentlist")
@@ -83,7 +85,7 @@ def files(document: str) -> list[Piece]:
     """The programs that a JSON document carries: files by their path, commands, patches, and
     strings that are code beyond doubt. Data stays data; of what is no JSON, or broke off, the
     strings are read one by one."""
-    walk = _Walk()
+    walk = _Walk(document=True)
     for value in _values(document):
         walk.push(value, _Place())
     walk.finish()
@@ -133,7 +135,9 @@ def _plain(key: str) -> str:
 class _Walk:
     """Visits every value, however deep, without recursion."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, document: bool = False) -> None:
+        """In a `document`, where most strings are data, a line is code only by its key."""
+        self._document = document
         self.found: list[Piece] = []
         self.whole = True
         self._left: list[tuple[Any, _Place]] = []
@@ -228,6 +232,9 @@ class _Walk:
         if key in _COMMAND_KEYS or key in _COMMANDS_KEYS:
             self.found.append(Piece(text=value, form="command", origin="shell"))
         elif key in _CODE_KEYS:
+            named = self._document and key in _PROGRAM_KEYS and place == _Place(key)
+            if named and "\n" not in value.strip() and acts(value):
+                pieces = [replace(piece, tag="python") for piece in pieces]
             self.found += pieces
         elif self._nested(value, place):
             return

@@ -55,7 +55,11 @@ def most(told: list[Usage]) -> Usage | None:
 
 
 def _places(payload: Any) -> Iterator[Mapping[str, Any]]:
-    """Where protocols put it: by itself, in the answer within an event, or at the top."""
+    """Where protocols put it: by itself, in the answer within an event, or at the top; a stream of
+    Gemini's that is one list has it in each item."""
+    if isinstance(payload, list):
+        for item in payload:
+            yield from _places(item) if isinstance(item, dict) else ()
     if not isinstance(payload, dict):
         return
     for holder in (payload, payload.get("response"), payload.get("message")):

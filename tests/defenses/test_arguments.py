@@ -124,3 +124,22 @@ def test_more_files_than_a_text_is_read_as_are_told() -> None:
     told = ",".join(f'"path": {json.dumps(name)}' for name in names)
     carried = carriers.in_arguments(f"{{{told}, {json.dumps(value)[1:]}")
     assert carried.unreadable and len(carried.snippets) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "codes"),
+    [
+        ({"code": "os.system(request.args['x'])"}, ["os.system(request.args['x'])"]),
+        ({"result": {"script": "eval(input())", "score": 3}}, ["eval(input())"]),
+        ({"code": "E1001", "message": "os.system(x) failed"}, []),
+        ({"code": "not found (see the log)"}, []),
+        ({"source": "open(path)", "body": "Call f(x) first."}, []),
+        ({"code": "exec(cmd)", "path": "run.js"}, ["exec(cmd)"]),
+    ],
+)
+def test_a_line_of_an_answer_in_json_is_code_where_its_key_says_so(
+    value: Any, codes: list[str]
+) -> None:
+    whole, *rest = carriers.in_text(json.dumps(value))
+    assert whole.language == "json"
+    assert [snippet.code for snippet in rest] == codes

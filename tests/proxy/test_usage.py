@@ -57,6 +57,7 @@ MESSAGES = (
         (EVENTS, events({"type": "response.completed", "response": RESPONSE})),
         (EVENTS, events(*MESSAGES)),
         (EVENTS, events({"usageMetadata": {"promptTokenCount": 12}}, GEMINI)),
+        (WHOLE, json.dumps([{"usageMetadata": {"promptTokenCount": 12}}, GEMINI]).encode()),
         (EVENTS, b"data: " + json.dumps(CHAT).encode()),
         (EVENTS, events(CHAT).replace(b"\n", b"\r\n")),
         (LINES, json.dumps({"done": False}).encode() + b"\n" + json.dumps(OLLAMA).encode()),
