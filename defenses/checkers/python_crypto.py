@@ -127,7 +127,7 @@ def _salt(run: Run, call: Call, salt: Value | None) -> None:
     if salt is None:
         return
     if _fixed(salt):
-        run.claim("predictable_salt", call.node, 0.75)
+        run.claim("predictable_salt", call.node, 0.8)
     elif salt.name.startswith("hashlib.") and salt.name.endswith("digest()"):
         run.claim("predictable_salt", call.node, 0.7)
     elif any(tag.kind == "random" for tag in all_tags(salt)):
@@ -152,7 +152,7 @@ def _cipher(run: Run, call: Call) -> None:
         run.claim("fixed_key", call.node, 0.8)
     for vector in (call.argument(2), call.keyword("iv"), call.keyword("nonce")):
         if vector is not None and _fixed(vector):
-            run.claim("fixed_iv", call.node, 0.78)
+            run.claim("fixed_iv", call.node, 0.8)
 
 
 def _algorithm(run: Run, call: Call) -> None:
@@ -163,7 +163,7 @@ def _algorithm(run: Run, call: Call) -> None:
     first = call.args[0] if call.args else None
     if first is not None and _fixed(first):
         rule = "fixed_iv" if ".modes." in call.name else "fixed_key"
-        run.claim(rule, call.node, 0.78)
+        run.claim(rule, call.node, 0.8)
 
 
 def _sealed(run: Run, call: Call) -> None:
@@ -200,7 +200,7 @@ def named(run: Run, node: ast.AST, name: str, value: Value) -> None:
     """A value with a random part given to something that must be secret."""
     drawn = [tag for tag in all_tags(value) if tag.kind == "random"]
     if drawn and wants_randomness(name):
-        run.claim("weak_random", _line(node, drawn[0].line), 0.75)
+        run.claim("weak_random", _line(node, drawn[0].line), 0.8)
 
 
 def _line(node: ast.AST, line: int) -> ast.AST:

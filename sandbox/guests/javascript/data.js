@@ -269,6 +269,13 @@
     parseXmlString: parseXml("libxmljs.parseXmlString"),
     parseHtml: (text) => unknown.unknown("document"),
   };
+  const xmldom = {
+    DOMParser: class DOMParser {
+      parseFromString() {
+        return unknown.unknown("document");
+      }
+    },
+  };
 
-  return { crypto, vm, VM, templates, stored, ldapjs, xpath, libxmljs, begin, code };
+  return { crypto, vm, VM, templates, stored, ldapjs, xpath, libxmljs, xmldom, begin, code };
 };

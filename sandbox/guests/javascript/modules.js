@@ -158,6 +158,8 @@
     ldapjs: data.ldapjs,
     ldapts: data.ldapjs,
     xpath: data.xpath,
+    xmldom: data.xmldom,
+    "@xmldom/xmldom": data.xmldom,
     libxmljs: data.libxmljs,
     libxmljs2: data.libxmljs,
     "escape-html": texts.escapeHtml,
