@@ -37,10 +37,27 @@ SINKS = (
         "*.ExecuteSqlRawAsync *.ExecuteQuery *.CreateSQLQuery *.FromSql *.ExecuteScalar "
         "*.ExecuteNonQuery *.ExecuteReader *.Query *.QueryAsync *.Execute *.ExecuteAsync "
         "*.QueryFirst *.QueryFirstOrDefault *.ExecuteDataset",
-        (0, 1, 2),
+        (0,),
         "sql",
         built=True,
-        when=lambda s: any(speaks_sql(s, at) for at in range(min(3, len(s.args)))),
+        when=speaks_sql,
+    ),
+    Sink(
+        "sql_injection",
+        "*.ExecuteScalar *.ExecuteNonQuery *.ExecuteReader *.Query *.Execute *.ExecuteDataset "
+        "*.SqlQuery",
+        (1,),
+        "sql",
+        built=True,
+        when=lambda s: speaks_sql(s, 1) and not s.arg(1).fields,
+    ),
+    Sink(
+        "sql_injection",
+        "*.ExecuteScalar *.ExecuteNonQuery *.ExecuteReader *.ExecuteDataset",
+        (2,),
+        "sql",
+        built=True,
+        when=lambda s: speaks_sql(s, 2) and not s.arg(2).fields,
     ),
     Sink(
         "command_injection",

@@ -125,6 +125,8 @@ class Expressions(Calls):
 
     def _cast(self, node: Node) -> Value:
         value = self.eval(node.args[0]) if node.args else NOTHING
+        if node.name.strip(" ()") == "string":
+            return value.without({"nosql"})  # no operator of a query is a text
         return NOTHING if NUMERIC.match(node.name.strip()) else value
 
     def _choice(self, node: Node) -> Value:

@@ -6,6 +6,7 @@ from bluecode.defenses.checkers.rules.keeping import literal_secret, logs_secret
 from bluecode.defenses.checkers.rules.rule import (
     ANY,
     BASE,
+    Check,
     Cleaner,
     Language,
     Property,
@@ -359,6 +360,11 @@ RULES = Language(
         ),
         Property("fixed_salt", "pbkdf2.Key scrypt.Key argon2.Key argon2.IDKey", _fixed_salt),
         Property("unverified_token", "*.ParseUnverified", lambda s: 0.8),
+        Property(
+            "unverified_token",
+            "jwt.Parse jwt.ParseWithClaims",
+            lambda s: 0.8 if s.mentions(r"UnsafeAllowNoneSignatureType") else 0.0,
+        ),
         Property("weak_host_check", "strings.Contains strings.HasPrefix strings.Index", _host_part),
         Property(
             "file_permissions",
@@ -383,6 +389,7 @@ RULES = Language(
         Setting("tls_off", "HostKeyCallback", lambda v: "InsecureIgnoreHostKey" in v.path, 0.82),
         Setting("cors_any", "AllowAllOrigins", lambda v: v.known == "true", 0.55),
     ),
+    checks=(Check("filepath.IsLocal fs.ValidPath", "path"),),
     cleaners=(
         Cleaner(
             "strconv.Atoi strconv.ParseInt strconv.ParseUint strconv.ParseFloat "

@@ -6,6 +6,7 @@ from bluecode.defenses.checkers.rules.java_calls import (
     always_true,
     cipher,
     cookie,
+    csrf_off,
     entities,
     fast_hash,
     fixed_vector,
@@ -109,6 +110,11 @@ RULES = Language(
         ),
         Property(
             "weak_hash",
+            "Signature.getInstance",
+            lambda s: 0.75 if re.match(r"(?:md[25]|sha-?1)with", s.text(0)) else 0.0,
+        ),
+        Property(
+            "weak_hash",
             "DigestUtils.md5Hex DigestUtils.sha1Hex DigestUtils.md5 "
             "DigestUtils.sha1 Hashing.md5 Hashing.sha1 DigestUtils.shaHex "
             "DigestUtils.md5DigestAsHex DigestUtils.sha *.md5 *.md5Hex *.sha1Hex",
@@ -178,6 +184,12 @@ RULES = Language(
             "*.disable csrf().disable",
             lambda s: 0.6 if "csrf" in s.base.path else 0.0,
         ),
+        Property("missing_csrf", "*.csrf", csrf_off),
+        Property(
+            "plain_password",
+            "NoOpPasswordEncoder.getInstance new.NoOpPasswordEncoder",
+            lambda s: 0.75,
+        ),
         Property(
             "weak_tls",
             "SSLContext.getInstance",
@@ -225,7 +237,12 @@ RULES = Language(
         Property(
             "error_details",
             "*.printStackTrace",
-            lambda s: 0.5 if s.args and "getWriter" in s.arg(0).path else 0.0,
+            lambda s: (
+                0.5
+                if s.args
+                and ("getWriter" in s.arg(0).path or s.mentions(r"\.body\(|@ExceptionHandler"))
+                else 0.0
+            ),
         ),
     ),
     settings=(Setting("cors_any", "origins", lambda v: v.known == "*", 0.5),),

@@ -57,6 +57,14 @@ def _zeros(site: Site) -> bool:
     return node.role == "array"
 
 
+def csrf_off(site: Site) -> float:
+    """`http.csrf(c -> c.disable())`; with no session there is little to forge."""
+    names = {part.name for arg in site.node.args for part in arg.walk()}
+    if not names & {"disable", "AbstractHttpConfigurer.disable"}:
+        return 0.0
+    return 0.45 if site.mentions(r"STATELESS|oauth2ResourceServer|JwtAuth|jwt") else 0.6
+
+
 def cookie(site: Site) -> float:
     """A cookie for a login in code that sets no flags."""
     name = site.text(0)

@@ -13,6 +13,7 @@ from bluecode.defenses.checkers.rules.rule import (
     BASE,
     Sink,
 )
+from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import (
     chooses_host,
@@ -31,6 +32,12 @@ CONTAINED = r"getCanonicalPath|getCanonicalFile|toRealPath|normalize\(\).*starts
 """The code compares a path in its one true form, somewhere."""
 MEMBERS = r"(?:Zip|Jar|Tar|Archive)\w*Entry|getNextEntry"
 """Members of an archive, whose names its maker chooses."""
+
+
+def _from_stream(site: Site) -> bool:
+    """`Files.copy(in, target)`: the first is what is written, and the second is harmless."""
+    return "Stream" in site.arg(0).path and site.arg(1).level_for("path") is Level.NONE
+
 
 SINKS = (
     Sink(
@@ -85,7 +92,13 @@ SINKS = (
         least=Level.UNKNOWN,
         factor=1.4,
     ),
-    Sink("path_traversal", FILES, (0, 1), "path", when=lambda s: not s.mentions(CONTAINED)),
+    Sink(
+        "path_traversal",
+        FILES,
+        (0, 1),
+        "path",
+        when=lambda s: not s.mentions(CONTAINED) and not _from_stream(s),
+    ),
     Sink(
         "path_traversal",
         FILES,

@@ -71,6 +71,10 @@ RULES = Language(
             r"pathname)|document\.(?:URL|documentURI|referrer|cookie)|window\.name|"
             r"router\.query|\$route\.query)\b",
         ),
+        Source(
+            Level.REQUEST,
+            paths=r"(?:^|\.)snapshot\.(?:queryParams|params|queryParamMap|paramMap|fragment)\b",
+        ),
         Source(Level.INPUT, paths=r"^(?:XMLHttpRequest|xhr)\.response(?:Text)?$"),
         Source(Level.INPUT, paths=r"^process\.(?:argv|env|stdin)\b|^Deno\.args\b"),
         Source(
@@ -215,6 +219,7 @@ RULES = Language(
         Setting("xxe", "noent", lambda v: v.known == "true", 0.8),
     ),
     stores=(
+        Store("template_injection", "template", "template", built=True, least=Level.REQUEST),
         Store("xss", "innerHTML outerHTML srcdoc", "html", factor=1.0),
         Store("xss", "__html dangerouslySetInnerHTML v-html", "html", factor=1.0),
         Store(

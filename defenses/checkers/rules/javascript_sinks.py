@@ -83,6 +83,22 @@ SINKS = (
         when=shell_program,
     ),
     Sink(
+        "command_injection",
+        "new.Deno.Command new.Command",
+        (),
+        "shell",
+        options=("args",),
+        when=lambda s: s.text(0).rpartition("/")[2] in ("sh", "bash", "zsh", "cmd", "cmd.exe"),
+    ),
+    Sink(
+        "xss",
+        "*.bypassSecurityTrustHtml *.bypassSecurityTrustScript *.bypassSecurityTrustUrl "
+        "*.bypassSecurityTrustResourceUrl",
+        (0,),
+        "html",
+        least=Level.PARAMETER,
+    ),
+    Sink(
         "argument_injection",
         "child_process.spawn child_process.spawnSync "
         "child_process.execFile child_process.execFileSync",

@@ -441,12 +441,25 @@ def _allocation(run: Run, body: Body, event: Event) -> None:
                 if part.role == "binary" and part.name == "*":
                     _product(run, body, event, part)
                     return
+            _one_over(run, body, event, arg)
         elif arg.role == "name":
             store = body.last_store(arg.name, event.order)
             made = store.value if store is not None else None
             if made is not None and made.role == "binary" and made.name == "*":
                 if not checked(body, {arg.name}, event.order):
                     _product(run, body, event, made)
+
+
+def _one_over(run: Run, body: Body, event: Event, size: Node) -> None:
+    """`malloc(len + 1)` of a length that somebody sent: the largest makes nothing of it."""
+    names = names_in(size)
+    if len(names) != 1 or not _one_more(size):
+        return
+    local = body.locals.get(next(iter(names)))
+    if local is None or not unsigned(local.type) or local.parameter:
+        return
+    if from_outside(body, names, event.order) and not checked(body, names, event.order):
+        run.claim("integer_overflow", event.node, 0.56)
 
 
 def _one_more(part: Node) -> bool:

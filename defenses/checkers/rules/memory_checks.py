@@ -30,6 +30,7 @@ def checks(run: Run, body: Body) -> None:
             limits = [one for one in _limits(node) if one is not None]
             if _leaves(node.args[1]):
                 _one_too_high(run, body, node, limits, places)
+                _only_above(run, body, node, places)
                 _wrapped_sum(run, body, node, places)
         elif node.role == "block":
             for statement in node.args:
@@ -85,6 +86,27 @@ def _one_too_high(
                 break
         else:
             _indexed(run, body, test, name, limit, places)
+
+
+def _only_above(run: Run, body: Body, test: Node, places: Places) -> None:
+    """`if (i >= n) return; a[i]` where `i` has a sign and nobody asks whether it is below 0."""
+    for part in _alternatives(test.args[0]):
+        if part.role != "binary" or part.name != ">=" or len(part.args) != 2:
+            continue
+        name = path_of(_plain(part.args[0]))
+        local = body.locals.get(name)
+        if local is None or not local.parameter or local.type not in ("int", "long", "short"):
+            continue
+        events = body.by_key.get(name, ())
+        if sum(event.kind == "bound" for event in events) > 1 or any(
+            event.kind == "store" for event in events
+        ):
+            continue
+        for node in body.function.walk():
+            if node.role == "index" and len(node.args) == 1 and _behind(node, test, places):
+                if path_of(_plain(node.args[0])) == name:
+                    run.claim("out_of_bounds_read", node, 0.54)
+                    return
 
 
 def _behind(node: Node, other: Node, places: Places) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 
-from bluecode.defenses.checkers.rules.memory_body import Body
+from bluecode.defenses.checkers.rules.memory_body import Body, Local
 from bluecode.defenses.checkers.rules.memory_sizes import (
     checked,
     elements,
@@ -111,6 +111,9 @@ def _index(run: Run, body: Body, node: Node, at: int) -> None:
     key = node.args[0]
     local = body.locals.get(path_of(node.base))
     room = elements(local)
+    if local is not None and not local.parameter and _whole_size(local, key):
+        run.claim("out_of_bounds_write", node, 0.82)
+        return
     fixed = number_of(key)
     if fixed is not None:
         if room and fixed >= room and local is not None and not local.parameter:
@@ -123,6 +126,15 @@ def _index(run: Run, body: Body, node: Node, at: int) -> None:
         return
     if from_outside(body, {name}, at) and not checked(body, {name}, at):
         run.claim("out_of_bounds_read", node, 0.62)
+
+
+def _whole_size(local: Local, key: Node) -> bool:
+    """`b[sizeof(b)]` of bytes, `b[MAX]` of MAX elements."""
+    if local.size is None:
+        return False
+    if key.role == "call" and key.name == "sizeof" and len(key.args) == 1:
+        return path_of(key.args[0]) == local.name and "char" in local.type
+    return key.role == "name" and path_of(local.size) == key.name
 
 
 _SWAPS = frozenset({"ntohs", "ntohl", "le16toh", "le32toh", "be16toh", "be32toh",

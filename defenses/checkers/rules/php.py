@@ -93,7 +93,8 @@ RULES = Language(
             "sql_injection",
             "*.query *.exec *.prepare *.execute *.multi_query *.rawQuery "
             "*.real_query *.get_results *.get_row *.get_var *.executeQuery *.select *.statement "
-            "*.createQuery *.fetchAll *.executeStatement",
+            "*.createQuery *.fetchAll *.executeStatement *.fetchAllAssociative *.fetchAssociative "
+            "*.fetchOne *.fetchFirstColumn *.fetchAllKeyValue",
             (0,),
             "sql",
             built=True,
@@ -106,6 +107,14 @@ RULES = Language(
             (0,),
             "sql",
             built=True,
+        ),
+        Sink(
+            "nosql_injection",
+            "*.findOne *.find *.updateOne *.deleteOne *.deleteMany *.countDocuments",
+            (0,),
+            "nosql",
+            least=Level.REQUEST,
+            when=lambda s: bool(s.arg(0).fields) or s.arg(0).path.startswith("_"),
         ),
         Sink("code_injection", "eval assert create_function", (ANY,), "code"),
         Sink(

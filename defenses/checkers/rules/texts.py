@@ -20,6 +20,7 @@ CLEAN_SUFFIX = re.compile(
 READS = re.compile(
     r"^(?:readFile(?:Sync)?|file_get_contents|ReadAllText|ReadAllBytes|ReadFile|read_to_string|"
     r"readAllBytes|readString|readlines|fopen|createReadStream|readdir(?:Sync)?|statSync|stat|"
+    r"findOrFail|firstOrFail|FindAsync|FirstOrDefault(?:Async)?|SingleOrDefault(?:Async)?|"
     r"CombinedOutput|Output|fetch_(?:one|all|optional)|findBy(?:Id|Pk)|findOne|findUnique|findFirst|find_by!?|query_row)$"
 )
 """Calls that give back what is stored under a name."""

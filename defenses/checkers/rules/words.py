@@ -44,7 +44,7 @@ def random_secret(site: Site) -> float:
     """A predictable generator where the names around speak of a secret, or of what only one may
     have and others may not guess."""
     if is_secret(site.purpose):
-        return 0.72
+        return 0.0 if site.mentions(r"(?i)\bguess") else 0.72  # the secret of a game
     return 0.52 if is_unique(site.purpose) else 0.0
 
 
