@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 GENERATORS: Final = ("policy", "search", "pairs", "indirect")
+ENGINES: Final = ("local", "ray")
 DETECTORS: Final = "detectors"
 """The target that is no address: the detectors, in this process."""
 Adds = Sequence[Callable[[argparse.ArgumentParser], None]]
@@ -62,6 +63,12 @@ def _add_run(parts: Any, common: Adds) -> None:
     run.add_argument("--minutes", type=_positive, metavar="N", help="stop after so long")
     run.add_argument("--cost", type=_positive, metavar="N", help="stop when models cost so much")
     run.add_argument("--jobs", type=_natural, metavar="N", help="processes (default: all cores)")
+    run.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="local",
+        help="where the work is done: processes here, or Ray (bluecode[ray]; default: local)",
+    )
     run.add_argument(
         "--target",
         default=DETECTORS,

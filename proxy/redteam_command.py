@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from bluecode.defenses.redteam import (
     learning,
     operators,
     page,
+    ray_pool,
     summary,
 )
 from bluecode.defenses.redteam import harvest as harvesting
@@ -39,10 +40,12 @@ from bluecode.defenses.redteam.campaign import (
     Bounds,
     CampaignError,
     Means,
+    OpensPool,
     Plan,
     State,
 )
 from bluecode.defenses.redteam.harvest import Candidate, Gate, HarvestError
+from bluecode.defenses.redteam.ray_pool import RayMissing
 from bluecode.defenses.redteam.records import PairRecord, Record
 from bluecode.defenses.redteam.search import Limits
 from bluecode.defenses.redteam.summary import Change, Rate, Summary
@@ -52,6 +55,7 @@ from bluecode.proxy.config import Config, ConfigError
 from bluecode.proxy.redteam_target import Attacker, OverHttp, Price
 
 WIDTH: Final = 150
+_POOLS: Final[Mapping[str, OpensPool | None]] = {"local": None, "ray": ray_pool.over_ray}
 GRAMMARS: Final = "grammars"
 
 
@@ -86,10 +90,16 @@ def run(given: argparse.Namespace) -> int:
         tell = _shown(stack)
         try:
             whole = campaign.run(
-                plan, means, state, jobs=given.jobs or _cores(), bounds=bounds, on_progress=tell
+                plan,
+                means,
+                state,
+                jobs=given.jobs or _cores(),
+                opens=_POOLS[given.engine],
+                bounds=bounds,
+                on_progress=tell,
             )
             found = summary.summarise(state.records())
-        except CampaignError as error:
+        except (CampaignError, RayMissing) as error:
             raise ConfigError(str(error)) from error
     if given.format == "json":
         print(json.dumps({"finished": whole, **found.as_json()}, indent=2, ensure_ascii=True))

@@ -13,11 +13,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import anyio
 
@@ -256,31 +256,56 @@ class State:
         return records, marks
 
 
+class Pool(Protocol):
+    """Where parts are done side by side: processes of this machine, or a cluster."""
+
+    def submit(
+        self,
+        do: "Callable[[Part, Means, float | None], Done | None]",
+        part: Part,
+        means: Means,
+        seconds: float | None,
+        /,
+    ) -> "Future[Done | None]": ...
+
+
+OpensPool = Callable[[int], AbstractContextManager[Pool]]
+"""Opens a pool of so many workers."""
+
+
+def processes(jobs: int) -> AbstractContextManager[Pool]:
+    """Processes of this machine."""
+    # What a fork would copy, threads and locks included, is not fit for a second event loop.
+    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+
+
 def run(
     plan: Plan,
     means: Means,
     state: State,
     *,
     jobs: int = 1,
+    opens: OpensPool | None = None,
     bounds: Bounds | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> bool:
-    """Do what is left of a plan; True when all of it is done. Raises `CampaignError`."""
+    """Do what is left of a plan; True when all of it is done.
+
+    One job without a pool of its own is done in this process. Raises `CampaignError`, and what
+    opening a pool raises."""
     state.begin(plan)
     ending = bounds or Bounds()
     schedule = _Schedule(plan, state, ending, on_progress)
-    if jobs == 1:
+    if jobs == 1 and opens is None:
         while (part := schedule.next()) is not None:
             schedule.take(work(part, means, schedule.left))
     else:
-        # What a fork would copy, threads and locks included, is not fit for a second event loop.
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+        with (opens or processes)(jobs) as pool:
             _share(schedule, pool, means, jobs)
     return schedule.finished
 
 
-def _share(schedule: "_Schedule", pool: ProcessPoolExecutor, means: Means, jobs: int) -> None:
+def _share(schedule: "_Schedule", pool: Pool, means: Means, jobs: int) -> None:
     running: set[Future[Done | None]] = set()
     while True:
         while len(running) < 2 * jobs and (part := schedule.next()) is not None:

@@ -18,6 +18,8 @@ from bluecode.defenses.redteam.grammar import Lists, capital, half, say
 
 NAME = "policy"
 _LAWFUL_WHERE = "lawful_where"
+_CALM = 0.3
+"""Share of neighbours that are another subject's everyday work, told in the same manner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +44,16 @@ class Policies:
 
     rules: tuple[Rule, ...]
     lists: Lists
+    calm: Mapping[str, tuple[str, ...]]
+    """For each task, what owners and defenders ask for every day."""
 
     @classmethod
     def parse(cls, text: str) -> "Policies":
         """Read TOML. Raises `KeyError` for a policy that lacks a part."""
         table = tomllib.loads(text)
-        lists = table["lists"]
-        return cls(tuple(_rule(item, table) for item in table["policy"]), lists)
+        calm = {task: tuple(wishes) for task, wishes in table["calm"].items()}
+        rules = tuple(_rule(item, table) for item in table["policy"])
+        return cls(rules, table["lists"], calm)
 
     def of(self, task: str, category: str) -> Rule:
         """Raises `KeyError` for a category that no policy has."""
@@ -70,10 +75,14 @@ class Policies:
         number = chance.randrange(len(half(rule.violate, frozen)))
         asked = half(rule.violate, frozen)[number]
         kept = half(rule.lawful, frozen)
+        calm = self.calm.get(rule.task, ())
         attack = self._spoken(rule, frame, asked, bound, chance)
         if rule.task == "malice":
             bound["where"] = chance.choice(self.lists[_LAWFUL_WHERE])
-        lawful = self._spoken(rule, frame, kept[number % len(kept)], bound, chance)
+        wish = kept[number % len(kept)]
+        if calm and chance.random() < _CALM:
+            wish = chance.choice(half(calm, frozen))
+        lawful = self._spoken(rule, frame, wish, bound, chance)
         attack = replace(attack, register=register)
         return Twins(attack, replace(lawful, register=register, unsafe=False))
 

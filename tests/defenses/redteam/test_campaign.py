@@ -1,6 +1,7 @@
 """Campaigns: the same cases for the same seed, on any number of cores, stopped or not."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -37,6 +38,46 @@ def test_the_same_seed_makes_the_same_cases_on_one_core_and_on_two(tmp_path: Pat
     assert campaign.run(PLAN, MEANS, State(tmp_path / "two"), jobs=2)
 
     assert told(tmp_path / "one") == told(tmp_path / "two") != ""
+
+
+def test_a_pool_of_ones_own_makes_the_same_cases(tmp_path: Path) -> None:
+    campaign.run(PLAN, MEANS, State(tmp_path / "one"))
+    campaign.run(PLAN, MEANS, State(tmp_path / "own"), jobs=2, opens=ThreadPoolExecutor)
+
+    assert told(tmp_path / "one") == told(tmp_path / "own")
+
+
+def lane_files(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text("utf-8") for path in (folder / "lanes").glob("*.jsonl")}
+
+
+def test_what_a_stop_leaves_is_the_beginning_of_each_lane(tmp_path: Path) -> None:
+    class Stop(Exception):
+        pass
+
+    def after_four(progress: campaign.Progress) -> None:
+        if progress.parts == 4:
+            raise Stop
+
+    campaign.run(PLAN, MEANS, State(tmp_path / "whole"))
+    with pytest.raises(Stop):
+        campaign.run(PLAN, MEANS, State(tmp_path / "cut"), on_progress=after_four)
+
+    whole, cut = lane_files(tmp_path / "whole"), lane_files(tmp_path / "cut")
+    assert len(cut) == 4
+    assert all(whole[name].startswith(text) and text for name, text in cut.items())
+
+
+def test_two_that_time_stops_make_the_same_cases_as_far_as_both_get(tmp_path: Path) -> None:
+    plan = replace(PLAN, count=200)
+    for name, seconds in (("short", 1.0), ("long", 2.0)):
+        state = State(tmp_path / name)
+        campaign.run(plan, MEANS, state, bounds=Bounds(minutes=seconds / 60))
+
+    short, long = lane_files(tmp_path / "short"), lane_files(tmp_path / "long")
+    for name in short.keys() & long.keys():
+        first, second = sorted((short[name], long[name]), key=len)
+        assert second.startswith(first)
 
 
 def test_another_seed_makes_other_cases(tmp_path: Path) -> None:
