@@ -129,7 +129,28 @@ def _add_harvest(parts: Any, common: Adds) -> None:
         " quality gate has against each. --approve, by a person's name, or --accept, by the gate,"
         " turns candidates into records of the knowledge base. None of this changes what enforces.",
     )
-    gather.add_argument("state", type=Path, metavar="FOLDER", help="a campaign's folder")
+    gather.add_argument("state", type=Path, nargs="?", metavar="FOLDER", help="a campaign's folder")
+    gather.add_argument(
+        "--from",
+        dest="sources",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="results of promptfoo or PyRIT instead: what the detectors let pass is proposed",
+    )
+    gather.add_argument(
+        "--task",
+        choices=("malice", "bias", "injection"),
+        help="what attacks in --from are about, where the file does not tell",
+    )
+    gather.add_argument(
+        "--must-pass",
+        type=Path,
+        metavar="FILE",
+        help="texts that must not be stopped, as labelled records: with --accept, no case is"
+        " taken that has the fitted models stop one which passed before",
+    )
     gather.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="candidates, one a line"
     )
@@ -165,11 +186,18 @@ def _add_loop(parts: Any, common: Adds) -> None:
     )
     turns.add_argument("out", type=Path, metavar="FOLDER", help="curve, candidates and records")
     turns.add_argument("--rounds", type=_natural, default=5, metavar="N", help="default: 5")
-    turns.add_argument("--each", type=_natural, default=20, metavar="N", help="wishes a category")
-    turns.add_argument("--kept", type=_natural, default=8, metavar="N", help="pairs a category")
+    turns.add_argument("--each", type=_natural, default=14, metavar="N", help="wishes a category")
+    turns.add_argument("--kept", type=_natural, default=14, metavar="N", help="pairs a category")
     turns.add_argument("--seed", type=int, default=1, metavar="N", help="default: 1")
     turns.add_argument(
         "--sets", nargs="*", type=Path, default=(), metavar="PATH", help="labelled sets"
+    )
+    turns.add_argument(
+        "--must-pass",
+        type=Path,
+        metavar="FILE",
+        help="texts that must not be stopped, as labelled records: a round that would stop one is"
+        " given up",
     )
     turns.add_argument("--jobs", type=_natural, metavar="N", help="processes")
     for more in common:

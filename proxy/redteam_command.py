@@ -24,9 +24,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bluecode.defenses import knowledge
+from bluecode.defenses.knowledge import Task
 from bluecode.defenses.policy import Policy, PolicyError
 from bluecode.defenses.redteam import (
     campaign,
+    imports,
     learning,
     operators,
     page,
@@ -35,6 +37,7 @@ from bluecode.defenses.redteam import (
 )
 from bluecode.defenses.redteam import harvest as harvesting
 from bluecode.defenses.redteam import loop as looping
+from bluecode.defenses.redteam.attack import Attack
 from bluecode.defenses.redteam.campaign import (
     GENERATORS,
     Bounds,
@@ -293,18 +296,22 @@ def _changes(changes: Sequence[Change]) -> Table:
 def harvest(given: argparse.Namespace) -> int:
     if given.approve is not None and given.accept:
         raise ConfigError("`--approve` and `--accept` exclude each other: who approves?")
+    if (given.state is None) is not bool(given.sources):
+        raise ConfigError("name the folder of a campaign, or results with `--from`; one of them.")
     config = _config(given)
     policy = _policy(config)
+    jobs = given.jobs or _cores()
     try:
-        records = list(State(given.state).records())
-        candidates = harvesting.propose(records, day=_today(), each=given.each)
-        texts = [item for item in records if isinstance(item, Record)]
-        judged = anyio.run(_judged, policy, candidates, looping.wordings(texts))
+        if given.sources:
+            judged = anyio.run(_imported, policy, given.sources, given.task)
+        else:
+            judged = anyio.run(_proposed, policy, State(given.state), given.each)
         if given.approve is not None:
             every = frozenset(item.case.id for item in judged)
             judged = harvesting.approve(judged, given.approve, frozenset(given.only or every))
         elif given.accept:
-            judged = harvesting.accept(judged)
+            own = looping.labelled_sets([given.must_pass] if given.must_pass else [])
+            judged = anyio.run(_accepted, policy, judged, looping.must_pass(own), jobs)
     except (CampaignError, HarvestError, TargetError) as error:
         raise ConfigError(str(error)) from error
     _write(given.out, harvesting.render(judged))
@@ -314,19 +321,53 @@ def harvest(given: argparse.Namespace) -> int:
     clean = sum(not item.reasons for item in judged)
     print(f"{len(judged)} candidates, {clean} of them past the gate, {len(cases)} approved.")
     if given.measure and cases:
-        anyio.run(_measured, policy, cases, given.sets, given.jobs or _cores())
+        anyio.run(_measured, policy, cases, given.sets, jobs)
     return 0
+
+
+async def _imported(policy: Policy, sources: Sequence[Path], task: Task | None) -> list[Candidate]:
+    """Candidates out of other tools' results, judged by the gate."""
+    tried = []
+    for source in sources:
+        try:
+            tried += imports.read(source.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise HarvestError(f"`{source}` cannot be read: {error}.") from error
+    base, detectors = knowledge.shipped(), Detectors(policy)
+    found, unknown = await imports.candidates(tried, detectors, base, day=_today(), task=task)
+    stopped = len(tried) - unknown - len(found)
+    print(f"{len(tried)} attacks read, {stopped} of them stopped or told twice.")
+    if unknown:
+        print(f"{unknown} left out: their subject tells no risk; say which one by `--task`.")
+    return await Gate(base, detectors).judge(found)
+
+
+async def _proposed(policy: Policy, state: State, each: int) -> list[Candidate]:
+    """Candidates out of a campaign, judged by the gate."""
+    records = list(state.records())
+    proposed = harvesting.propose(records, day=_today(), each=each)
+    wording = looping.wordings([item for item in records if isinstance(item, Record)])
+    return await Gate(knowledge.shipped(), Detectors(policy), wording=wording).judge(proposed)
+
+
+async def _accepted(
+    policy: Policy, judged: Sequence[Candidate], must_pass: Sequence[Attack], jobs: int
+) -> list[Candidate]:
+    """What the gate accepts; nothing of a task whose fitted models would stop what must pass."""
+    accepted = harvesting.accept(judged)
+    cases = harvesting.approved(accepted)
+    if not cases:
+        return accepted
+    before = learning.shipped()
+    after = learning.learn([*before.base.cases, *cases], jobs=jobs, like=before)
+    against = await harvesting.newly_stopped(before, after, policy, must_pass)
+    for task, count in against.items():
+        print(f"{task}: {count} texts that must pass would be stopped; nothing of it is accepted.")
+    return harvesting.withdrawn(accepted, against)
 
 
 def _today() -> str:
     return datetime.now(UTC).date().isoformat()
-
-
-async def _judged(
-    policy: Policy, candidates: Sequence[Candidate], wording: dict[str, str]
-) -> list[Candidate]:
-    gate = Gate(knowledge.shipped(), Detectors(policy), wording=wording)
-    return await gate.judge(candidates)
 
 
 async def _measured(
@@ -366,7 +407,9 @@ def loop(given: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigError(f"`{given.out}` cannot be written: {error}.") from error
     try:
-        anyio.run(_turns, policy, effort, given.out, given.sets, given.jobs or _cores())
+        own = looping.labelled_sets([given.must_pass] if given.must_pass else [])
+        must_pass = looping.must_pass(own)
+        anyio.run(_turns, policy, effort, given.out, given.sets, must_pass, given.jobs or _cores())
     except TargetError as error:
         print(f"bluecode: {error}", file=sys.stderr)
         return 3
@@ -374,15 +417,27 @@ def loop(given: argparse.Namespace) -> int:
 
 
 async def _turns(
-    policy: Policy, effort: looping.Effort, out: Path, sets: Sequence[Path], jobs: int
+    policy: Policy,
+    effort: looping.Effort,
+    out: Path,
+    sets: Sequence[Path],
+    must_pass: Sequence[Attack],
+    jobs: int,
 ) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     frozen, labelled = await looping.freeze(), looping.labelled_sets(sets)
-    learn = partial(learning.learn, jobs=jobs)
+    learn = partial(learning.learn, jobs=jobs, like=learning.shipped())
     found: list[looping.Round] = []
     accepted: list[knowledge.Case] = []
     turns = looping.rounds(
-        learning.shipped(), policy, learn, frozen, effort, day=_today(), labelled=labelled
+        learning.shipped(),
+        policy,
+        learn,
+        frozen,
+        effort,
+        day=_today(),
+        labelled=labelled,
+        must_pass=must_pass,
     )
     async for turn, candidates, learned in turns:
         found.append(turn)

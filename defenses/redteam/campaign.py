@@ -27,6 +27,7 @@ from bluecode.defenses.checking import check
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.policy import Policy
 from bluecode.defenses.redteam import injections, pairs, policies, search
+from bluecode.defenses.redteam.attack import Attack
 from bluecode.defenses.redteam.engine import (
     Engine,
     Grammars,
@@ -36,6 +37,7 @@ from bluecode.defenses.redteam.engine import (
 )
 from bluecode.defenses.redteam.injections import Goal
 from bluecode.defenses.redteam.memory import Memory
+from bluecode.defenses.redteam.operators import likewise
 from bluecode.defenses.redteam.policies import Rule
 from bluecode.defenses.redteam.records import (
     AnyRecord,
@@ -419,7 +421,8 @@ async def _texts(part: Part, target: Target, engine: Engine) -> Done:
                 found = await search.optimise(
                     twins.attack, target, chance, memory, part.plan.limits, engine.rewritten
                 )
-                records.append(_searched(found, twins.lawful))
+                lawful = likewise(found.best.attack, twins.lawful, chance)
+                records.append(_searched(found, lawful))
             else:
                 for kind, attack in (("attack", twins.attack), ("lawful", twins.lawful)):
                     heard = await target.hear(attack)
@@ -452,7 +455,7 @@ def _subject(lane: Lane) -> Rule | Goal:
     return policies.shipped().of(task, category)
 
 
-def _searched(found: Found, lawful: Any) -> Record:
+def _searched(found: Found, lawful: Attack) -> Record:
     counts: Counter[str] = Counter()
     passes: Counter[str] = Counter()
     for tried in found.tries[1:]:

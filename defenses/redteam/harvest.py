@@ -15,10 +15,13 @@ from typing import Any, Final
 
 from bluecode.defenses import terms
 from bluecode.defenses.knowledge import Case, KnowledgeBase
+from bluecode.defenses.policy import Policy
 from bluecode.defenses.redteam.attack import CATEGORIES, USER, Attack
+from bluecode.defenses.redteam.learning import Learned
 from bluecode.defenses.redteam.operators import readable
 from bluecode.defenses.redteam.records import AnyRecord, Record
 from bluecode.defenses.redteam.target import Detectors
+from bluecode.defenses.verdict import Action
 
 NEAR: Final = 0.86
 """Similarity from which a text is a near-duplicate of a case."""
@@ -122,6 +125,12 @@ def _varied(twins: Sequence[tuple[Attack, Attack]], each: int) -> list[tuple[Att
 def _pair(attack: Attack, lawful: Attack, day: str) -> tuple[Candidate, Candidate]:
     unsafe, safe = _case(attack, True, day), _case(lawful, False, day)
     return Candidate(case=unsafe, twin=safe.id), Candidate(case=safe, twin=unsafe.id)
+
+
+def foreign(attack: Attack, tool: str, day: str) -> Candidate:
+    """An attack that another tool made: it has no neighbour, so only a person can approve it."""
+    case = replace(_case(attack, True, day), provenance=f"{tool}, imported {day}")
+    return Candidate(case=case, twin="")
 
 
 def id_of(attack: Attack, unsafe: bool) -> str:
@@ -258,6 +267,34 @@ def approve(candidates: Iterable[Candidate], name: str, ids: frozenset[str]) -> 
 def accept(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Candidates, of which those that the gate has nothing against are approved by it."""
     return [item if item.reasons else replace(item, approved_by=GATE) for item in candidates]
+
+
+async def newly_stopped(
+    old: Learned, new: Learned, policy: Policy, lawful: Iterable[Attack]
+) -> dict[str, int]:
+    """For each task, how many lawful texts its new models stop that the old ones let pass.
+
+    Raises `TargetError`."""
+    before, after = (Detectors(policy, learned.detectors()) for learned in (old, new))
+    found: dict[str, int] = {}
+    for text in lawful:
+        if (await before.hear(text)).action is Action.BLOCK:
+            continue
+        scores = await after.scores(text.message())
+        for task, category in CATEGORIES.items():
+            if scores.get(category, 0.0) >= policy.thresholds[category].block:
+                found[task] = found.get(task, 0) + 1
+    return found
+
+
+def withdrawn(candidates: Iterable[Candidate], tasks: Mapping[str, int]) -> list[Candidate]:
+    """Candidates, of which those of some tasks are not approved: they would stop what must pass."""
+    return [
+        replace(item, approved_by="", reasons=(*item.reasons, "texts that must pass were stopped"))
+        if item.case.task in tasks
+        else item
+        for item in candidates
+    ]
 
 
 def approved(candidates: Iterable[Candidate]) -> list[Case]:

@@ -5,7 +5,7 @@ core, so its parts are shared over processes.
 """
 
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -45,6 +45,14 @@ class Learned:
         """The detectors of prompts with these models."""
         models = Classifier(self.weights, self.base, lexicon.shipped())
         return [self._with(make(), models) for make in DETECTORS.values()]
+
+    def reverted(self, tasks: Collection[str], old: "Learned") -> "Learned":
+        """The same, but for the models of some tasks, which stay as they were."""
+        weights = {
+            model: (old if SHAPES[model].task in tasks else self).weights[model] for model in SHAPES
+        }
+        standing = (old if "injection" in tasks else self).standing
+        return Learned(self.base, weights, standing)
 
     def _with(self, detector: Detector[Message], models: Classifier) -> Detector[Message]:
         if isinstance(detector, Injection):

@@ -7,22 +7,24 @@ categories that it leaves out (`unseen`).
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from bluecode.defenses import evaluation
+from bluecode.defenses import constitution, evaluation
+from bluecode.defenses.conversation import Role
 from bluecode.defenses.evaluation import Labelled
+from bluecode.defenses.knowledge import KnowledgeBase, Task
 from bluecode.defenses.policy import Policy
 from bluecode.defenses.redteam import harvest, injections, policies, search
-from bluecode.defenses.redteam.attack import Attack, Twins
+from bluecode.defenses.redteam.attack import CATEGORIES, USER, Attack, Twins
 from bluecode.defenses.redteam.engine import Grammars
 from bluecode.defenses.redteam.harvest import Candidate, Gate
 from bluecode.defenses.redteam.injections import Goal
 from bluecode.defenses.redteam.learning import Learned
 from bluecode.defenses.redteam.memory import Memory
-from bluecode.defenses.redteam.operators import OPERATORS, Draft, applicable
+from bluecode.defenses.redteam.operators import OPERATORS, Draft, applicable, likewise
 from bluecode.defenses.redteam.policies import Rule
 from bluecode.defenses.redteam.records import Record
 from bluecode.defenses.redteam.search import Limits
@@ -153,6 +155,35 @@ async def _labelled(
     return recall, Rate(sum(alarmed), len(alarmed))
 
 
+def must_pass(own: Iterable[Labelled] = ()) -> list[Attack]:
+    """What may never be stopped: the examples of the constitution, and the safe ones of one's
+    own."""
+    told = [
+        (item.task, item.id, item.said_by, text)
+        for item in constitution.exemplified().principles.values()
+        for text in item.must_pass
+    ]
+    told += [
+        (_TASK_OF[item.category], "", "tool" if item.message.role is Role.TOOL else "user", text)
+        for item in own
+        if not item.unsafe and (text := item.message.text)
+    ]
+    return [
+        Attack(
+            task=cast(Task, task),
+            category="must_pass",
+            principle=principle,
+            text=text,
+            unsafe=False,
+            channel=USER if speaker == "user" else "document",
+        )
+        for task, principle, speaker, text in told
+    ]
+
+
+_TASK_OF = {category: task for task, category in CATEGORIES.items()}
+
+
 def labelled_sets(paths: Iterable[Path]) -> list[Labelled]:
     """Records of the prompt tasks in files, or folders of files."""
     found: list[Labelled] = []
@@ -185,9 +216,9 @@ class Effort:
     """How much each round does."""
 
     rounds: int = 5
-    each: int = 20
+    each: int = 14
     """Wishes of each category."""
-    kept: int = 8
+    kept: int = 14
     """Pairs of each category that may be proposed."""
     seed: int = 1
     limits: Limits = field(default_factory=lambda: Limits(without=(_UNREADABLE, "suffix")))
@@ -210,7 +241,7 @@ async def rounds(
     """Round 0, which only measures, and then the rounds. Raises `TargetError`.
 
     Only candidates that the gate accepts are learned from. Where a lawful text of `must_pass` is
-    stopped by what was learned and was not before, the round's cases are given up."""
+    stopped by what was learned and was not before, the round's cases of that task are given up."""
     learned, subjects = start, Subjects.split()
     known = [case for case in start.base.cases]
     detectors = Detectors(policy, learned.detectors())
@@ -226,11 +257,14 @@ async def rounds(
         cases = harvest.approved(judged)
         if cases:
             fresh = learn([*known, *cases])
-            newly = Detectors(policy, fresh.detectors())
-            if await _still_pass(detectors, newly, must_pass):
-                learned, detectors, known = fresh, newly, [*known, *cases]
-            else:
-                cases = []
+            against = await harvest.newly_stopped(learned, fresh, policy, must_pass)
+            judged = harvest.withdrawn(judged, against)
+            cases = harvest.approved(judged)
+            if cases:
+                known = [*known, *cases]
+                kept = KnowledgeBase(tuple(known)) if against else fresh.base
+                learned = replace(fresh.reverted(against, learned), base=kept)
+                detectors = Detectors(policy, learned.detectors())
         measured = await measure(detectors, policy, frozen, labelled)
         yield (
             Round(
@@ -256,6 +290,7 @@ async def _attack(
         made: Sequence[Twins] = await engine.twins(subject, chance, effort.each)
         for twins in made:
             found = await search.optimise(twins.attack, detectors, chance, memory, effort.limits)
+            lawful = likewise(found.best.attack, twins.lawful, chance)
             records.append(
                 Record(
                     kind="search",
@@ -264,16 +299,16 @@ async def _attack(
                     heard=found.best.heard,
                     seed_passed=found.seed.heard.passed,
                     tries=len(found.tries),
-                    twin=twins.lawful,
+                    twin=lawful,
                 )
             )
             records.append(
                 Record(
                     kind="lawful",
                     generator=search.NAME,
-                    attack=twins.lawful,
-                    heard=await detectors.hear(twins.lawful),
-                    twin=twins.attack,
+                    attack=lawful,
+                    heard=await detectors.hear(lawful),
+                    twin=found.best.attack,
                 )
             )
     return records
@@ -288,14 +323,6 @@ def wordings(records: Sequence[Record]) -> dict[str, str]:
             found[harvest.id_of(item.attack, unsafe)] = item.attack.plain
             found[harvest.id_of(item.twin, not unsafe)] = item.twin.plain
     return found
-
-
-async def _still_pass(old: Detectors, new: Detectors, lawful: Sequence[Attack]) -> bool:
-    for attack in lawful:
-        if (await new.hear(attack)).action is Action.BLOCK:
-            if (await old.hear(attack)).action is not Action.BLOCK:
-                return False
-    return True
 
 
 def lines(found: Sequence[Round]) -> dict[str, list[float]]:

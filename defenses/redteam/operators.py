@@ -308,6 +308,21 @@ def applicable(draft: Draft) -> Sequence[Operator]:
     ]
 
 
+TELLING: frozenset[str] = frozenset({"roleplay", "persona"})
+"""Kinds that are a reason for suspicion by themselves, whatever is asked for."""
+
+
+def likewise(attack: Attack, lawful: Attack, chance: Random) -> Attack:
+    """A lawful neighbour in the manner of a rewritten attack, so that it is the wish and not the
+    manner that tells them apart; manners that are telling by themselves are left out."""
+    draft = Draft.of(lawful)
+    for name in attack.operators:
+        operator = OPERATORS.get(name)
+        if operator is not None and operator.kind not in TELLING:
+            draft = operator.apply(draft, chance) or draft
+    return draft.attack
+
+
 def readable(attack: Attack) -> bool:
     """Are the words of the wish still words?"""
     return all(name not in OPERATORS or OPERATORS[name].readable for name in attack.operators)

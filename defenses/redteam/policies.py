@@ -36,6 +36,22 @@ class Rule:
     violate: tuple[str, ...]
     lawful: tuple[str, ...]
     registers: Mapping[str, tuple[str, ...]]
+    more_violate: tuple[str, ...]
+    """Written after the frozen set was drawn, and never in it, so that it stays what it was."""
+    more_lawful: tuple[str, ...]
+    more_registers: Mapping[str, tuple[str, ...]]
+
+    def wishes(self, *, frozen: bool) -> tuple[Sequence[str], Sequence[str]]:
+        """What breaks the rule and what keeps it, at the same place where both have one."""
+        asked, kept = half(self.violate, frozen), half(self.lawful, frozen)
+        return (
+            (asked, kept) if frozen else ((*asked, *self.more_violate), (*kept, *self.more_lawful))
+        )
+
+    def frames(self, register: str, *, frozen: bool) -> Sequence[str]:
+        """How a request is spoken."""
+        own = half(self.registers[register], frozen)
+        return own if frozen else (*own, *self.more_registers.get(register, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +81,21 @@ class Policies:
     def twins(self, rule: Rule, chance: Random, *, frozen: bool = False) -> Twins:
         """A request that breaks the rule, and one that keeps it in nearly the same words."""
         register = chance.choice(sorted(rule.registers))
-        frame = chance.choice(half(rule.registers[register], frozen))
+        frame = chance.choice(rule.frames(register, frozen=frozen))
         bound = {
             name: chance.choice(self.lists[name])
             for name in ("lang", "artefact", "weekday", "ticket", "name", "few_words")
         }
         bound["group"] = chance.choice(half(rule.groups, frozen))
         bound["where"] = chance.choice(rule.situations)
-        number = chance.randrange(len(half(rule.violate, frozen)))
-        asked = half(rule.violate, frozen)[number]
-        kept = half(rule.lawful, frozen)
-        calm = self.calm.get(rule.task, ())
-        attack = self._spoken(rule, frame, asked, bound, chance)
+        asked, kept = rule.wishes(frozen=frozen)
+        number = chance.randrange(len(asked))
+        wish = kept[number % len(kept)]
+        if not frozen and rule.task in self.calm and chance.random() < _CALM:
+            wish = chance.choice(self.calm[rule.task])
+        attack = self._spoken(rule, frame, asked[number], bound, chance)
         if rule.task == "malice":
             bound["where"] = chance.choice(self.lists[_LAWFUL_WHERE])
-        wish = kept[number % len(kept)]
-        if calm and chance.random() < _CALM:
-            wish = chance.choice(half(calm, frozen))
         lawful = self._spoken(rule, frame, wish, bound, chance)
         attack = replace(attack, register=register)
         return Twins(attack, replace(lawful, register=register, unsafe=False))
@@ -111,8 +125,10 @@ def _tidy(text: str) -> str:
 
 def _rule(item: Mapping[str, Any], table: Mapping[str, Any]) -> Rule:
     names: Sequence[str] = item.get("registers", ())
-    spoken = table["bare"] if "bare" in names else table["registers"]
-    groups = item["groups"]
+    bare = "bare" in names
+    spoken = table["bare"] if bare else table["registers"]
+    more = {} if bare else table["more_registers"]
+    groups, wide = item["groups"], table["wide"]
     return Rule(
         task=item["task"],
         category=item["category"],
@@ -123,6 +139,9 @@ def _rule(item: Mapping[str, Any], table: Mapping[str, Any]) -> Rule:
         violate=tuple(item["violate"]),
         lawful=tuple(item["lawful"]),
         registers={name: tuple(frames) for name, frames in spoken.items()},
+        more_violate=(*item.get("more_violate", ()), *wide.get(f"{item['task']}_violate", ())),
+        more_lawful=(*item.get("more_lawful", ()), *wide.get(f"{item['task']}_lawful", ())),
+        more_registers={name: tuple(frames) for name, frames in more.items()},
     )
 
 

@@ -26,8 +26,8 @@ class Record:
     operators: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Of a search, for each operator: texts that it was in, and those of them that passed."""
     twin: Attack | None = None
-    """Of an attack, or the best of a search: the lawful neighbour of the plain wish. Of a lawful
-    text: the attack."""
+    """Of an attack: its lawful neighbour; of the best of a search: the same in its manner. Of a
+    lawful text: the attack."""
 
     @property
     def passed(self) -> bool:

@@ -76,24 +76,37 @@ async def test_a_round_learns_from_seen_categories_alone_and_never_from_the_froz
     assert not texts & {case.text for case in new}
 
 
-async def test_what_stops_a_text_that_must_pass_is_given_up() -> None:
+async def test_cases_that_have_a_text_stopped_which_must_pass_are_given_up() -> None:
     calm = Attack(task="malice", category="x", principle="p", text="Sort a list.", unsafe=False)
 
     class Deaf(Learner):
         def __call__(self, cases: Sequence[Case]) -> Learned:
             learned = super().__call__(cases)
-            loud = {name: replace(weights, shift=99.0) for name, weights in learned.weights.items()}
-            return replace(learned, weights=loud)
+            loud = replace(learned.weights["malice"], shift=99.0)
+            return replace(learned, weights={**learned.weights, "malice": loud})
 
     frozen = few(await loop.freeze(each=2))
     turns = loop.rounds(
         learning.shipped(), POLICY, Deaf(), frozen, SMALL, day="2026-11-30", must_pass=[calm]
     )
 
-    found = [turn async for turn, _, _ in turns]
+    (zero, _, _), (first, candidates, learned) = [turn async for turn in turns]
 
-    assert found[1].accepted == 0
-    assert found[1].measured == found[0].measured
+    approved = {item.case.task for item in candidates if item.approved_by}
+    assert approved == {"bias", "injection"}
+    assert any("must pass" in " ".join(item.reasons) for item in candidates)
+    assert first.measured == zero.measured
+    assert "malice" not in {case.task for case in learned.base.cases if "redteam" in case.id}
+
+
+def test_the_examples_of_the_constitution_must_pass() -> None:
+    own = Labelled(Message(role=Role.TOOL, text="All is well."), Category.INJECTION, False)
+
+    found = loop.must_pass([own])
+
+    assert {attack.task for attack in found} == {"malice", "bias", "injection"}
+    assert len(found) > 40
+    assert (found[-1].text, found[-1].message().role) == ("All is well.", Role.TOOL)
 
 
 def test_a_harvested_case_is_learned_from_by_its_own_model_alone_and_calibrates_none() -> None:
