@@ -51,6 +51,7 @@ from bluecode.defenses.redteam.harvest import Candidate, Gate, HarvestError
 from bluecode.defenses.redteam.ray_pool import RayMissing
 from bluecode.defenses.redteam.records import PairRecord, Record
 from bluecode.defenses.redteam.search import Limits
+from bluecode.defenses.redteam.settling import settled
 from bluecode.defenses.redteam.summary import Change, Rate, Summary
 from bluecode.defenses.redteam.target import Detectors, InProcess, Opens, TargetError
 from bluecode.proxy import redteam_arguments
@@ -374,9 +375,10 @@ async def _measured(
     policy: Policy, cases: Sequence[knowledge.Case], sets: Sequence[Path], jobs: int
 ) -> None:
     frozen = await looping.freeze()
-    labelled = looping.labelled_sets(sets)
+    settle, labelled = looping.halves(looping.labelled_sets(sets))
     before = learning.shipped()
-    after = learning.learn([*before.base.cases, *cases], jobs=jobs)
+    after = learning.learn([*before.base.cases, *cases], jobs=jobs, like=before)
+    after = await settled(after, before, policy, settle)
     table = _curve_table("Before and after, on a frozen set and the labelled sets")
     for name, learned in (("before", before), ("after", after)):
         detectors = Detectors(policy, learned.detectors())
@@ -425,7 +427,8 @@ async def _turns(
     jobs: int,
 ) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-    frozen, labelled = await looping.freeze(), looping.labelled_sets(sets)
+    frozen = await looping.freeze()
+    settle, labelled = looping.halves(looping.labelled_sets(sets))
     learn = partial(learning.learn, jobs=jobs, like=learning.shipped())
     found: list[looping.Round] = []
     accepted: list[knowledge.Case] = []
@@ -438,6 +441,7 @@ async def _turns(
         day=_today(),
         labelled=labelled,
         must_pass=must_pass,
+        settle=settle,
     )
     async for turn, candidates, learned in turns:
         found.append(turn)

@@ -51,6 +51,9 @@ _HARVESTED = {True: 0.5, False: 0.9}
 
 They are many and alike, and chosen because this very detector was wrong about them: its model
 learns from them, no other, and calibration, which asks how hard texts are, leaves them out."""
+_HARVESTED_MOST = 0.55
+"""What they count together, at most, for each unit of weight of the other cases of their task: a
+model learns from what got past it without forgetting what was written by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +98,25 @@ def ordinary(base: KnowledgeBase) -> Iterator[Sample]:
 
 def samples(model: str, cases: Sequence[Case]) -> Iterator[Sample]:
     """The cases that a model learns from."""
-    for number, case in enumerate(cases):
-        weight = _brought(case) if model == "injection_brought" else _said(case, model)
+    brought = model == "injection_brought"
+    weights = [_brought(case) if brought else _said(case, model) for case in cases]
+    less = _restraint(model, cases, weights)
+    for number, (case, weight) in enumerate(zip(cases, weights, strict=True)):
         if weight:
             unsafe = case.unsafe and case.task == SHAPES[model].task
-            yield Sample(number, case, unsafe and not _wish(case, model), weight)
+            counts = weight * less if HARVESTED in case.id else weight
+            yield Sample(number, case, unsafe and not _wish(case, model), counts)
+
+
+def _restraint(model: str, cases: Sequence[Case], weights: Sequence[float]) -> float:
+    """By what the weight of harvested cases is multiplied."""
+    own = harvested = 0.0
+    for case, weight in zip(cases, weights, strict=True):
+        if HARVESTED in case.id:
+            harvested += weight
+        elif case.task == SHAPES[model].task:
+            own += weight
+    return min(1.0, _HARVESTED_MOST * own / harvested) if own and harvested else 1.0
 
 
 def _wish(case: Case, model: str) -> bool:

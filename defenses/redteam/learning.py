@@ -24,6 +24,7 @@ from bluecode.defenses.detectors import (
     training,
 )
 from bluecode.defenses.detectors.classifier import SHAPES, Classifier
+from bluecode.defenses.detectors.fitting import Doubles
 from bluecode.defenses.detectors.injection import Injection
 from bluecode.defenses.detectors.obfuscation import Obfuscation
 from bluecode.defenses.detectors.order_weights import Weights as Standing
@@ -72,20 +73,38 @@ def learn(cases: Sequence[Case], *, jobs: int = 1, like: Learned | None = None) 
     """Fit all models to cases, the shipped ones among them.
 
     Calibration takes most of the time, since it fits to parts of the cases again and again. With
-    `like` it is taken over from there instead, which is near enough to see where a change leads.
+    `like` it is taken over from there instead, which is near enough to see where a change leads,
+    the search for weights begins where it ended there, and models of a task stay as they are that
+    has the same cases.
     """
     every = tuple(cases)
+    changed = _changed(every, like)
+    models = [model for model in SHAPES if SHAPES[model].task in changed]
+    kept = None if like is None else replace(like, base=KnowledgeBase(()))
+    fitted = dict(like.weights) if like is not None else {}
     if jobs == 1:
-        fitted = {model: _fit(model, every, like) for model in SHAPES}
-        return Learned(KnowledgeBase(every), fitted, _fit_orders(every, like))
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
-        # The longest first, so that the others share the other process.
-        kept = None if like is None else replace(like, base=KnowledgeBase(()))
-        standing = pool.submit(_fit_orders, every, kept)
-        parts = {model: pool.submit(_fit, model, every, kept) for model in reversed(list(SHAPES))}
-        weights = {model: parts[model].result() for model in SHAPES}
-        return Learned(KnowledgeBase(every), weights, standing.result())
+        fitted |= {model: _fit(model, every, kept) for model in models}
+        standing = _fit_orders(every, kept) if "injection" in changed else None
+    else:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+            # The longest first, so that the others share the other process.
+            last = pool.submit(_fit_orders, every, kept) if "injection" in changed else None
+            parts = {model: pool.submit(_fit, model, every, kept) for model in reversed(models)}
+            fitted |= {model: parts[model].result() for model in models}
+            standing = None if last is None else last.result()
+    if standing is None:
+        standing = like.standing if like is not None else order_weights.shipped()
+    return Learned(KnowledgeBase(every), {model: fitted[model] for model in SHAPES}, standing)
+
+
+def _changed(cases: Sequence[Case], like: Learned | None) -> frozenset[str]:
+    """Tasks whose models must be fitted."""
+    if like is None:
+        return frozenset(shape.task for shape in SHAPES.values())
+    old, new = {case.id for case in like.base.cases}, {case.id for case in cases}
+    every = (*cases, *like.base.cases)
+    return frozenset(case.task for case in every if case.id in old ^ new)
 
 
 def _fit(model: str, cases: Sequence[Case], like: Learned | None) -> Weights:
@@ -94,7 +113,8 @@ def _fit(model: str, cases: Sequence[Case], like: Learned | None) -> Weights:
         return training.fit(model, base)
     learned = training.lessons(model, base)
     table = training.lay(model, learned)
-    fitted = fitting.fit(table, *training.truth(learned), training.PENALTY)
+    start = _laid(like.weights[model])
+    fitted = fitting.fit(table, *training.truth(learned), training.PENALTY, start)
     alone, words, letters, _ = table.split(fitted)
     return replace(
         like.weights[model],
@@ -103,6 +123,13 @@ def _fit(model: str, cases: Sequence[Case], like: Learned | None) -> Weights:
         letters=letters.astype(np.float32),
         bias=fitting.bias(fitted),
     )
+
+
+def _laid(weights: Weights) -> Doubles:
+    """Weights as the fit has them: one after the other."""
+    constant = [weights.bias / fitting.CONSTANT]
+    parts = (weights.dense, weights.words, weights.letters, constant)
+    return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
 
 def _fit_orders(cases: Sequence[Case], like: Learned | None) -> Standing:

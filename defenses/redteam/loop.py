@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Final, cast
 
 from bluecode.defenses import constitution, evaluation
-from bluecode.defenses.conversation import Role
+from bluecode.defenses.conversation import Message, Role
 from bluecode.defenses.evaluation import Labelled
 from bluecode.defenses.knowledge import KnowledgeBase, Task
 from bluecode.defenses.policy import Policy
@@ -28,6 +28,7 @@ from bluecode.defenses.redteam.operators import OPERATORS, Draft, applicable, li
 from bluecode.defenses.redteam.policies import Rule
 from bluecode.defenses.redteam.records import Record
 from bluecode.defenses.redteam.search import Limits
+from bluecode.defenses.redteam.settling import settled
 from bluecode.defenses.redteam.summary import Rate
 from bluecode.defenses.redteam.target import Detectors
 from bluecode.defenses.verdict import Action
@@ -237,11 +238,14 @@ async def rounds(
     day: str,
     labelled: Sequence[Labelled] = (),
     must_pass: Sequence[Attack] = (),
+    settle: Sequence[Message] = (),
 ) -> AsyncIterator[tuple[Round, list[Candidate], Learned]]:
     """Round 0, which only measures, and then the rounds. Raises `TargetError`.
 
-    Only candidates that the gate accepts are learned from. Where a lawful text of `must_pass` is
-    stopped by what was learned and was not before, the round's cases of that task are given up."""
+    Only candidates that the gate accepts are learned from, and of the safe texts to `settle` with
+    no more are stopped than at first, as far as a shift of the scores can do it. Where a lawful
+    text of `must_pass` is stopped by what was learned and was not before, the round's cases of that
+    task are given up."""
     learned, subjects = start, Subjects.split()
     known = [case for case in start.base.cases]
     detectors = Detectors(policy, learned.detectors())
@@ -256,7 +260,7 @@ async def rounds(
         judged = harvest.accept(await gate.judge(proposed))
         cases = harvest.approved(judged)
         if cases:
-            fresh = learn([*known, *cases])
+            fresh = await settled(learn([*known, *cases]), start, policy, settle)
             against = await harvest.newly_stopped(learned, fresh, policy, must_pass)
             judged = harvest.withdrawn(judged, against)
             cases = harvest.approved(judged)
@@ -323,6 +327,15 @@ def wordings(records: Sequence[Record]) -> dict[str, str]:
             found[harvest.id_of(item.attack, unsafe)] = item.attack.plain
             found[harvest.id_of(item.twin, not unsafe)] = item.twin.plain
     return found
+
+
+def halves(labelled: Iterable[Labelled]) -> tuple[list[Message], list[Labelled]]:
+    """Safe texts to settle with, and records to measure with; a text is in one of the two."""
+    sides: tuple[list[Labelled], list[Labelled]] = ([], [])
+    for item in labelled:
+        digest = hashlib.sha256(item.message.text.encode("utf-8", "surrogatepass")).digest()
+        sides[digest[0] % 2].append(item)
+    return [item.message for item in sides[0] if not item.unsafe], sides[1]
 
 
 def lines(found: Sequence[Round]) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""Results of other tools as candidates: read in their forms, asked again, approved by people alone."""
+"""Results of other tools as candidates: read, asked again, approved by people alone."""
 
 import json
 
