@@ -5,11 +5,12 @@ policy forbids scripts: an attack must not run in the report of those who look a
 """
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from bluecode.defenses.redteam.records import Record
-from bluecode.defenses.redteam.summary import Rate, Summary
+from bluecode.defenses.redteam.summary import Rate, Row, Summary
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c2430; --paper: #fbfbf9; --line: #d5d8dc;
@@ -22,17 +23,20 @@ h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2.2
 p { max-width: 46rem; } .soft { color: var(--soft); } .tiles { display: flex; flex-wrap: wrap;
   gap: .8rem; margin: 1.2rem 0; } .tile { border: 1px solid var(--line); border-radius: 6px;
   padding: .7rem 1rem; min-width: 11rem; } .tile b { display: block; font-size: 1.5rem; }
-svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg .soft { fill: var(--soft); }
+svg text { fill: var(--ink); font: 11px system-ui, sans-serif; } svg .soft { fill: var(--soft); }
 details { border: 1px solid var(--line); border-radius: 6px; padding: .4rem .8rem;
   margin: .4rem 0; } summary { cursor: pointer; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 13px; max-height: 22rem;
-  overflow: auto; } .plots { display: grid; gap: 0 2rem;
-  grid-template-columns: repeat(auto-fit, minmax(30rem, 1fr)); }
+  overflow: auto; } .plots { columns: 2 30rem; column-gap: 2rem; }
+.plots section { break-inside: avoid; padding-bottom: 1.4rem; }
+.plots h2 { margin: 0 0 .4rem; } .plots svg { display: block; width: 100%; height: auto; }
+.key { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: .4rem 0 1.6rem; }
+.key i { display: inline-block; width: .9rem; height: .6rem; border-radius: 2px;
+  margin-right: .4rem; }
 """
 _TITLES: Final[Mapping[str, str]] = {
     "generator": "By generator",
     "task": "By risk",
-    "category": "By category",
     "channel": "By channel",
     "register": "By way of speaking",
     "place": "By hiding place",
@@ -52,12 +56,12 @@ def render(summary: Summary, plan: Mapping[str, Any]) -> str:
         "<h1>BlueCode red team</h1>",
         f"<p class='soft'>{_told(plan)}</p>",
         _tiles(summary),
-        "<p>A bar is the share of attacks that passed: shorter is better. The thin line is its 95 %"
-        " interval, which speaks of further cases of the same generators. <i>Plain</i> is the wish"
-        " as it was first said, <i>searched</i> the wish after rewriting, <i>false alarms</i> are"
-        " lawful texts in nearly the same words that were stopped.</p>",
+        "<p>Shorter is better, whatever the colour. The thin line is the 95 % interval of a share,"
+        " which speaks of further cases of the same generators.</p>",
+        _key(),
         "<div class='plots'>",
-        *(_group(title, summary, name) for name, title in _TITLES.items()),
+        *(_group(title, summary.rows.get(name, ())) for name, title in _TITLES.items()),
+        *_categories(summary),
         "</div>",
         _section("Operators: rewritten texts that passed", summary.kinds, summary.operators),
         _pair_section(summary),
@@ -100,17 +104,36 @@ def _tile(name: str, rate: Rate) -> str:
     return f"<div class='tile'>{name}<b>{shown}</b><span class='soft'>{counts}</span></div>"
 
 
-def _group(title: str, summary: Summary, by: str) -> str:
-    rows = summary.rows.get(by, ())
-    bars: list[tuple[str, Rate, str]] = []
+_KINDS: Final[Sequence[tuple[str, str, Callable[[Row], Rate]]]] = (
+    ("attacks as they were first said, that passed", "--bad", lambda row: row.plain),
+    ("wishes of which some rewriting passed", "--mild", lambda row: row.searched),
+    ("lawful texts in nearly the same words, that were stopped", "--good", lambda row: row.lawful),
+)
+"""What is told of a group, with its colour."""
+
+
+def _key() -> str:
+    told = "".join(
+        f"<span><i style='background: var({colour})'></i>{name}</span>"
+        for name, colour, _ in _KINDS
+    )
+    return f"<div class='key'>{told}</div>"
+
+
+def _categories(summary: Summary) -> list[str]:
+    """A plot for each risk: all in one would be longer than a screen."""
+    rows: dict[str, list[Row]] = {}
+    for row in summary.rows.get("category", ()):
+        task, _, category = row.name.partition(".")
+        rows.setdefault(task, []).append(replace(row, name=category))
+    return [_group(f"By category: {task}", own) for task, own in rows.items()]
+
+
+def _group(title: str, rows: Sequence[Row]) -> str:
+    bars: list[Bar] = []
     for row in sorted(rows, key=lambda item: -_value(item.plain)):
-        for name, rate, colour in (
-            ("plain", row.plain, "--bad"),
-            ("searched", row.searched, "--mild"),
-            ("false alarms", row.lawful, "--good"),
-        ):
-            if rate.whole:
-                bars.append((f"{row.name} · {name}", rate, colour))
+        told = [(rate, colour) for _, colour, of in _KINDS if (rate := of(row)).whole]
+        bars += [(row.name if at == 0 else "", *each) for at, each in enumerate(told)]
     return f"<section><h2>{title}</h2>{chart(bars)}</section>" if bars else ""
 
 
@@ -136,34 +159,42 @@ def _pair_section(summary: Summary) -> str:
     return f"<div class='plots'>{''.join(shown)}</div>" if shown else ""
 
 
-_LABEL, _WIDTH, _HIGH = 230, 250, 20
+_LABEL, _WIDTH, _COUNTS = 170, 220, 100
+"""Width of the names, of the longest bar, and of the figures behind it."""
+_HIGH, _APART = 15, 7
+"""Height of a bar's line, and what stands between two groups of them."""
+_LONGEST_NAME = 26
+Bar = tuple[str, Rate, str]
+"""Name (empty for a further bar of the same group), share and colour."""
 
 
-def chart(bars: Sequence[tuple[str, Rate, str]]) -> str:
-    """Horizontal bars, each with its interval and its counts; the third of each is a colour."""
-    height = _HIGH * len(bars) + 4
-    drawn = "".join(_bar(at * _HIGH, *bar) for at, bar in enumerate(bars))
-    return (
-        f"<svg role='img' width='{_LABEL + _WIDTH + 90}' height='{height}'"
-        f" viewBox='0 0 {_LABEL + _WIDTH + 90} {height}'>{drawn}</svg>"
-    )
+def chart(bars: Sequence[Bar]) -> str:
+    """Horizontal bars, each with its interval and its counts, a name for each group of them."""
+    drawn, top = [], 0
+    for at, bar in enumerate(bars):
+        top += _APART if at and bar[0] else 0
+        drawn.append(_bar(top, *bar))
+        top += _HIGH
+    size = f"{_LABEL + _WIDTH + _COUNTS} {top + 4}"
+    return f"<svg role='img' viewBox='0 0 {size}'>{''.join(drawn)}</svg>"
 
 
 def _bar(top: int, name: str, rate: Rate, colour: str) -> str:
     figure = rate.figure
-    label = name if len(name) <= 36 else name[:35] + "…"
-    text = f"<text x='{_LABEL - 8}' y='{top + 14}' text-anchor='end'>{html.escape(label)}</text>"
+    label = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    text = f"<text x='{_LABEL - 8}' y='{top + 12}' text-anchor='end'>{html.escape(label)}</text>"
     if figure is None:
         return text
     low, high = (_LABEL + _WIDTH * end for end in (figure.low, figure.high))
-    middle = top + 10
+    middle = top + 8
     counts = f"{figure.value:.0%} ({rate.part}/{rate.whole})"
     return (
-        f"{text}<rect x='{_LABEL}' y='{top + 4}' width='{_WIDTH * figure.value:.1f}' height='12'"
+        f"{text if name else ''}"
+        f"<rect x='{_LABEL}' y='{top + 3}' width='{_WIDTH * figure.value:.1f}' height='10'"
         f" rx='2' fill='var({colour})' opacity='.85'/>"
         f"<line x1='{low:.1f}' x2='{high:.1f}' y1='{middle}' y2='{middle}'"
         " stroke='var(--ink)' stroke-width='1'/>"
-        f"<text class='soft' x='{_LABEL + _WIDTH + 8}' y='{top + 14}'>{counts}</text>"
+        f"<text class='soft' x='{_LABEL + _WIDTH + 8}' y='{top + 12}'>{counts}</text>"
     )
 
 
