@@ -59,7 +59,7 @@ def shift(before: Sequence[float], after: Sequence[float], block: float) -> floa
     if stopped >= len(ranked):
         return 0.0
     if not stopped:
-        return min(0.0, _logit(block) - _logit(ranked[0]) - 0.01)
+        return max(-_MOST, min(0.0, _logit(block) - _logit(ranked[0]) - 0.01))
     edge = (_logit(ranked[stopped - 1]) + _logit(ranked[stopped])) / 2
     return max(-_MOST, min(_MOST, _logit(block) - edge))
 
