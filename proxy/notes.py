@@ -48,6 +48,7 @@ class Notes:
         self._policy = policy
         self._key = key or secrets.token_bytes(32)
         self._form: Callable[[str], str] = str
+        self.alone = False
 
     def adopt(self, policy: Policy) -> None:
         """Tell by another policy what is worth telling; the seal stays."""
@@ -63,11 +64,21 @@ class Notes:
             "**BlueCode did not pass this request to the model.**", verdict, Action.BLOCK
         )
 
-    def in_form(self, form: Callable[[str], str]) -> "Notes":
-        """The same, as another client takes them."""
+    def in_form(self, form: Callable[[str], str], *, alone: bool = False) -> "Notes":
+        """The same, as another client takes them; with `alone` there is nothing but what `form`
+        makes of a note, and no warning stands behind an answer."""
         notes = copy.copy(self)
         notes._form = form
+        notes.alone = alone
         return notes
+
+    def behind(self, lead: str, note: str) -> str:
+        """A note behind what was said before it, where it does not stand alone."""
+        return f"{lead}\n\n{note}" if lead and not self.alone else note
+
+    def due(self, verdict: Verdict) -> bool:
+        """Is a warning to be written?"""
+        return verdict.warns and not self.alone
 
     def withheld(self, verdict: Verdict) -> str:
         """In place of code that was not passed on."""

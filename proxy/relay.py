@@ -22,7 +22,7 @@ from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.repair import Repair
 from bluecode.proxy.sse import BrokenStream
 from bluecode.proxy.upstream import Reply, UpstreamError
-from bluecode.proxy.wire.forms import form_for
+from bluecode.proxy.wire.forms import Unchanged, form_for
 from bluecode.proxy.wire.wire import AnswerStream, Judging, Mended, Request, Wire
 
 _AT_ONCE, _PATIENCE = 3, 0.001
@@ -118,7 +118,7 @@ class Relay:
             check=partial(self._check, exchange, ready),
             trace=partial(self._trace, request),
             policy=self._policy,
-            notes=self._notes.in_form(form),
+            notes=self._notes.in_form(form, alone=isinstance(form, Unchanged)),
             limit=self._config.held_limit,
             prompt=exchange.prompt,
             explain=exchange.explain,

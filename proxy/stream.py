@@ -235,7 +235,7 @@ class HeldStream:
                     self.verdict = merge([before, mended.verdict])
                 self._cut(index, choice, choice.base + block.start, instead)
                 return
-            if verdict.warns and not block.is_answer:  # a note behind it would break it
+            if self._notes.due(verdict) and not block.is_answer:  # a note behind it would break it
                 self._warn(index, verdict, choice.base + block.end)
 
     async def _judgerest(self, index: int, choice: Choice) -> None:
@@ -254,7 +254,7 @@ class HeldStream:
             self._cut(index, choice, at, self._notes.withheld(verdict))
             return
         choice.passed = True
-        if verdict.warns:
+        if self._notes.due(verdict):
             self._warn_at_the_end(index, verdict)
 
     async def _decide(self, snippets: Sequence[Snippet], unchecked: Sequence[str] = ()) -> Verdict:

@@ -329,7 +329,9 @@ class WholeMessage:
                     self.verdict = merge([before, mended.verdict])
                     self._end(at, mended.text, mended.text)
                 return True
-            if verdict.warns and not found.is_answer:  # a note behind it would break it
+            if (
+                self._judging.notes.due(verdict) and not found.is_answer
+            ):  # a note behind it would break it
                 block["text"] = f"{block['text']}\n\n{self._judging.notes.warning(verdict)}"
         return False
 
@@ -346,12 +348,12 @@ class WholeMessage:
                 len(blocks),
             )
             self._withhold(first, "", verdict)
-        elif verdict.warns:
+        elif self._judging.notes.due(verdict):
             blocks.append({"type": "text", "text": self._judging.notes.warning(verdict)})
 
     def _withhold(self, at: int, lead: str, verdict: Verdict) -> None:
         note = self._judging.notes.withheld(verdict)
-        self._end(at, f"{lead}\n\n{note}" if lead else note, note)
+        self._end(at, self._judging.notes.behind(lead, note), note)
 
     def _end(self, at: int, text: str, said: str) -> None:
         """End the message with this text in the place of what stands there and behind it; `said` of

@@ -8,9 +8,11 @@ of chats, or in a repository. Who asked for JSON gets JSON.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from bluecode.defenses.conversation import Role
+from bluecode.proxy.wire.edits import unchanged
 from bluecode.proxy.wire.wire import Request
 
 Form = Callable[[str], str]
@@ -54,8 +56,20 @@ def is_side(request: Request) -> bool:
     return told or any(_may_be_side(text) and _ASKED.search(text) for text in asked)
 
 
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A form in which nothing can be said: the code that the client sent, and no warning."""
+
+    code: str
+
+    def __call__(self, note: str) -> str:
+        return self.code
+
+
 def form_for(request: Request, *, side: bool) -> Form:
     """What a note to this client looks like."""
+    if (code := unchanged(request)) is not None:
+        return Unchanged(code)
     if wants_json(request.payload):
         return in_json
     return one_line if side else str

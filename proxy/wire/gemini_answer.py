@@ -222,7 +222,7 @@ class WholeGemini:
         told.append(verdicts[-1])
         if verdicts[-1].blocks:
             self._withhold(index, text.rstrip(), verdicts[-1])
-        elif merge(told).warns:
+        elif self._judging.notes.due(merge(told)):
             self._add(index, f"\n\n{self._judging.notes.warning(merge(told))}")
         return merge(verdicts)
 
@@ -243,7 +243,7 @@ class WholeGemini:
         note = self._judging.notes.withheld(verdict)
         ending = self._ending(note)
         lead = "" if ending is not None and ending.refusal else lead
-        text = f"{lead}\n\n{note}" if lead else note
+        text = self._judging.notes.behind(lead, note)
         ours = candidate(index, text, "STOP", parts_after(ending))
         first = True
         for payload in self._listed:

@@ -204,7 +204,7 @@ class WholeOllama:
         told.append(verdicts[-1])
         if verdicts[-1].blocks:
             self._withhold(text.rstrip(), notes.withheld(verdicts[-1]))
-        elif merge(told).warns:
+        elif notes.due(merge(told)):
             self._say(f"{text}\n\n{notes.warning(merge(told))}".lstrip())
         return merge(verdicts)
 
@@ -233,7 +233,7 @@ class WholeOllama:
             calls = {"tool_calls": calls_after(ending)} if calls_after(ending) else {}
             self._payload["message"] = {"role": "assistant", **calls}
         lead = "" if ending is not None and ending.refusal else lead
-        text = f"{lead}\n\n{note}" if lead else note
+        text = self._judging.notes.behind(lead, note)
         self._say(text if ending is None else ending.behind(text))
         self._payload["done_reason"] = "stop"
 

@@ -68,7 +68,7 @@ class WholeChat:
         told.append(verdict)
         if verdict.blocks:
             self._withhold(choice, part.text, notes.withheld(verdict))
-        elif merge(told).warns and isinstance(choice.get("message"), dict):
+        elif notes.due(merge(told)) and isinstance(choice.get("message"), dict):
             said = f"{part.text}\n\n{notes.warning(merge(told))}".lstrip()
             choice["message"] = {**choice["message"], "content": said}
         return merge(verdicts)
@@ -89,5 +89,5 @@ class WholeChat:
 
     def _withhold(self, choice: dict[str, Any], lead: str, note: str) -> None:
         lead = lead.rstrip()
-        text = f"{lead}\n\n{note}" if lead else note
+        text = self._judging.notes.behind(lead, note)
         chat.withhold(choice, text, self._ending(note))

@@ -60,7 +60,9 @@ class WholeResponse:
                         self.verdict = merge([before, mended.verdict])
                         self._end(at, number, mended.text, mended.text)
                     return True
-                if verdict.warns and not found.is_answer:  # a note behind it would break it
+                if (
+                    self._judging.notes.due(verdict) and not found.is_answer
+                ):  # a note behind it would break it
                     note = self._judging.notes.warning(verdict)
                     changed[number] = f"{changed.get(number, text)}\n\n{note}"
         if changed:
@@ -83,14 +85,14 @@ class WholeResponse:
         calls = [at for at, item in enumerate(self._output) if responses_items.is_call(item)]
         if verdict.blocks:
             self._withhold(calls[0] if calls else len(self._output), 0, "", verdict)
-        elif verdict.warns:
+        elif self._judging.notes.due(verdict):
             note = self._judging.notes.warning(verdict)
             self._output.append(responses_items.message(note, "msg_bluecode_note"))
             self._say()
 
     def _withhold(self, at: int, number: int, lead: str, verdict: Verdict) -> None:
         note = self._judging.notes.withheld(verdict)
-        self._end(at, number, f"{lead}\n\n{note}" if lead else note, note)
+        self._end(at, number, self._judging.notes.behind(lead, note), note)
 
     def _end(self, at: int, number: int, text: str, said: str) -> None:
         """End the response with this text in the place of what stands there and behind it; `said`
