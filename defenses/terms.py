@@ -225,12 +225,21 @@ _MIX_SHIFT, _MIX, _TOP = np.uint64(29), np.uint64(0x9E3779B97F4A7C15), np.uint64
 def parts(stem: str) -> npt.NDArray[np.int64]:
     """Buckets of the stretches of three to five letters of a stem, its ends included.
 
-    They tell of words never met before. Numbers, and words of three letters or less, have none."""
-    if len(stem) < 4 or not stem.isalpha():
+    They tell of words never met before. Numbers, and words of three letters or less, have none, nor
+    have those that every text is full of: they tell of a writer's manner."""
+    if len(stem) < 4 or not stem.isalpha() or stem in EVERYWHERE:
         return _NO_PARTS
     bound = f"<{stem}>".encode()
     cuts = {bound[at : at + size] for size in (3, 4, 5) for at in range(len(bound) - size + 1)}
     return np.array(sorted(zlib.crc32(cut) % BUCKETS for cut in cuts), dtype=np.int64)
 
 
+EVERYWHERE = frozenset(
+    "a an the of to in on at by for from with into onto upon as or and but if so than too that this"
+    " these those it its they them their there then which what where when while whose be been being"
+    " is are was were have has had will would can could shall should may might must also such each"
+    " some any other about after before between during under over because though although only"
+    " just very more most both here".split()
+)
+"""English words that say nothing of what a text is about."""
 _NO_PARTS: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)

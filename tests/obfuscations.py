@@ -9,6 +9,32 @@ from urllib.parse import quote
 _GREEK_AND_CYRILLIC = str.maketrans("aeopcxi", "аеорсхі")
 _LEET = str.maketrans("aeiost", "431057")
 _WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+_SMALL_CAPITALS = str.maketrans(
+    "abcdefghijklmnoprstuvwyz",
+    "\u1d00\u0299\u1d04\u1d05\u1d07\ua730\u0262\u029c\u026a\u1d0a\u1d0b\u029f\u1d0d\u0274\u1d0f"
+    "\u1d18\u0280\ua731\u1d1b\u1d1c\u1d20\u1d21\u028f\u1d22",
+)
+_MORSE = dict(
+    zip(
+        "abcdefghijklmnopqrstuvwxyz",
+        ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...-"
+        " .-- -..- -.-- --..".split(),
+        strict=True,
+    )
+)
+
+
+def _shifted(text: str, step: int) -> str:
+    """Each letter replaced by the one so many places on."""
+    small = "abcdefghijklmnopqrstuvwxyz"
+    turned = small[step:] + small[:step]
+    return text.translate(str.maketrans(small + small.upper(), turned + turned.upper()))
+
+
+def _mirrored(text: str) -> str:
+    """The first letter for the last, the second for the one before."""
+    small = "abcdefghijklmnopqrstuvwxyz"
+    return text.lower().translate(str.maketrans(small, small[::-1]))
 
 
 def _b64(text: str) -> str:
@@ -64,6 +90,21 @@ ENCODINGS: Mapping[str, Callable[[str], str]] = {
     "attribute": lambda text: f'<img src="a.png" alt="{html.escape(text)}">',
     "code comment": lambda text: f"def run():\n    # {text}\n    return 1\n",
     "JSON value": lambda text: f'{{"name": "notes", "description": "{text}"}}',
+    "each word reversed": lambda text: " ".join(word[::-1] for word in text.split()),
+    "shifted by three": lambda text: _shifted(text, 3),
+    "shifted by eleven": lambda text: _shifted(text, 11),
+    "mirrored alphabet": _mirrored,
+    "spaced without gaps": lambda text: " ".join(text.replace(" ", "")),
+    "dotted words": lambda text: " ".join(".".join(word) for word in text.split()),
+    "base32": lambda text: base64.b32encode(text.encode()).decode(),
+    "base85": lambda text: base64.b85encode(text.encode()).decode(),
+    "ascii85": lambda text: base64.a85encode(text.encode()).decode(),
+    "numbers in C": lambda text: ", ".join(f"0x{byte:02x}" for byte in text.encode()) + ", ",
+    "struck through": lambda text: "".join(f"{char}\u0336" for char in text),
+    "small capitals": lambda text: text.lower().translate(_SMALL_CAPITALS),
+    "morse": lambda text: " / ".join(
+        " ".join(_MORSE[char] for char in word if char in _MORSE) for word in text.lower().split()
+    ),
     "decimal codes": lambda text: " ".join(str(ord(char)) for char in text),
     "binary": lambda text: " ".join(f"{byte:08b}" for byte in text.encode()),
 }

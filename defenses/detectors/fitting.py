@@ -18,11 +18,13 @@ from bluecode.defenses.detectors.features import (
     dense,
 )
 from bluecode.defenses.detectors.lexicon import Array, Floats, Lexicon
-from bluecode.defenses.terms import BUCKETS, parts
+from bluecode.defenses.terms import BUCKETS, EVERYWHERE, grams, parts, read
 
 Doubles = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+_EVERYWHERE = np.concatenate([grams(read(word))[0][:1] for word in sorted(EVERYWHERE)])
+"""Buckets of words that tell of a writer's manner: safe and unsafe cases have few writers."""
 CONSTANT = 3.0
 """The column that becomes the bias: large, so that the penalty hardly touches it."""
 _MEMORY = 10
@@ -47,6 +49,11 @@ class Bag:
         """A row of slopes by the matrix."""
         summed = np.bincount(self.columns, slopes[self.rows] * self.values, self.shape[1])
         return np.asarray(summed, dtype=np.float64)
+
+    def without(self, columns: Array) -> "Bag":
+        """The matrix with nothing in some columns."""
+        kept = ~np.isin(self.columns, columns)
+        return Bag(self.rows[kept], self.columns[kept], self.values[kept], self.shape)
 
     def only(self, kept: Array) -> "Bag":
         """The matrix of some of the rows, which are ascending."""
@@ -81,7 +88,7 @@ class Table:
         ]
         counts = [at.count for _, at in texts]
         first = np.cumsum([0, *counts])
-        words = _joined([piece[0] for piece in pieces], first, BUCKETS)
+        words = _joined([piece[0] for piece in pieces], first, BUCKETS).without(_EVERYWHERE)
         stems = _joined([piece[1] for piece in pieces], first, len(numbers))
         return cls(
             dense=np.concatenate([dense(found, at, task, lexicon) for found, at in texts]),

@@ -24,9 +24,9 @@ from bluecode.defenses.detectors.segments import Segment, split
 from bluecode.defenses.verdict import Category, DetectorError, Finding
 
 _BROUGHT = "injection_brought"
-_SAID = -0.4
+_SAID = -0.6
 """What users say themselves comes near an order against the model so rarely that a probability of
-0.61 is treated like one of 0.7 elsewhere."""
+0.56 is treated like one of 0.7 elsewhere."""
 _SURE = 6.0
 """Log-odds beyond which neither reading outvotes the other."""
 _SAYS = 2.0
@@ -34,7 +34,7 @@ _SAYS = 2.0
 that the fit had not met, and so speaks more softly."""
 _CROWD = 0.1
 """Caution for each e-fold of sentences: of many, one is loud by chance."""
-_SHIFT = 3.3
+_SHIFT = 3.6
 """Added to the sum of both log-odds, so that few ordinary documents reach a score of 0.7."""
 _PLAIN = 3.0
 """Log-odds of an order that sets earlier instructions aside in so many words."""

@@ -7,7 +7,6 @@ minified code are ordinary.
 
 import base64
 import binascii
-import codecs
 import html
 import re
 import string
@@ -19,9 +18,9 @@ from typing import ClassVar, NamedTuple
 from urllib.parse import unquote
 
 from bluecode.defenses.conversation import Message
-from bluecode.defenses.detectors import classifier
+from bluecode.defenses.detectors import ciphers, classifier
 from bluecode.defenses.detectors.classifier import Classifier
-from bluecode.defenses.detectors.segments import split
+from bluecode.defenses.detectors.segments import Voice, split
 from bluecode.defenses.verdict import Category, DetectorError, Finding, Severity
 
 _TAGS = re.compile("[\U000e0020-\U000e007e]{3,}")  # Unseen by people, read by models (UTS #51).
@@ -56,26 +55,21 @@ _LOOK_ALIKES = str.maketrans(
     "\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a7",
     "aeopcyxijshdABEKMHOPCTXoapvikABEHIKMNOPTX",
 )
-_BASE64 = re.compile(r"(?<![\w+/=:,-])[A-Za-z0-9+/]{24,16384}={0,2}(?![\w+/=])")
+_STRUCK = re.compile("(?<=[\u0021-\u007e])[\u0300-\u036f\u20d0-\u20f0]+")
+"""Lines and rings under or through letters, where no letter has them of its own."""
+_SMALL_CAPITALS = str.maketrans(
+    "\u1d00\u0299\u1d04\u1d05\u1d07\ua730\u0262\u029c\u026a\u1d0a\u1d0b\u029f\u1d0d\u0274\u1d0f"
+    "\u1d18\u0280\ua731\u1d1b\u1d1c\u1d20\u1d21\u028f\u1d22",
+    "abcdefghijklmnoprstuvwyz",
+)
+_BASE64 = re.compile(
+    r"(?<![\w+/=:,-])[A-Za-z0-9+/]{24,16384}={0,2}(?![\w+/=])"
+    r"(?:(?<=[^=]{32})\r?\n[A-Za-z0-9+/]{4,76}={0,2}(?![\w+/=]))*"
+)
 _HEX = re.compile(r"(?<!\w)(?:[0-9a-fA-F]{2}[ :]?){16,8192}(?!\w)")
 _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}){8,4096}")
 _PERCENT = re.compile(r"(?<![\w%])[\w.~-]{0,24}(?:%[0-9a-fA-F]{2}[\w.~-]{0,16}){4,2048}")
 _ENTITIES = re.compile(r"(?:&#(?:\d{2,5}|x[0-9a-fA-F]{2,4});){8,2048}")
-_ROT13 = re.compile(
-    r"\b(?:gur|naq|lbhe|lbh|vtaber|vafgehpgvbaf?|cyrnfr|cebzcg|flfgrz|cnffjbeq)\b", re.I
-)
-_ROT13_STEMS = (
-    b"gur",
-    b"naq",
-    b"lbh",
-    b"vtaber",
-    b"vafgeh",
-    b"cyrnfr",
-    b"cebzcg",
-    b"flfgrz",
-    b"cnffj",
-)
-_SPACED = re.compile(r"(?<![\w])(?:[a-zA-Z][ .\-_*]){8,400}[a-zA-Z](?![\w])")
 _READABLE = re.compile(
     r"(?<![A-Za-z])[A-Za-z]{2,24}(?:[\s,.:;'\"!?-]{1,4}[A-Za-z]{1,24}){2,}|[\u3040-\u9fff]{6,}"
 )
@@ -125,7 +119,7 @@ def _uncover(text: str, tricks: set[str], decoded: list[str]) -> str:
     bare = text
     if not marks.isdisjoint(_UNSEEN_MARKS):
         bare = _reveal(text, tricks, decoded)
-    bare = unicodedata.normalize("NFKC", bare)
+    bare = _STRUCK.sub("", unicodedata.normalize("NFKC", bare)).translate(_SMALL_CAPITALS)
     if any("\u0370" <= mark <= "\u04ff" for mark in marks):
         bare = _MIXED.sub(lambda word: _plain_letters(word.group(), tricks), bare)
     return bare
@@ -165,10 +159,9 @@ def _decode(text: str, tricks: set[str]) -> Iterator[str]:
             if piece != blob.group() and (_is_readable(piece) or _BASE64.fullmatch(piece)):
                 tricks.add(encoding.name)
                 yield piece
-    small = marks.lower()
-    if any(word in small for word in _ROT13_STEMS) and len(_ROT13.findall(text)) >= 2:
-        tricks.add("rot13")
-        yield codecs.decode(text, "rot13")
+    for name, piece in ciphers.uncovered(text, marks):
+        tricks.add(name)
+        yield piece
 
 
 def _is_readable(text: str) -> bool:
@@ -178,10 +171,13 @@ def _is_readable(text: str) -> bool:
 
 
 def _from_base64(blob: str) -> str:
+    """What the lines of a blob hide together; its first alone where the others are none of it."""
+    lines = blob.split()
+    bare = "".join(lines)
     try:
-        data = base64.b64decode(blob + "=" * (-len(blob) % 4), validate=True)
+        data = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except binascii.Error:
-        return ""
+        return _from_base64(lines[0]) if len(lines) > 1 else ""
     if b"\0" in data[1:2]:  # PowerShell encodes UTF-16.
         return data.decode("utf-16-le", "replace")
     return data.decode("utf-8", "replace")
@@ -197,11 +193,6 @@ def _from_escapes(blob: str) -> str:
     return "".join(chr(int(code, 16)) for code in codes)
 
 
-def _from_spaced(blob: str) -> str:
-    words = re.split(r"[ .\-_*]{2,}", blob)
-    return " ".join(re.sub(r"[ .\-_*]", "", word) for word in words)
-
-
 def _table(*classes: str) -> bytes:
     """Characters of the first class become `a`, of the second `b`, all others a blank."""
     marks = bytearray(b" " * 256)
@@ -213,7 +204,6 @@ def _table(*classes: str) -> bytes:
 
 _OF_BASE64 = _table(string.ascii_letters + string.digits + "+/")
 _OF_HEX = _table(string.hexdigits)
-_OF_SPACED = _table(string.ascii_letters, " .-_*")
 
 _ENCODINGS = (
     _Encoding(
@@ -228,9 +218,6 @@ _ENCODINGS = (
     ),
     _Encoding("percent", _PERCENT, unquote, lambda text: text.count(b"%") >= 4),
     _Encoding("entities", _ENTITIES, html.unescape, lambda text: text.count(b"&#") >= 8),
-    _Encoding(
-        "spaced", _SPACED, _from_spaced, lambda text: b"ab" * 8 in text.translate(_OF_SPACED)
-    ),
 )
 
 
@@ -271,7 +258,7 @@ class Obfuscation:
             findings += [
                 _found(name, *_TRICKS[name]) for name in sorted(plain.tricks & _TRICKS.keys())
             ]
-            if plain.decoded and (score := self._worst(plain.decoded)) >= 0.5:
+            if plain.decoded and (score := self._worst(plain.decoded, segment.voice)) >= 0.5:
                 findings.append(_found("encoded_order", score, Severity.HIGH, _HIDDEN_ORDER))
         if not reading.whole:
             raise DetectorError(
@@ -279,12 +266,13 @@ class Obfuscation:
             )
         return tuple(findings)
 
-    def _worst(self, decoded: tuple[str, ...]) -> float:
-        models = ("injection_brought", "malice")
+    def _worst(self, decoded: tuple[str, ...], voice: Voice) -> float:
+        brought = 0.0 if voice == "said" else _CAUTION
+        models = {"injection_brought": brought, "injection_said": _CAUTION, "malice": _CAUTION}
         return max(
-            self.models.judge(text, model, caution=_CAUTION).score
+            self.models.judge(text, model, caution=caution).score
             for text in decoded
-            for model in models
+            for model, caution in models.items()
         )
 
 

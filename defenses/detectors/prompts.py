@@ -4,6 +4,7 @@ A finding depends on one message alone (its role and text), so it can be kept by
 never quote the text; they name the principle and the cases that the text was likened to.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -25,6 +26,8 @@ class Reader:
     caution: float = 0.0
 
 
+_WORD = re.compile(r"[^\W\d_]{2}|[\u3040-\u9fff\uac00-\ud7af]")
+"""What a text has that says anything; marks and numbers alone are judged by nobody."""
 Readers = Mapping[Voice, Reader]
 
 
@@ -59,6 +62,8 @@ class Prompts:
                 continue
             plain = obfuscation.normalise(segment.text)
             for text, hidden in ((plain.text, False), *((text, True) for text in plain.decoded)):
+                if not _WORD.search(text):
+                    continue
                 judged = self._judge(text, reader)
                 if judged.score >= self.reported and not self._spares(judged, segment):
                     yield self._finding(judged, segment, hidden)

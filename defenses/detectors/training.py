@@ -28,7 +28,7 @@ from bluecode.defenses.knowledge import Case, KnowledgeBase
 
 PENALTY = 2.0
 _FOLDS = 4
-PRIOR = {"malice": 0.26, "bias": 0.18, "injection_said": 0.14, "injection_brought": 0.22}
+PRIOR = {"malice": 0.32, "bias": 0.15, "injection_said": 0.14, "injection_brought": 0.22}
 """Share of unsafe texts that the calibration assumes among texts as hard as the safe cases.
 
 Real traffic is far more benign, but also far easier than the neighbours in the knowledge base;
@@ -37,7 +37,7 @@ easiest of all is what tools bring, of which nearly every sentence is addressed 
 
 GRID = re.compile(r"-([a-z]{2})-([a-z]+)$")
 """Ends the id of a case from the grid: its human language, and its register."""
-_GRID, _OTHER = 0.2, 0.25
+_GRID, _OTHER = 0.15, 0.25
 """What a case of the grid counts, and one of another task.
 
 The grid sets the hardest safe neighbour beside every unsafe case. Real traffic is far from that:

@@ -49,22 +49,7 @@ ORDINARY = (
     "The build of the report module fails since yesterday, see the log of the server.",
     "Add a dark theme to the settings page and keep the colours of the logo.",
 )
-WHOLLY_OPEN = (
-    "octal escapes",
-    "spaced",
-    "dotted",
-    "leetspeak",
-    "reversed",
-    "decimal codes",
-    "binary",
-)
-OPEN = {
-    *((encoding, task) for encoding in WHOLLY_OPEN for task in HIDDEN),
-    ("rot13", "malice"),
-    ("rot13", "bias"),
-    ("base64 in lines", "bias"),
-    ("underlined", "injection, brought"),
-}
+OPEN: frozenset[tuple[str, str]] = frozenset()
 NO_HONEST_USE = {"zero width", "tag characters", "variation selectors", "look-alikes"}
 """Hiding that is reported whatever it hides."""
 
