@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from bluecode.defenses.checkers.effects import Effect
 from bluecode.defenses.checkers.observations import Call, Entry, Observations, Sink
-from bluecode.defenses.checkers.probes import PROBES, RETURNS, kinds_of
+from bluecode.defenses.checkers.probes import KINDS, PROBES, RETURNS, kinds_of
 from bluecode.defenses.checkers.trials import Trial, turned_away
 from bluecode.defenses.fusion import REFUTABLE
 from bluecode.defenses.verdict import Evidence, Finding
@@ -205,6 +205,12 @@ _SHOWN: Mapping[int, Callable[[Finding, Run], str | None]] = {
     1204: _repeated, 759: _repeated, 760: _repeated, 532: _logged, 312: _logged,
 }  # fmt: skip
 """What a run can show of weaknesses that no input causes."""
+
+
+WEAK_AT_WORK = frozenset({295, 326, 327, 328, 347, 377, 379, 489, 614, 916, 1004})
+"""Weaknesses that the guest tells as such, since they are no matter of input."""
+PROVABLE = frozenset(cwe for cwe, kinds in KINDS.items() if kinds) | {*_SHOWN} | WEAK_AT_WORK
+"""Weaknesses of Python code that a run can show."""
 
 
 # --- Refuted ------------------------------------------------------------------------------------

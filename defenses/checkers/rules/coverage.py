@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from bluecode.defenses.checkers.credentials import RULES as CREDENTIALS
 from bluecode.defenses.checkers.dynamic import WEAKNESSES as PROVEN
-from bluecode.defenses.checkers.javascript_dynamic import LEFT_OUT
+from bluecode.defenses.checkers.javascript_dynamic import LABOUR, LEFT_OUT
+from bluecode.defenses.checkers.proof import PROVABLE
 from bluecode.defenses.checkers.python_rules import RULES as PYTHON
 from bluecode.defenses.checkers.rules.languages import LANGUAGES
 from bluecode.defenses.checkers.rules.weaknesses import WEAKNESSES
@@ -25,11 +26,11 @@ def covered(language: str) -> Mapping[int, str]:
         found = {WEAKNESSES[rule].cwe: "static" for rule in LANGUAGES[language]().weaknesses}
         if language == "javascript":
             kinds = (item for kind, item in PROVEN.items() if kind not in LEFT_OUT)
-            found |= {item.cwe: "both" for item in kinds if item.cwe in found}
+            shown = {*(item.cwe for item in kinds), *LABOUR}
+            found |= {cwe: "both" for cwe in shown if cwe in found}
         return {**everywhere, **found}
     static = {rule.cwe: "static" for rule in PYTHON.values()}
-    proven = {PYTHON[f"python.{item.rule}"].cwe: "both" for item in PROVEN.values()}
-    return {**everywhere, **static, **proven}
+    return {**everywhere, **static, **{cwe: "both" for cwe in PROVABLE if cwe in static}}
 
 
 def titles() -> Mapping[int, str]:
