@@ -111,7 +111,8 @@ class HeldStream:
             return []
         self._done = True
         for index, choice in self._choices.items():
-            if (early or self.failed) and not choice.ended and not choice.open:
+            broken = (early or self.failed) and not self._policy.shadow
+            if broken and not choice.ended and not choice.open:
                 self._drop_unfinished(index, choice)
             if not self._lost:
                 await self._finish_choice(index, choice)

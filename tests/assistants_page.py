@@ -17,6 +17,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "docs" / "assistants"
 PAGE = FOLDER / "README.md"
 TARGET = Target("http://127.0.0.1:8787", "MODEL")
 LANGUAGES = {"environment": "sh", "command": "sh", "screen": "text"}
+ELSEWHERE = {"litellm-proxy": "[yes](litellm.md)"}
+"""What is no client of the matrix, and is tried in a way of its own."""
 WHERE = {
     "file": "In `{file}`",
     "environment": "In the environment",
@@ -71,7 +73,11 @@ def page() -> str:
     runs = json.loads((FOLDER / "runs.json").read_text("utf-8"))
     sections = [part for item in assistants.values() for part in _section(item)]
     tried = TRIED.format(scenes="\n".join(_scenes()), most=MOST_REQUESTS)
-    without = [item.title for item in assistants.values() if not _runs_of(item, runs)]
+    without = [
+        item.title
+        for name, item in assistants.items()
+        if not _runs_of(item, runs) and name not in ELSEWHERE
+    ]
     parts = [HEAD, *_table(assistants, runs), "", *sections, tried, *_matrix(runs), ""]
     return "\n".join([*parts, UNTRIED.format(names=", ".join(without)), NO_PACKAGE])
 
@@ -86,7 +92,8 @@ def _table(assistants: Mapping[str, Assistant], runs: Mapping[str, Any]) -> Iter
     yield "|---|---|---|---|---|"
     for name, item in assistants.items():
         link = f"[{item.title}](#{name})"
-        tried = ", ".join(f"{runs[own]['version']}" for own in _runs_of(item, runs)) or "no"
+        versions = ", ".join(f"{runs[own]['version']}" for own in _runs_of(item, runs))
+        tried = versions or ELSEWHERE.get(name, "no")
         yield f"| {link} | `{name}` | `{item.url(TARGET)}` | {item.protocol} | {tried} |"
 
 

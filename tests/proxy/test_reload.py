@@ -2,17 +2,20 @@
 
 import logging
 import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from replicas import NOBODY_LOOKS, fetched, replica
-from scripted import ScriptedUpstream, WordDetector
+from scripted import ScriptedUpstream, WordChecker, WordDetector
 from serving import chat, post, serving
 from starlette.testclient import TestClient
 
-from bluecode.defenses.conversation import Message, Role
+from bluecode.defenses.conversation import Message, Role, Snippet
 from bluecode.defenses.policy import Policy
+from bluecode.defenses.verdict import Action, Finding, Verdict
 from bluecode.proxy.app import create_app
 from bluecode.proxy.config import Config
 from bluecode.proxy.engine import Engine
@@ -24,6 +27,8 @@ SHADOW = "shadow = true\n"
 BROKEN = "shadow = maybe\n"
 UNKNOWN = "shaddow = true\n"
 DISABLES = 'disabled = ["bias"]\n'
+MESSAGE = Message(role=Role.USER, text="a badword")
+SNIPPET = Snippet(code="danger()\n", language="python", origin="fence")
 
 
 def write(path: Path, text: str) -> None:
@@ -133,6 +138,65 @@ async def test_a_verdict_of_the_old_policy_is_not_remembered_for_the_new(path: P
 
     assert (remembered.cached, remembered.verdict.blocks) == (True, True)
     assert (decided.cached, decided.verdict.blocks) == (False, False)
+
+
+class Meanwhile:
+    """Somebody who looks, or is asked for what was seen, while another policy is adopted."""
+
+    name = "word"
+    languages = frozenset({"python"})
+
+    def __init__(self, looks: WordDetector | WordChecker) -> None:
+        self._looks: Any = looks
+        self.adopt: Callable[[], None] = _nothing
+
+    async def inspect(self, subject: Any) -> Sequence[Finding]:
+        self._once()
+        found: Sequence[Finding] = await self._looks.inspect(subject)
+        return found
+
+    async def get(self, key: str) -> Verdict | None:
+        self._once()
+        return None
+
+    def put(self, key: str, verdict: Verdict) -> None:
+        """Nothing is kept."""
+
+    def _once(self) -> None:
+        adopt, self.adopt = self.adopt, _nothing
+        adopt()
+
+
+def _nothing() -> None:
+    """Adopts no other."""
+
+
+@pytest.mark.parametrize("subject", [MESSAGE, SNIPPET], ids=["message", "snippet"])
+@pytest.mark.parametrize(("before", "after"), [(STRICT, SHADOW), (SHADOW, STRICT)])
+@pytest.mark.parametrize("looking_up", [False, True])
+async def test_a_verdict_that_was_being_made_when_the_policy_changed_is_the_old_ones_alone(
+    subject: Message | Snippet, before: str, after: str, looking_up: bool
+) -> None:
+    word = Meanwhile(WordDetector("badword") if subject is MESSAGE else WordChecker())
+    store: Any = Meanwhile(WordChecker())
+    engine = Engine(Policy.parse(before), [word], [word], None)
+    engine.shared = store
+    (store if looking_up else word).adopt = lambda: engine.adopt(Policy.parse(after))
+
+    async def shadows() -> bool:
+        if isinstance(subject, Message):
+            verdict = await engine.screen(subject)
+        else:
+            verdict = await engine.check(subject)
+        assert verdict.action is Action.BLOCK
+        return verdict.shadow
+
+    seen = [await shadows(), await shadows()]
+    engine.adopt(Policy.parse(before))
+    seen.append(await shadows())
+
+    old, new = before is SHADOW, after is SHADOW
+    assert seen == [old, new, old]
 
 
 @pytest.mark.parametrize("text", [SCOPED, "enforce = 10\n", '[teams]\nops = ["a"]\n'])

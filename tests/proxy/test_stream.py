@@ -98,6 +98,13 @@ async def test_shadow_mode_changes_not_one_byte() -> None:
     assert stream.verdict.action.name == "BLOCK"
 
 
+async def test_shadow_mode_passes_what_broke_off_as_it_came() -> None:
+    stream = held(Policy(shadow=True))
+    events = [chunk("Hi"), chunk(tools=tool(0, '{"content": "x', name="write"))]
+    out = flat([*await play(stream, events), await stream.finish(b"", early=True)])
+    assert out == b"".join(events)
+
+
 async def test_a_tool_call_leaves_whole_or_not_at_all() -> None:
     events = [
         chunk("On it."),

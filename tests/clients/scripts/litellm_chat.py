@@ -1,14 +1,12 @@
-import os
 import sys
 
 import litellm
 from files import FUNCTION, written
+from pointed import completion
 
 messages = [{"role": "user", "content": sys.argv[1]}]
 while True:
-    chunks = litellm.completion(
-        model="openai/demo",
-        api_base=os.environ["OPENAI_BASE_URL"],
+    chunks = completion(
         messages=messages,
         tools=[{"type": "function", "function": FUNCTION}],
         stream=True,
