@@ -27,7 +27,7 @@ log = logging.getLogger("bluecode.audit")
 WAITING: Final = 20_000
 """Lines that wait at most."""
 _AT_ONCE: Final = 500
-_PAUSE: Final = 0.5
+_PAUSE: Final = 0.1
 _AGAIN: Final = 2.0
 """Seconds until it is tried again."""
 _END: Final = 5.0

@@ -12,7 +12,12 @@ TOPS = ("proxy", "defenses", "sandbox", "deploy")
 ASIDE = {"README.md"}
 """For those who read the sources."""
 
-FOR_IMAGES_AND_CLUSTERS = {"Dockerfile", "compose.yaml", "constraints.txt"}
+FOR_IMAGES_AND_CLUSTERS = {
+    "Dockerfile",
+    "compose.yaml",
+    "compose.shared.yaml",
+    "constraints.txt",
+}
 """Loose files of `deploy` for those who deploy from the sources, like all its folders."""
 
 FOLDERS_OF_DATA = {

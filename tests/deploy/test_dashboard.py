@@ -7,7 +7,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import anyio
 import pytest
 from prometheus import needs_prometheus, scraping, series
@@ -105,7 +104,7 @@ async def test_every_query_has_data_once_a_bluecode_has_been_under_load(tmp_path
     await anyio.Path(policy).write_text((await anyio.Path(DEFAULT).read_text()) + POLICY)
     await anyio.Path(shadow).write_text("shadow = true\n")
     async with (
-        serving(scripted_model(pace=0.002)) as model,
+        serving(scripted_model(pace=0.02)) as model,
         guarded(ScriptedUpstream([b'{"choices": []}']), detectors=failing()) as faulty,
         guarded(ScriptedUpstream(refuses=UpstreamError(502, "x", kind="connect"))) as broken,
     ):
@@ -155,12 +154,19 @@ async def load(root: str) -> None:
         await post(url, chat(text, stream=True))
     await post(url, {"model": "m", "messages": [{"role": "user", "content": IMAGE}]})
     await post(url, {**chat(ASKED[0]), "model": "limited"})
-    try:
-        async with aiohttp.ClientSession() as session:
-            async with session.post(url, json=chat(ASKED[0], stream=True)) as response:
-                await response.content.readany()
-    except aiohttp.ClientError:
-        return
+    await leave(root, json.dumps(chat(ASKED[0], stream=True)).encode())
+
+
+async def leave(root: str, body: bytes) -> None:
+    """Ask, and hang up before an answer comes."""
+    host = root.removeprefix("http://")
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    async with await anyio.connect_tcp(
+        host.partition(":")[0], int(host.partition(":")[2])
+    ) as stream:
+        await stream.send(head.encode() + body)
 
 
 async def has_data(root: str, query: str) -> bool:
