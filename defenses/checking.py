@@ -72,7 +72,10 @@ async def check(
     *,
     timer: Timer | None = None,
 ) -> Verdict:
-    """Decide on one snippet; a language that no checker reads makes it `unchecked`."""
+    """Decide on one snippet; a language that no checker reads makes it `unchecked`.
+
+    Code of which a part alone is judged (`focus`), as a completion in an editor, is not run.
+    """
     # Clients write U+FFFD for a lone surrogate, and so the file runs: no parser may stumble on it.
     plain = snippet.code.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if plain != snippet.code:
@@ -86,9 +89,9 @@ async def check(
         )
     readers = [item for item in checkers if spoken in item.languages or "*" in item.languages]
     static = await screen(snippet, readers, policy, unchecked=unchecked, timer=timer)
-    if snippet.focus is not None:
+    if snippet.focus is not None:  # an editor waits at every keystroke: no time for a run
         own = [finding for finding in static.findings if _within(finding, snippet.focus)]
-        static = policy.decide(own, failed=static.failed, unchecked=static.unchecked)
+        return policy.decide(own, failed=static.failed, unchecked=static.unchecked)
     if prover is None or spoken not in prover.languages:
         return static
     failed = list(static.failed)

@@ -74,8 +74,11 @@ class HeldStream:
     async def push(self, raw: bytes) -> list[bytes]:
         """Take one event; the events that may leave now.
 
-        Raises `BrokenStream`; a shadow passes what it cannot read, and all that follows.
+        Raises `BrokenStream`; a shadow passes what it cannot read, and all that follows. Behind the
+        event that ends the stream there is nothing.
         """
+        if self._done:
+            return []
         if self._lost:
             return [raw]
         try:
@@ -87,7 +90,8 @@ class HeldStream:
         self._note_unseen("other")
         held = [event.raw for event in self._queue]
         self._requeue(())
-        return held if held[-1:] == [raw] else [*held, raw]
+        kept = bool(held) and held[-1] is raw  # not by its bytes: an event may come twice
+        return held if kept else [*held, raw]
 
     async def _push(self, raw: bytes) -> list[bytes]:
         data = data_of(raw)

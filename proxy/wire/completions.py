@@ -8,46 +8,23 @@ and after the cursor is the user's own: it gives context and is not judged.
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from bluecode.defenses import language
-from bluecode.defenses.conversation import Conversation, Message, Role, Snippet
+from bluecode.defenses.conversation import Conversation, Message, Role
 from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.notes import as_json
 from bluecode.proxy.sse import BrokenStream, data_of, with_member
 from bluecode.proxy.wire import content, openai_answer, openai_chat, reading
+from bluecode.proxy.wire.around import Around, screened
 from bluecode.proxy.wire.reading import WireError
 from bluecode.proxy.wire.wire import AnswerStream, Judging, Request, WholeAnswer
 
-_AROUND = 20_000
-"""Characters before and after the cursor that are looked at."""
 _PAYLOAD_KEYS = frozenset("prompt suffix model stream n".split())
 _NO_TEXT = frozenset(
     "prompt suffix model stream n best_of echo frequency_penalty presence_penalty logit_bias"
     " logprobs max_tokens min_tokens seed stop stream_options temperature top_p top_k user"
     " random_seed metadata options keep_alive".split()
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """The code around the cursor, for one prompt."""
-
-    before: str
-    after: str
-
-    def snippet(self, text: str, *, whole: bool = True) -> Snippet:
-        """The completion where it will stand; `focus` are its own lines."""
-        before = self.before[-_AROUND:]
-        code = before + text + (self.after[:_AROUND] if whole else "")
-        first = before.count("\n") + 1
-        return Snippet(
-            code=code,
-            language=language.decide(code),
-            origin="unfenced",
-            focus=(first, first + text.count("\n")),
-        )
 
 
 class CompletionsWire:
@@ -66,7 +43,7 @@ class CompletionsWire:
         if suffix is not None and not isinstance(suffix, str):
             raise WireError(400, "`suffix` must be a string.")
         role = Role.USER if suffix is None else Role.TOOL
-        messages = [_message(role, prompt) for prompt in prompts]
+        messages = [message for prompt in prompts for message in _messages(role, prompt)]
         if suffix:
             messages.append(Message(role=role, text=suffix))
         model = payload.get("model")
@@ -266,10 +243,11 @@ def _prompts(given: Any) -> list[Any]:
     raise WireError(400, "`prompt` must be a string, a list of strings, or tokens.")
 
 
-def _message(role: Role, prompt: Any) -> Message:
-    if isinstance(prompt, str):
-        return Message(role=role, text=prompt)
-    return Message(role=role, text="", unread=("other",))
+def _messages(role: Role, prompt: Any) -> list[Message]:
+    if not isinstance(prompt, str):
+        return [Message(role=role, text="", unread=("other",))]
+    texts = screened(prompt) if role is Role.TOOL else (prompt,)
+    return [Message(role=role, text=text) for text in texts]
 
 
 def _arounds(request: Request) -> list[Around]:

@@ -15,7 +15,7 @@ from bluecode.defenses.conversation import Conversation, Message, Role
 from bluecode.proxy.framing import LINES
 from bluecode.proxy.stream import HeldStream
 from bluecode.proxy.wire import content, openai_chat, reading
-from bluecode.proxy.wire.completions import Around
+from bluecode.proxy.wire.around import Around
 from bluecode.proxy.wire.endings import ending_for
 from bluecode.proxy.wire.ollama_answer import (
     HeldCompletion,

@@ -14,7 +14,7 @@ from bluecode.defenses.verdict import Verdict, merge
 from bluecode.proxy.notes import as_json
 from bluecode.proxy.sse import BrokenStream, data_of, with_member
 from bluecode.proxy.wire import openai_chat, reading
-from bluecode.proxy.wire.completions import Around
+from bluecode.proxy.wire.around import Around
 from bluecode.proxy.wire.endings import Ending, Endings, no_ending
 from bluecode.proxy.wire.reading import Calls
 from bluecode.proxy.wire.shape import Part, Payload

@@ -105,6 +105,17 @@ async def test_shadow_mode_passes_what_broke_off_as_it_came() -> None:
     assert out == b"".join(events)
 
 
+async def test_shadow_mode_passes_twice_what_came_twice_and_cannot_be_read() -> None:
+    stream = held(Policy(shadow=True))
+    events = [chunk("Hi\n```python\nx"), b"data: {\n\n", b"data: {\n\n", chunk("more")]
+    assert flat(await play(stream, events)) == b"".join(events)
+
+
+async def test_behind_the_end_there_is_nothing() -> None:
+    events = streamed(["Hi"], usage=True)
+    assert flat(await play(held(), [*events, chunk("more"), *events])) == b"".join(events)
+
+
 async def test_a_tool_call_leaves_whole_or_not_at_all() -> None:
     events = [
         chunk("On it."),
