@@ -131,7 +131,7 @@ async def _one_of_several(config: Config, one: UpstreamConfig) -> Finding:
     secret = None if key is None else Secret(key)
     alone = replace(config, upstream=one.upstream, upstream_key=secret, upstreams=())
     asked = await upstream(alone)
-    return Finding(part, asked.state, f"{asked.told}; {_models_of(one)}")
+    return Finding(part, asked.state, f"{asked.told.rstrip('.')}; {_models_of(one)}")
 
 
 def _models_of(one: UpstreamConfig) -> str:

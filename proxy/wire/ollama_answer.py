@@ -46,6 +46,17 @@ def told(
     return {**line, "done_reason": "stop"} if done else line
 
 
+def saying(payload: Payload, key: str, text: str) -> dict[str, Any]:
+    """The line, or the whole answer, with this text in the one place and none in the other."""
+    said = dict(payload)
+    if key == "message" or isinstance(said.get("message"), dict):
+        here = text if key == "message" else ""
+        said["message"] = {"role": "assistant", **(said.get("message") or {}), "content": here}
+    if key == "response" or "response" in said:
+        said["response"] = text if key == "response" else ""
+    return said
+
+
 def calls_after(ending: Ending | None) -> list[dict[str, Any]]:
     """The call that ends the client's turn behind a note."""
     if ending is None or not ending.tool:
@@ -123,9 +134,7 @@ class OllamaShape:
     ) -> dict[str, Any] | None:
         if not rest:
             return told(self._model, self._key, text, done=False) if text else None
-        if self._key == "response":
-            return {**payload, "response": text}
-        return {**payload, "message": {**payload["message"], "content": text}}
+        return saying(payload, self._key, text)
 
     def note(self, index: int, text: str, before: Sequence[Payload]) -> list[dict[str, Any]]:
         self._noted = text.strip()
@@ -238,10 +247,8 @@ class WholeOllama:
         self._payload["done_reason"] = "stop"
 
     def _say(self, text: str) -> None:
-        if isinstance(message := self._payload.get("message"), dict):
-            self._payload["message"] = {**message, "content": text}
-        else:
-            self._payload["response"] = text
+        key = "message" if isinstance(self._payload.get("message"), dict) else "response"
+        self._payload = saying(self._payload, key, text)
 
 
 async def completed(around: Around, text: str, judging: Judging) -> Verdict:

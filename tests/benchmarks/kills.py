@@ -27,7 +27,7 @@ async def main(seconds: float, replicas: int) -> tuple[Load, int]:
 def show(load: Load, missing: int) -> None:
     print("| | requests | lost | wrongly passed | wrongly blocked | median | slowest |")
     print("|---|---|---|---|---|---|---|")
-    for phase in load.phases:
+    for phase in (one for one in load.phases if one.requests):
         figures = (phase.requests, phase.lost, phase.passed, phase.blocked)
         times = (f"{1000 * value:.0f} ms" for value in (phase.median, phase.slowest))
         print("|", " | ".join(map(str, (phase.name, *figures, *times))), "|")

@@ -51,6 +51,7 @@ WORDS = [
     "",
     "x",
     FENCED,
+    "```python\ndoubt()\n```\n",
     "danger()\n",
     "```py",
     "```\n",

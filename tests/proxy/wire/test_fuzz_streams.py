@@ -34,6 +34,7 @@ STRICT = Policy.parse('[unchecked]\noversized = "block"\narguments = "block"\n')
 SHADOW = Policy.parse("shadow = true\n")
 SAFE = ["Some words.\n", "a `b` c\n", "```python\nx = 1\n```\n", "~~~\ny\n~~~\n", "é\u2028ü\n"]
 BAD = "```python\nimport os\ndanger()\n```\n"
+DOUBT = "```python\ndoubt()\n```\n"
 WITHHELD = re.compile(r"```python\n[^`]*danger\(\)")
 UNKNOWN = [
     b": a comment\n\n",
@@ -234,7 +235,9 @@ async def test_what_passes_keeps_every_byte_however_it_is_cut(
 async def test_whatever_becomes_of_a_stream_what_is_blocked_never_leaves(
     name: str, data: st.DataObject
 ) -> None:
-    written = WRITTEN[name](data.draw(pieces(BAD, BAD)), data.draw(tools("fine()", "danger()")))
+    written = WRITTEN[name](
+        data.draw(pieces(BAD, BAD, DOUBT)), data.draw(tools("fine()", "doubt()", "danger()"))
+    )
     sent = b"".join(changed(data.draw, name, written))
     short = sent[: data.draw(st.integers(0, len(sent)))] if data.draw(st.booleans()) else sent
     through = await passed(name, STRICT, cut(data.draw, short))

@@ -84,6 +84,20 @@ async def test_code_of_a_whole_answer_is_withheld(path: str, key: str) -> None:
     assert answer["done"] is True and "context" not in answer
 
 
+@pytest.mark.parametrize("message", [{}, {"content": ""}, {"content": "Here."}, None])
+@pytest.mark.parametrize("code", [CODE, "```python\ndoubt()\n```\n"])
+async def test_an_answer_in_the_other_place_is_judged_and_told_all_the_same(
+    message: Any, code: str
+) -> None:
+    more = {} if message is None else {"message": message}
+    for stream in (False, True):
+        reply = [line(code, key="response", done=True, **more)]
+        kind = NDJSON if stream else "application/json"
+        _, _, told = await through(reply, asked(stream=stream), kind=kind)
+        spoken = b"".join(told.split(b'"bluecode":')[::2])
+        assert (b"danger()" in spoken, b"BlueCode" in spoken) == (False, True)
+
+
 @pytest.mark.parametrize(("content", "kept"), [("fine()", True), ("danger()", False)])
 async def test_a_tool_call_leaves_only_once_it_passed(content: str, kept: bool) -> None:
     sent = [line("Writing."), call(content), line(done=True)]
