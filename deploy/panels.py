@@ -118,9 +118,9 @@ def stages(title: str, part: str) -> Panel:
     """All stages side by side."""
     return Panel(
         title=title,
-        about="`screening`, `checking` and `repair` are BlueCode; `upstream` is the provider until its"
-        " answer begins. `request` is all of it, `held` code on hold: both with what the provider"
-        " takes to write.",
+        about="`screening`, `checking` and `repair` are BlueCode; `upstream` is the provider until"
+        " its answer begins. `request` is all of it, `held` code on hold: both with what the"
+        " provider takes to write.",
         queries=[Query(recorded(f"bluecode:stage_seconds:{part}", "stage"), "{{stage}}")],
         unit="s",
         log=True,

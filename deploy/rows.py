@@ -211,7 +211,7 @@ LATENCY = Row(
         stages("Stages against the provider, median", "p50"),
         Panel(
             title="Code held back",
-            about="From the first character of code until its verdict, so with the provider's writing.",
+            about="From code's first character until its verdict, so with the provider's writing.",
             queries=[
                 Query(quantile(0.5, "bluecode_seconds", "stage", 'stage="held"'), "median"),
                 Query(quantile(0.99, "bluecode_seconds", "stage", 'stage="held"'), "99 %"),
