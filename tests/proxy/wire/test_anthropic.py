@@ -236,6 +236,20 @@ async def test_the_body_and_the_answer_pass_as_they_came() -> None:
     assert (told["x-api-key"], told["anthropic-beta"]) == ("k", "a,b")
 
 
+async def test_a_system_message_between_turns_and_counting_pass_as_they_came() -> None:
+    between = {"role": "system", "content": [{"type": "text", "text": "Be brief."}]}
+    turns = [{"role": "user", "content": "hi"}, between, {"role": "user", "content": "go on"}]
+    sent = json.dumps({**ask("hi"), "messages": turns}).encode()
+    upstream = ScriptedUpstream([raw := b'{"input_tokens": 3}'])
+    async with guarded(upstream) as root:
+        counted = await post(f"{root}/v1/messages/count_tokens", sent)
+        upstream.chunks = [whole({"type": "text", "text": "ok"})]
+        status, _, _ = await post(f"{root}/v1/messages", sent)
+    assert (counted[0], counted[2], status) == (200, raw, 200)
+    assert [call.path for call in upstream.calls] == ["/messages/count_tokens", "/messages"]
+    assert [call.body for call in upstream.calls] == [sent, sent]
+
+
 BAD_REQUESTS = [
     ask("badword"),
     ask([{"type": "text", "text": "badword"}]),
@@ -244,6 +258,14 @@ BAD_REQUESTS = [
     ask("hi", system="badword"),
     ask("hi", system=[{"type": "text", "text": "badword"}]),
     ask("hi", tools=[{"name": "a", "description": "badword"}]),
+    {
+        **ask("hi"),
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "system", "content": "badword"},
+            {"role": "user", "content": "go on"},
+        ],
+    },
 ]
 
 
