@@ -8,48 +8,32 @@ half configured in silence. What is too risky is not said here but in the policy
 import difflib
 import os
 import re
-import secrets
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, Literal, cast, get_args
-from urllib.parse import urlsplit
+from typing import Any, Final, Literal
+
+from bluecode.proxy import setting_values as values
+from bluecode.proxy.setting_values import ConfigError, Protocol, Secret
+
+__all__ = [
+    "PREFIX",
+    "SETTINGS",
+    "Config",
+    "ConfigError",
+    "JudgeConfig",
+    "Protocol",
+    "Secret",
+    "UpstreamConfig",
+    "key_of",
+]
 
 JudgeMode = Literal["fast", "faithful"]
-Protocol = Literal["openai", "anthropic", "gemini", "ollama"]
 PREFIX: Final = "BLUECODE_"
 _ASIDE = re.compile(r"BLUECODE_(?:CONFIG=.*|SERVICE_\w+=.*|PORT=\w+://.*|PORT_\w+=.*)", re.DOTALL)
 """Read elsewhere, or set by Kubernetes for a Service that is named `bluecode`."""
-
-
-class ConfigError(Exception):
-    """A setting that cannot be used; the message says what, what was given, and the way out."""
-
-
-class Secret:
-    """A key that shows itself only when asked by `get()`: never in a repr, a log or an error."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def get(self) -> str:
-        return self._value
-
-    def matches(self, presented: str) -> bool:
-        """Compare in constant time."""
-        return secrets.compare_digest(_raw(presented), _raw(self._value))
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self.matches(other._value)
-
-    __hash__ = None  # type: ignore[assignment]  # a key has no place in a set or a mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +198,7 @@ class Config:
 
     @property
     def host(self) -> str:
-        return _split_listen(self.listen)[0]
+        return values.host_and_port(self.listen)[0]
 
     @property
     def all_upstreams(self) -> tuple[UpstreamConfig, ...]:
@@ -237,7 +221,7 @@ class Config:
 
     @property
     def port(self) -> int:
-        return _split_listen(self.listen)[1]
+        return values.host_and_port(self.listen)[1]
 
     @property
     def seal(self) -> bytes | None:
@@ -246,7 +230,7 @@ class Config:
 
     @property
     def health_address(self) -> tuple[str, int] | None:
-        return _split_listen(self.health_listen) if self.health_listen else None
+        return values.host_and_port(self.health_listen) if self.health_listen else None
 
     def name_of(self, presented: str) -> str | None:
         """The name of a proxy key; every key is compared, so that time tells nothing."""
@@ -269,12 +253,8 @@ def key_of(one: UpstreamConfig) -> str | None:
             raise ConfigError(
                 f"`{one.key_env}`, the `key_env` of the upstream `{one.name}`, is not set."
             )
-        return _secret(f"`{one.key_env}`", key, Path()).get()
+        return values.as_secret(f"`{one.key_env}`", key, Path()).get()
     return None if one.key is None else one.key.get()
-
-
-def _raw(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 def _default_cache_dir() -> Path:
@@ -343,190 +323,6 @@ def _near(key: str, known: Mapping[str, Any]) -> str:
     return f"; the nearest is `{close[0]}`" if close else f"; known are {', '.join(known)}"
 
 
-def _text(name: str, value: Any, _: Path) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"{name} is {_shown(value)}; it must be a text that is not empty.")
-    return value.strip()
-
-
-def _shown(value: Any) -> str:
-    return repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
-
-
-def _listen(name: str, value: Any, base: Path) -> str:
-    text = _text(name, str(value) if isinstance(value, int) else value, base)
-    try:
-        host, port = _split_listen(text)
-    except ValueError:
-        port = -1
-    if not 0 <= port <= 65535:
-        raise ConfigError(f"{name} is {text!r}; it must look like 127.0.0.1:8787, or be a port.")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _split_listen(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
-
-
-def _upstream(name: str, value: Any, base: Path) -> str:
-    text = _text(name, value, base)
-    if "://" in text:
-        return _root(name, text)
-    first, slash, rest = text.partition("/")
-    if text == "demo" or (slash and rest and re.fullmatch(r"[\w-]+", first)):
-        return text
-    raise ConfigError(
-        f"{name} is {text!r}; it must be a URL such as https://api.openai.com/v1, `demo`, or a"
-        " litellm model name such as anthropic/claude-sonnet-4-5."
-    )
-
-
-def _root(name: str, text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        bare = not (parts.username or parts.password or parts.query or parts.fragment)
-    except ValueError:
-        usable, bare = False, True
-    if not bare:
-        raise ConfigError(
-            f"{name} carries a user, a password or a query; give the bare API root, and the key"
-            " in `upstream_key`."
-        )
-    if not usable:
-        raise ConfigError(f"{name} is {text!r}; it must begin with http:// or https:// and a host.")
-    root = text.rstrip("/")
-    if root.endswith("/chat/completions"):
-        way_out = root.removesuffix("/chat/completions")
-        raise ConfigError(f"{name} is {text!r}; give the API root alone: {way_out}.")
-    return root
-
-
-def _secret(name: str, value: Any, _: Path) -> Secret:
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"{name} must be a key, as a text that is not empty.")
-    if not value.strip().isprintable() or not value.strip().isascii():
-        raise ConfigError(f"{name} holds characters that no HTTP header can carry.")
-    return Secret(value.strip())
-
-
-def _secret_file(name: str, value: Any, base: Path) -> Secret:
-    return _secret(f"The file of {name}", _contents(name, value, base), base)
-
-
-def _receiver(name: str, value: Any, base: Path) -> str:
-    return _root(name, _text(name, value, base)).removesuffix("/v1/traces")
-
-
-def _store(name: str, value: Any, base: Path) -> Secret:
-    address = _secret(name, value, base)
-    if urlsplit(address.get()).scheme not in ("redis", "rediss", "unix"):
-        raise ConfigError(f"{name} must look like redis://host:6379/0, rediss://… or unix://….")
-    return address
-
-
-def _store_file(name: str, value: Any, base: Path) -> Secret:
-    return _store(f"The file of {name}", _contents(name, value, base), base)
-
-
-def _database(name: str, value: Any, base: Path) -> Secret:
-    address = _secret(name, value, base)
-    if not address.get().startswith(("postgresql://", "sqlite:///")):
-        raise ConfigError(
-            f"{name} must look like postgresql://user:password@host/name or sqlite:///file."
-        )
-    asked = urlsplit(address.get()).query
-    if asked and asked not in ("sslmode=prefer", "sslmode=verify-full", "sslmode=disable"):
-        raise ConfigError(f"{name} may end in ?sslmode=prefer, verify-full or disable, no more.")
-    return address
-
-
-def _database_file(name: str, value: Any, base: Path) -> Secret:
-    return _database(f"The file of {name}", _contents(name, value, base), base)
-
-
-def _contents(name: str, value: Any, base: Path) -> str:
-    try:
-        return _path(name, value, base).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The file of {name} cannot be read: {error}.") from error
-
-
-def _keys(name: str, value: Any, base: Path) -> Mapping[str, Secret]:
-    """A table in the file; `name:key` by lines or commas in the environment."""
-    if isinstance(value, str):
-        pairs = [item.partition(":") for item in re.split(r"[,\n]", value) if item.strip()]
-        if not all(colon for _, colon, _ in pairs):
-            raise ConfigError(f"{name} must hold `name:key`, one a line or with commas between.")
-        value = {owner.strip(): key for owner, _, key in pairs}
-    if not isinstance(value, dict) or not value:
-        raise ConfigError(f'{name} must name at least one key, as in `proxy_keys.alice = "…"`.')
-    for owner in value:
-        if not re.fullmatch(r"[\w.@-]{1,64}", owner):
-            raise ConfigError(f"{name} has a name that is not 1-64 letters, digits or . _ @ -.")
-    return {owner: _secret(f"{name}, {owner},", key, base) for owner, key in value.items()}
-
-
-def _keys_file(name: str, value: Any, base: Path) -> Mapping[str, Secret]:
-    return _keys(f"The file of {name}", _contents(name, value, base), base)
-
-
-def _path(name: str, value: Any, base: Path) -> Path:
-    """Paths in a file are meant from where that file lies."""
-    return (
-        base
-        / Path(_text(name, str(value) if isinstance(value, Path) else value, base)).expanduser()
-    )
-
-
-def _audit(name: str, value: Any, base: Path) -> str:
-    text = _text(name, value, base)
-    return text if text in ("stdout", "none") else str(_path(name, text, base))
-
-
-def _whole(least: int, most: int) -> Callable[[str, Any, Path], int]:
-    def read(name: str, value: Any, _: Path) -> int:
-        try:
-            number = int(value) if isinstance(value, str) else value
-        except ValueError:
-            number = None
-        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
-            raise ConfigError(
-                f"{name} is {_shown(value)}; it must be a whole number from {least} to {most}."
-            )
-        return number
-
-    return read
-
-
-def _switch(name: str, value: Any, _: Path) -> bool:
-    known = {"true": True, "false": False, True: True, False: False}
-    if not isinstance(value, bool | str) or value not in known:
-        raise ConfigError(f"{name} is {_shown(value)}; it must be true or false.")
-    return known[value]
-
-
-def _seconds(name: str, value: Any, _: Path) -> float:
-    try:
-        number = float(value) if isinstance(value, str) else value
-    except ValueError:
-        number = None
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number <= 86_400:
-        raise ConfigError(f"{name} is {_shown(value)}; it must be seconds, over 0, at most 86400.")
-    return float(number)
-
-
-def _one_of(*choices: str) -> Callable[[str, Any, Path], str]:
-    def read(name: str, value: Any, base: Path) -> str:
-        text = _text(name, value, base).lower()
-        if text not in choices:
-            raise ConfigError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
-        return text
-
-    return read
-
-
 def _judge(name: str, value: Any, base: Path) -> JudgeConfig:
     """A table in the file; the inside of an inline table in the environment."""
     if isinstance(value, str):
@@ -589,114 +385,74 @@ def _one_upstream(name: str, value: Any, base: Path) -> UpstreamConfig:
     )
 
 
-def _label(name: str, value: Any, base: Path) -> str:
-    text = _text(name, value, base)
-    if not re.fullmatch(r"[\w.-]{1,40}", text):
-        raise ConfigError(f"{name} must be 1-40 letters, digits or . _ -.")
-    return text
-
-
-def _words(name: str, value: Any, base: Path) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise ConfigError(f"{name} must be a list of one name or more.")
-    return tuple(_text(name, item, base) for item in value)
-
-
-def _aliases(name: str, value: Any, base: Path) -> Mapping[str, str]:
-    if not isinstance(value, dict) or not value:
-        raise ConfigError(f'{name} must be a table, as in `fast = "gpt-5-mini"`.')
-    return {alias: _text(f"{name}, {alias},", model, base) for alias, model in value.items()}
-
-
-def _protocols(name: str, value: Any, base: Path) -> tuple[Protocol, ...]:
-    told = _words(name, value, base)
-    for word in told:
-        if word not in get_args(Protocol):
-            raise ConfigError(f"{name} names {word!r}; known are {', '.join(get_args(Protocol))}.")
-    return cast(tuple[Protocol, ...], told)
-
-
-def _judge_root(name: str, value: Any, base: Path) -> str:
-    return _root(name, _text(name, value, base))
-
-
-def _band(name: str, value: Any, _: Path) -> tuple[float, float]:
-    numbers = isinstance(value, list) and len(value) == 2
-    if numbers and all(isinstance(it, int | float) and not isinstance(it, bool) for it in value):
-        low, high = float(value[0]), float(value[1])
-        if 0 <= low <= high <= 1:
-            return low, high
-    raise ConfigError(f"{name} must be two scores between 0 and 1, the lower first: [0.3, 0.9].")
-
-
 _GIB = 1024**3
 _MOST_UPSTREAMS = 32
 _LONGEST_NAME = 256
 _READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
-    "listen": _listen,
-    "upstream": _upstream,
-    "upstream_key": _secret,
-    "upstream_key_file": _secret_file,
+    "listen": values.as_listen,
+    "upstream": values.as_upstream,
+    "upstream_key": values.as_secret,
+    "upstream_key_file": values.as_secret_file,
     "upstreams": _upstreams,
-    "seal_key": _secret,
-    "seal_key_file": _secret_file,
-    "metrics_key": _secret,
-    "metrics_key_file": _secret_file,
-    "traces": _receiver,
-    "shared": _store,
-    "shared_file": _store_file,
-    "shared_wait": _seconds,
-    "proxy_keys": _keys,
-    "proxy_keys_file": _keys_file,
-    "repair": _switch,
-    "policy": _path,
-    "audit": _audit,
-    "audit_max_bytes": _whole(1024, 1024 * _GIB),
-    "audit_backups": _whole(1, 1000),
-    "audit_days": _whole(0, 36_500),
-    "audit_database": _database,
-    "audit_database_file": _database_file,
-    "capture": _path,
-    "capture_key": _text,
-    "capture_days": _whole(1, 3_650),
-    "capture_max_bytes": _whole(1024**2, 1024 * _GIB),
-    "database": _database,
-    "database_file": _database_file,
-    "cache_dir": _path,
-    "cache_entries": _whole(1, 10_000_000),
-    "workers": _whole(1, 256),
-    "body_limit": _whole(1024, 4 * _GIB),
-    "held_limit": _whole(1024, 4 * _GIB),
-    "connect_timeout": _seconds,
-    "read_timeout": _seconds,
-    "drain_timeout": _seconds,
-    "health_listen": _listen,
-    "keep_alive": _seconds,
-    "knowledge": _path,
-    "feedback": _path,
+    "seal_key": values.as_secret,
+    "seal_key_file": values.as_secret_file,
+    "metrics_key": values.as_secret,
+    "metrics_key_file": values.as_secret_file,
+    "traces": values.as_receiver,
+    "shared": values.as_store,
+    "shared_file": values.as_store_file,
+    "shared_wait": values.as_seconds,
+    "proxy_keys": values.as_keys,
+    "proxy_keys_file": values.as_keys_file,
+    "repair": values.as_switch,
+    "policy": values.as_path,
+    "audit": values.as_audit,
+    "audit_max_bytes": values.as_whole(1024, 1024 * _GIB),
+    "audit_backups": values.as_whole(1, 1000),
+    "audit_days": values.as_whole(0, 36_500),
+    "audit_database": values.as_database,
+    "audit_database_file": values.as_database_file,
+    "capture": values.as_path,
+    "capture_key": values.as_text,
+    "capture_days": values.as_whole(1, 3_650),
+    "capture_max_bytes": values.as_whole(1024**2, 1024 * _GIB),
+    "database": values.as_database,
+    "database_file": values.as_database_file,
+    "cache_dir": values.as_path,
+    "cache_entries": values.as_whole(1, 10_000_000),
+    "workers": values.as_whole(1, 256),
+    "body_limit": values.as_whole(1024, 4 * _GIB),
+    "held_limit": values.as_whole(1024, 4 * _GIB),
+    "connect_timeout": values.as_seconds,
+    "read_timeout": values.as_seconds,
+    "drain_timeout": values.as_seconds,
+    "health_listen": values.as_listen,
+    "keep_alive": values.as_seconds,
+    "knowledge": values.as_path,
+    "feedback": values.as_path,
     "judge": _judge,
-    "log_level": _one_of("debug", "info", "warning", "error"),
-    "log_format": _one_of("text", "json"),
+    "log_level": values.as_one_of("debug", "info", "warning", "error"),
+    "log_format": values.as_one_of("text", "json"),
 }
 _JUDGE_READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
-    "model": _text,
-    "base_url": _judge_root,
-    "api_key_file": _secret_file,
-    "api_key_env": _text,
-    "mode": _one_of("fast", "faithful"),
-    "timeout": _seconds,
-    "per_minute": _whole(1, 1_000_000),
-    "uncertain": _band,
+    "model": values.as_text,
+    "base_url": values.as_judge_root,
+    "api_key_file": values.as_secret_file,
+    "api_key_env": values.as_text,
+    "mode": values.as_one_of("fast", "faithful"),
+    "timeout": values.as_seconds,
+    "per_minute": values.as_whole(1, 1_000_000),
+    "uncertain": values.as_band,
 }
 _UPSTREAM_READERS: Mapping[str, Callable[[str, Any, Path], Any]] = {
-    "name": _label,
-    "upstream": _upstream,
-    "models": _words,
-    "aliases": _aliases,
-    "protocols": _protocols,
-    "key_file": _secret_file,
-    "key_env": _text,
-    "fallbacks": _words,
+    "name": values.as_label,
+    "upstream": values.as_upstream,
+    "models": values.as_words,
+    "aliases": values.as_aliases,
+    "protocols": values.as_protocols,
+    "key_file": values.as_secret_file,
+    "key_env": values.as_text,
+    "fallbacks": values.as_words,
 }
 SETTINGS: Final = tuple(_READERS)
 """Every key that a config file may hold."""
