@@ -15,7 +15,7 @@ from bluecode.proxy.audit import Audit, Entry
 from bluecode.proxy.families import by_tools, model_family
 from bluecode.proxy.metrics import Metrics
 from bluecode.proxy.taken import Taken
-from bluecode.proxy.wire.forms import is_side
+from bluecode.proxy.wire.forms import is_side, is_upkeep
 from bluecode.proxy.wire.wire import Request
 
 _MODEL = re.compile(r"[\w.:/@+-]{1,80}")
@@ -93,7 +93,8 @@ class Exchange:
         self.streamed = request.stream
         self.side = is_side(request)
         last = request.conversation.messages[-1:]
-        self.turn = not self.side and any(message.role is Role.USER for message in last)
+        own = self.side or is_upkeep(request)
+        self.turn = not own and any(message.role is Role.USER for message in last)
         self.client = by_tools(self.client, request.payload)
 
     def add(self, stage: str, seconds: float) -> None:

@@ -1,8 +1,8 @@
 """In which form a client takes what BlueCode has to say, where plain paragraphs would break it.
 
-Assistants make requests beside the user's turns, for a title or a commit message. They are screened
-like all others, but they are no turns, and what is said to them is one line: it ends up in a list
-of chats, or in a repository. Who asked for JSON gets JSON.
+Assistants make requests beside the user's turns, for a title, a commit message or their memory.
+They are screened like all others, but they are no turns, and what is said to the first two is one
+line: it ends up in a list of chats, or in a repository. Who asked for JSON gets JSON.
 """
 
 import json
@@ -30,6 +30,13 @@ _ASKED = re.compile(
 )
 """What the user's message of one says, where there are no instructions: more, since people ask
 for titles, too."""
+_UPKEEP = re.compile(
+    r"\bconversations?\b[^.\n]{0,80}\bmemor(?:y|ies)\b"
+    r"|\bmemor(?:y|ies)\b[^.\n]{0,80}\bconversations?\b"
+    r"|\b(?:summari[sz]|compact|condens)\w*[^.\n]{0,60}\b(?:conversation|chat)\b",
+    re.I,
+)
+"""What the last message of a request says by which an agent looks after its memory."""
 _FIRST = 600
 """Characters in which it is said."""
 _LONGEST = 200
@@ -54,6 +61,14 @@ def is_side(request: Request) -> bool:
     told = any(says_title(message.text) for message in said if message.role is Role.SYSTEM)
     asked = [message.text[:_FIRST] for message in said if message.role is Role.USER][-1:]
     return told or any(_may_be_side(text) and _ASKED.search(text) for text in asked)
+
+
+def is_upkeep(request: Request) -> bool:
+    """Does an agent look after its memory here, with its tools or without? That is no turn, and
+    what is said to it has the form that it has for the user."""
+    last = request.conversation.messages[-1:]
+    asked = [message.text[:_FIRST] for message in last if message.role is Role.USER]
+    return any(_UPKEEP.search(text) is not None for text in asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from scripted import ScriptedUpstream, answer, streamed
 from serving import chat, get, guarded, post
 
-from bluecode.proxy.wire.forms import is_side, one_line, wants_json
+from bluecode.proxy.wire.forms import is_side, is_upkeep, one_line, wants_json
 from bluecode.proxy.wires import WIRES
 
 TITLED = {
@@ -55,6 +55,32 @@ def test_what_an_assistant_asks_for_itself_is_no_turn(name: str) -> None:
 @pytest.mark.parametrize("name", TITLED)
 def test_an_agent_with_tools_asks_for_its_user(name: str) -> None:
     assert not is_side(read(TITLED[name], tools=[{"type": "function"}]))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Look through the last part of the conversation and bring your memory files up to date.",
+        "Your task is to create a detailed summary.\nSummarize the conversation so far.",
+        "Compact the chat history above.",
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"tools": [{"type": "function"}]}])
+def test_an_agent_that_looks_after_its_memory_takes_no_turn(asked: str, more: Any) -> None:
+    request = read([{"role": "user", "content": "hi"}, {"role": "user", "content": asked}], **more)
+    assert is_upkeep(request) and not is_side(request)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Find the memory leak in the session store.\nIt shows after an hour.",
+        "Summarize the file README.md",
+        "hello",
+    ],
+)
+def test_who_speaks_of_memory_or_asks_for_a_summary_takes_a_turn(asked: str) -> None:
+    assert is_upkeep(read([{"role": "user", "content": asked}])) is False
 
 
 @pytest.mark.parametrize("name", OWN)
