@@ -32,6 +32,22 @@ MODES: Mapping[str, dict[str, Any]] = {
     "gateway-monitored": {
         **EVERYTHING,
         "upstreamKeySecret": "provider",
+        "upstreams": [
+            {
+                "name": "local",
+                "upstream": "http://ollama.ai:11434/v1",
+                "models": ["qwen3*", 'a "name"'],
+                "aliases": {"small": "qwen3:4b", "code <1>": "qwen3-coder"},
+                "protocols": ["openai", "ollama"],
+                "fallbacks": ["claude"],
+            },
+            {
+                "name": "claude",
+                "upstream": "anthropic/*",
+                "aliases": {"small": "claude-haiku-4-5"},
+                "secret": {"name": "providers", "key": "anthropic"},
+            },
+        ],
         "proxyKeysSecret": "clients",
         "sealKeySecret": "seal",
         "sharedSecret": "redis",
@@ -157,9 +173,14 @@ def test_every_container_is_confined_and_bounded(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["gateway", "gateway-monitored"])
-def test_the_gateway_gets_settings_that_it_knows(mode: str) -> None:
+def test_the_gateway_gets_settings_that_it_knows(mode: str, tmp_path: Path) -> None:
     (container,) = containers(mode)
     given = {item["name"]: item["value"] for item in container["env"]}
+    keys = re.findall(r'key_file = "([^"]+)"', given.get("BLUECODE_UPSTREAMS", ""))
+    (tmp_path / "key").write_text("a-key")
+    for path in keys:
+        told = given["BLUECODE_UPSTREAMS"].replace(path, str(tmp_path / "key"))
+        given["BLUECODE_UPSTREAMS"] = told
 
     config = Config.load(environ={k: v for k, v in given.items() if not k.endswith("_FILE")})
 
@@ -169,7 +190,14 @@ def test_the_gateway_gets_settings_that_it_knows(mode: str) -> None:
     files = [
         value for name, value in given.items() if name.endswith(("_FILE", "_POLICY", "_CAPTURE"))
     ]
-    assert {value.rpartition("/")[0] for value in files} == mounts
+    assert {value.rpartition("/")[0] for value in (*files, *keys)} == mounts
+    asked = MODES[mode].get("upstreams", [])
+    assert [one.name for one in config.upstreams] == [table["name"] for table in asked]
+    for one, table in zip(config.upstreams, asked, strict=True):
+        assert (one.upstream, dict(one.aliases)) == (table["upstream"], table["aliases"])
+        assert list(one.models) == table.get("models", [])
+        assert list(one.fallbacks) == table.get("fallbacks", [])
+        assert (one.key is not None) is ("secret" in table)
 
 
 def test_there_is_time_for_the_drain_before_a_pod_is_killed() -> None:
@@ -254,6 +282,8 @@ def test_the_sidecar_to_copy_is_the_one_that_the_webhook_writes(name: str) -> No
         {"webhook": {"failurePolicy": "Maybe"}},
         {"settings": {"PATH": "/"}},
         {"upstream": ""},
+        {"upstreams": [{"name": "a"}]},
+        {"upstreams": [{"name": "a", "upstream": "demo", "key": "secret"}]},
         {"sharedSecret": "redis"},
         {"traces": 4318},
         {"capture": {"claim": "captures"}},

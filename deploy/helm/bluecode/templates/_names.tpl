@@ -41,3 +41,28 @@ capabilities:
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}
+
+{{/* Several providers as the setting `upstreams` reads them: inline tables of TOML. */}}
+{{- define "bluecode.upstreams" -}}
+{{- $tables := list -}}
+{{- range $at, $one := . -}}
+{{- $fields := list (printf "name = %s" (toJson $one.name)) (printf "upstream = %s" (toJson $one.upstream)) -}}
+{{- range $key := list "models" "fallbacks" "protocols" -}}
+{{- with index $one $key -}}
+{{- $fields = append $fields (printf "%s = %s" $key (toJson .)) -}}
+{{- end -}}
+{{- end -}}
+{{- with $one.aliases -}}
+{{- $pairs := list -}}
+{{- range $alias, $model := . -}}
+{{- $pairs = append $pairs (printf "%s = %s" (toJson $alias) (toJson $model)) -}}
+{{- end -}}
+{{- $fields = append $fields (printf "aliases = { %s }" (join ", " $pairs)) -}}
+{{- end -}}
+{{- with $one.secret -}}
+{{- $fields = append $fields (printf "key_file = \"/etc/bluecode-upstream-%d/%s\"" $at .key) -}}
+{{- end -}}
+{{- $tables = append $tables (printf "{ %s }" (join ", " $fields)) -}}
+{{- end -}}
+[{{ join ", " $tables }}]
+{{- end -}}
