@@ -44,6 +44,9 @@ _HEADS = {
 }  # fmt: skip
 """What makes the rest of a function readable whose beginning is cut off."""
 
+_CASE = re.compile(r"^\s*(?:case\b[^:\n]{1,60}|default\s*):", re.M)
+"""A label that only stands in a switch."""
+
 _QUIET = re.compile(r"//[^\n]*|/\*[\s\S]*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`[^`]*`")
 """Comments and texts: braces in them count for nothing."""
 
@@ -88,6 +91,11 @@ def _attempts(text: str, language: str) -> list[tuple[str, str]]:
             before = around + _HEADS[language] + "{" * max(1, closed)
             after = "}" * (opened + (0 if closed else 1) + (1 if around else 0))
             tries.append((before + text + "\n" + after, grammar))
+        case = _CASE.search(text)
+        if case is not None and "switch" not in text[: case.start()]:
+            before = around + _HEADS[language] + "{" * max(1, closed - 1) + "switch (0) {"
+            after = "}" * (opened + max(0, 2 - closed) + (1 if around else 0))
+            tries.insert(0, (before + text + "\n" + after, grammar))
         if opened:
             tries.append((around + text + "\n" + "}" * (opened + bool(around)), grammar))
     return tries

@@ -380,10 +380,13 @@ class Reader:
 
 
 def _given_out(condition: Node) -> frozenset[int]:
-    """Names whose address a call in the condition gets, or whose size is asked: nobody looked at
-    what they hold."""
+    """Names whose address a call in the condition gets, whose size is asked, or that only say which
+    element is looked at: nobody looked at what they hold."""
     found: set[int] = set()
     for call in condition.walk():
+        if call.role == "index":
+            for key in call.args:
+                found.update(id(part) for part in key.walk())
         if call.role == "call":
             for arg in call.args:
                 if call.name == "sizeof" or arg.role == "unary" and arg.name == "&":

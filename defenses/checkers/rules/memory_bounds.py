@@ -1,7 +1,7 @@
 """Buffers in C and C++: copies, indexes, lengths and sizes that nobody checked."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bluecode.defenses.checkers.rules.memory_body import Body, Event, Local
 from bluecode.defenses.checkers.rules.memory_indexes import (
@@ -153,8 +153,33 @@ def _measured(body: Body, source: Node, before: int) -> bool:
     for event in body.calls:
         if event.order < before and event.node.name in ("strlen", "strnlen", "sizeof", "wcslen"):
             if event.node.args and path_of(event.node.args[0]) in names:
-                return True
+                return not _length_unused(body, event.node)
     return False
+
+
+def _length_unused(body: Body, call: Node) -> bool:
+    """`n = strlen(s);`, and `n` is compared with nothing and given to nobody, only an index."""
+    assert body.function.base is not None
+    kept = [key for key, events in body.by_key.items()
+            for event in events if event.kind == "store" and event.value is call]  # fmt: skip
+    if len(kept) != 1 or any(e.kind in ("bound", "test") for e in body.by_key[kept[0]]):
+        return False
+    for node in body.function.base.walk():
+        if node.role == "call" or node.role == "declare" and node.size is not None:
+            given = [*node.args, *([node.size] if node.size is not None else [])]
+            for arg in given:
+                if arg is not call and any(
+                    path_of(part) == kept[0] for part in _outside_index(arg)
+                ):
+                    return False
+    return True
+
+
+def _outside_index(node: Node) -> Iterator[Node]:
+    if node.role != "index":
+        yield node
+        for kid in node.kids():
+            yield from _outside_index(kid)
 
 
 def _made_to_fit(run: Run, body: Body, target: Node, source: Node, event: Event) -> bool:
