@@ -209,6 +209,15 @@ RULES = Language(
         ),
         Sink(
             "path_traversal",
+            "path_join join_path path_concat concat_path path_append append_path path_combine "
+            "combine_path g_build_filename",
+            (1, 2),
+            "path",
+            least=Level.PARAMETER,
+            when=lambda s: len(s.args) > 1,
+        ),
+        Sink(
+            "path_traversal",
             "archive_entry_set_pathname archive_entry_update_pathname_utf8",
             (1,),
             "path",
