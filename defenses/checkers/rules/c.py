@@ -13,6 +13,7 @@ from bluecode.defenses.checkers.rules.rule import (
 )
 from bluecode.defenses.checkers.rules.secrets import is_password, is_secret
 from bluecode.defenses.checkers.rules.site import Site
+from bluecode.defenses.checkers.rules.tree import EMPTY
 from bluecode.defenses.checkers.rules.values import Level
 from bluecode.defenses.checkers.rules.words import broken_hash, random_secret
 
@@ -20,7 +21,15 @@ from bluecode.defenses.checkers.rules.words import broken_hash, random_secret
 def _open_format(site: Site, index: int) -> bool:
     """Does somebody else decide a format, or a part of it?"""
     form = site.arg(index)
-    return form.known is None and (not form.text or form.level >= Level.PARAMETER)
+    if form.known is not None or _only_constants(site, index):
+        return False
+    return not form.text or form.level >= Level.PARAMETER
+
+
+def _only_constants(site: Site, index: int) -> bool:
+    """`"%" PRIu64 "\n"`: nothing but a constant can stand beside a text."""
+    node = site.node.args[index] if index < len(site.node.args) else EMPTY
+    return node.role == "join" and not node.name and any(p.role == "text" for p in node.args)
 
 
 def _shell_text(site: Site) -> bool:
@@ -181,7 +190,7 @@ RULES = Language(
             "printf vprintf syslog_f",
             (0,),
             "format",
-            when=lambda s: s.arg(0).known is None,
+            when=lambda s: s.arg(0).known is None and not _only_constants(s, 0),
         ),
         Sink(
             "format_injection",

@@ -23,6 +23,8 @@ FREES = re.compile(
     r"R_FREE|r_\w+_free|js_free|apr_pool_destroy|fclose|closedir|pclose|\w*[a-z]Free)$"
 )
 _LEAVING_MACRO = re.compile(r"^RET(?:URN|VAL)?_[A-Z_]+$")
+_RETURNING_MACRO = re.compile(r"^[A-Z][A-Z0-9_]*_(?:RET|RETURN)(?:_[A-Z0-9_]+)?$")
+"""Macros named for the return that they hold; on a branch of its own such a one is its end."""
 _EXITS = frozenset({"exit", "abort", "_exit", "panic", "BUG", "err", "errx", "die", "longjmp",
                     "quick_exit", "__builtin_unreachable", "fatal", "g_error", "throw", "_Exit",
                     "perror_exit", "usage", "terminate"})  # fmt: skip
@@ -32,7 +34,7 @@ _ASSERTS = re.compile(
 )
 """Calls whose argument is a condition."""
 _LOOKS = re.compile(
-    r"^(?:CHECK\w*|\w*_CHECK\w*|\w*TCHECK\w*|\w*[Cc]heck\w*|\w*valid\w*|\w*Valid\w*|"
+    r"^(?:\w*CHECK\w*|\w*[Cc]heck\w*|\w*valid\w*|\w*Valid\w*|"
     r"\w*Remaining\w*|\w*_ok|\w*LOCK\w*|\w*HELD\w*)$"
 )
 """Calls that look at what they are given."""
@@ -364,6 +366,9 @@ class Reader:
                 self.body.returned.add(id(plain))
                 self.visit(arg)
         self.note("call", node.name or "?", node)
+        if _RETURNING_MACRO.search(node.name) and node.base is None and self._branch:
+            self.body.leaves.append((self._order, self._branch, ""))
+            return True
         return node.name in _EXITS
 
     def _receiver(self, call: Node) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bluecode.defenses.checkers.rules.memory_body import Body, Local
 from bluecode.defenses.checkers.rules.tree import Node, path_of
 
-_FIXED = re.compile(r"^[A-Z][A-Z0-9_]*$")
+_FIXED = re.compile(r"^(?:[A-Z][A-Z0-9_]*|\w+_(?:SIZE(?:OF)?|LEN(?:GTH)?|MAX))$")
 
 
 def number_of(node: Node) -> int | None:
