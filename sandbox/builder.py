@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bluecode.sandbox.cache import Cache
+from bluecode.sandbox.compiler import found_zig
 from bluecode.sandbox.files import MemoryFiles
 from bluecode.sandbox.guest import GuestSource, compile_target
 from bluecode.sandbox.languages import LANGUAGES
@@ -37,6 +38,8 @@ def build(source: GuestSource, cache: Cache, report: Report) -> Path:
 
 def main(cache: str, language: str | None = None, harness: str | None = None) -> None:
     for name in LANGUAGES if language is None else [language]:
+        if LANGUAGES[name].compiled and found_zig() is None:
+            continue  # nothing would be run by it
         source = GuestSource.load(LANGUAGES[name], Path(harness) if harness else None)
         build(source, Cache(Path(cache)), lambda step: print(step, flush=True))
 

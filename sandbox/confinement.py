@@ -1,7 +1,8 @@
 """What a worker process gives up before it runs anything: the walls behind WebAssembly's own.
 
-Linux has all of them, other systems only the resource limits. Not promised: another user's rights,
-or blindness for files that this user can read; run BlueCode in a container for those.
+Linux has all of them, other systems only the resource limits. Where the kernel has Landlock, a
+worker is blind for all files but those that it was started from. Not promised: another user's
+rights; run BlueCode in a container for those.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
+from bluecode.sandbox.landlock import READ_DIR, READ_FILE, Rule, restrict
 from bluecode.sandbox.system_calls import forbid_system_calls
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
@@ -19,18 +23,27 @@ DATA_BYTES = 1024**3
 OPEN_FILES = 64
 
 
-def confine(parent: int) -> None:
-    """Give up what a worker never needs. Raises `OSError` if the system refuses."""
+def confine(parent: int, files: Sequence[Path] = ()) -> None:
+    """Give up what a worker never needs; the files are what it will still read. Raises `OSError` if
+    the system refuses."""
     if sys.platform == "linux":
         follow_parent(parent)
         prctl(PR_SET_NO_NEW_PRIVS, 1)
         prctl(PR_SET_DUMPABLE, 0)
+        restrict(readable(files))
         forbid_system_calls()
         resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES, DATA_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
     os.closerange(3, OPEN_FILES)
+
+
+def readable(files: Sequence[Path]) -> list[Rule]:
+    """Rules for files, and for what the interpreter may still import."""
+    own = [Path(place) for place in (sys.prefix, sys.base_prefix, *sys.path) if place]
+    found = [place for place in (*own, Path(__file__).parents[1]) if place.exists()]
+    return [(path, READ_FILE | READ_DIR) for path in dict.fromkeys([*files, *found])]
 
 
 def follow_parent(parent: int) -> None:

@@ -10,6 +10,7 @@ import anyio
 from anyio.abc import ByteReceiveStream
 
 from bluecode.sandbox.cache import Cache
+from bluecode.sandbox.compiler import found_zig
 from bluecode.sandbox.guest import GuestSource
 from bluecode.sandbox.languages import LANGUAGES
 from bluecode.sandbox.languages.language import Language
@@ -23,13 +24,14 @@ COMPLAINT = 2_000  # characters of a builder's error message that are worth keep
 
 
 async def prepared(cache: Cache, harness: Path | None, report: Report) -> dict[str, Path]:
-    """The compiled guest of each language, built if it is not in the cache. A harness that is given
-    stands in for Python's own."""
+    """The compiled guest of each language, built if it is not in the cache; none for a language
+    whose compiler is not there. A harness that is given stands in for Python's own."""
     return {
         language.name: await prepare(
             language, cache, harness if language is PYTHON else None, report
         )
         for language in LANGUAGES.values()
+        if not language.compiled or found_zig() is not None
     }
 
 

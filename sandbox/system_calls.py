@@ -12,7 +12,7 @@ import errno
 import os
 import platform
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 PR_SET_SECCOMP, MODE_FILTER = 22, 2
 LOAD, IF_EQUAL, IF_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
@@ -20,7 +20,10 @@ NUMBER, ARCHITECTURE = 0, 4  # offsets in the kernel's `struct seccomp_data`
 ALLOW, REFUSE = 0x7FFF_0000, 0x0005_0000 | errno.EPERM
 X32 = 0x4000_0000  # a second set of numbers for the same calls
 
-FORBIDDEN = {
+Calls = tuple[int, tuple[int, ...]]
+"""An architecture, and numbers of its system calls."""
+
+FORBIDDEN: Mapping[str, Calls] = {
     # socket connect accept sendto recvfrom sendmsg recvmsg bind listen socketpair; fork vfork
     # execve kill truncate rename mkdir link unlink symlink chmod fchmod chown fchown ptrace chroot
     # mount unlinkat renameat linkat symlinkat fchmodat mkdirat fchownat perf_event_open
@@ -44,12 +47,23 @@ FORBIDDEN = {
     ),
 }
 
+NEEDED_BY_COMPILERS = {
+    # vfork fork execve kill rename mkdir rmdir unlink mkdirat unlinkat renameat renameat2
+    "x86_64": frozenset({57, 58, 59, 62, 82, 83, 87, 258, 263, 264, 316}),
+    "aarch64": frozenset({221, 129, 34, 35, 38, 276}),
+}
+COMPILERS = {
+    machine: (architecture, tuple(n for n in numbers if n not in NEEDED_BY_COMPILERS[machine]))
+    for machine, (architecture, numbers) in FORBIDDEN.items()
+}
+"""What a compiler never makes: it starts programs and changes files, where Landlock lets it."""
 
-def forbid_system_calls() -> None:
+
+def forbid_system_calls(calls: Mapping[str, Calls] = FORBIDDEN) -> None:
     """Forbid them where this kernel and processor can. Raises `OSError` if it refuses.
 
     Wants `no_new_privs`, and holds for threads that are started later."""
-    known = FORBIDDEN.get(platform.machine())
+    known = calls.get(platform.machine())
     if known is None:
         return
     program = filter_program(*known)

@@ -22,6 +22,8 @@ from bluecode.sandbox.frames import (
     write_ready,
     write_result,
 )
+from bluecode.sandbox.languages import LANGUAGES
+from bluecode.sandbox.linking import LinkedGuest
 from bluecode.sandbox.outcome import Recording, SandboxUnavailable
 from bluecode.sandbox.wasm import Guest
 
@@ -57,6 +59,10 @@ class Worker:
         )
 
 
+def guest_of(name: str, path: Path) -> Guest:
+    return LinkedGuest(path) if LANGUAGES[name].compiled else Guest(path)
+
+
 def answer(number: int, done: Future[Recording]) -> bytes:
     try:
         return write_result(number, done.result())
@@ -79,10 +85,10 @@ def send(frame: bytes) -> None:
 
 
 def main(parent: str, *guests: str) -> None:
-    confine(int(parent))
-    named = (guest.split("=", 1) for guest in guests)
+    named = {name: Path(path) for name, path in (guest.split("=", 1) for guest in guests)}
+    confine(int(parent), [*named.values()])
     try:
-        worker = Worker({name: Guest(Path(path)) for name, path in named})
+        worker = Worker({name: guest_of(name, path) for name, path in named.items()})
     except SandboxUnavailable as unavailable:
         send(write_broken(0, str(unavailable)))
         return

@@ -18,9 +18,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from bluecode.sandbox.cache import Cache, default_folder
+from bluecode.sandbox.compiler import Compiler, Uncompiled, found_zig
+from bluecode.sandbox.languages.c import pack, unpack
 from bluecode.sandbox.languages.language import Program
 from bluecode.sandbox.limits import MEBIBYTE, Limits
-from bluecode.sandbox.outcome import Outcome, Recording, SandboxUnavailable
+from bluecode.sandbox.outcome import Event, Outcome, Recording, SandboxUnavailable
 from bluecode.sandbox.preparation import prepared
 from bluecode.sandbox.process import WorkerLost, WorkerProcess
 from bluecode.sandbox.turns import REQUEST, Turns
@@ -77,6 +79,7 @@ class Sandbox:
         self._turns: Turns[WorkerProcess] = Turns(queue)
         self._warm = anyio.Event()
         self._failure: SandboxUnavailable | None = None  # why the last worker did not come
+        self._compiler: Compiler | None = None
 
     @classmethod
     @asynccontextmanager
@@ -121,6 +124,11 @@ class Sandbox:
         return tuple(worker.pid for worker in self._workers)
 
     @property
+    def compiles(self) -> bool:
+        """Is there a compiler, for the languages that need one?"""
+        return self._compiler is not None
+
+    @property
     def waiting(self) -> int:
         """Runs that have no worker yet."""
         return self._turns.waiting
@@ -139,7 +147,11 @@ class Sandbox:
         Runs of one `REQUEST` never keep those of another waiting for more than their turn.
         """
         try:
+            if program.source is not None:
+                program = await self._compiled(program)
             recording = await self._recorded(program, limits or Limits())
+        except Uncompiled as wrong:
+            return uncompiled(wrong)
         except SandboxUnavailable:
             self.counters.unavailable += 1
             raise
@@ -148,6 +160,17 @@ class Sandbox:
             raise
         self.counters.outcomes[recording.ended] += 1
         return recording.outcome()
+
+    async def _compiled(self, program: Program) -> Program:
+        """The program as a job for a worker. Raises `Uncompiled`, or `SandboxUnavailable`."""
+        if self._compiler is None:
+            raise SandboxUnavailable(f"there is no compiler for `{program.language}`")
+        try:
+            module = await self._compiler.compile(program)
+        finally:
+            if not self._closed:
+                self._tasks.start_soon(self._compiler.ahead)
+        return Program(program.language, pack([module, *unpack(program.job)]))
 
     async def _recorded(self, program: Program, limits: Limits) -> Recording:
         if len(program.job) > PROGRAM_BYTES:
@@ -228,6 +251,9 @@ class Sandbox:
             self._failure = unavailable
             self._warm.set()
             return
+        zig = found_zig()
+        if zig is not None:
+            self._compiler = Compiler(zig)
         for _ in range(self.size):
             self._tasks.start_soon(self._place)
 
@@ -262,7 +288,23 @@ class Sandbox:
     async def _stop(self) -> None:
         self._closed = True
         self._turns.close()
+        if self._compiler is not None:
+            await self._compiler.close()
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as tasks:
                 for worker in self._workers:
                     tasks.start_soon(worker.stop)
+
+
+def uncompiled(wrong: Uncompiled) -> Outcome:
+    """What came of a text that does not compile: it never ran."""
+    return Outcome(
+        ended="exited",
+        finished=False,
+        events=(Event("unreadable", (wrong.line, wrong.why), True),),
+        malformed=0,
+        fuel_used=0,
+        seconds=0.0,
+        memory_peak=0,
+        detail="it does not compile",
+    )

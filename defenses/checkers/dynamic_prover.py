@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from bluecode.defenses.checkers.dynamic import DynamicChecker, DynamicReport, Runs
+from bluecode.defenses.checkers.c_dynamic import CDynamic, Compiles
+from bluecode.defenses.checkers.dynamic import DynamicChecker, DynamicReport
 from bluecode.defenses.checkers.javascript_dynamic import JavaScriptDynamic
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.verdict import DetectorError, Finding
@@ -13,10 +14,10 @@ class DynamicProver:
 
     name = "dynamic"
 
-    def __init__(self, sandbox: Runs) -> None:
+    def __init__(self, sandbox: Compiles) -> None:
         self._sandbox = sandbox
-        checkers = (DynamicChecker(sandbox), JavaScriptDynamic(sandbox))
-        self._checkers: Mapping[str, DynamicChecker | JavaScriptDynamic] = {
+        checkers = (DynamicChecker(sandbox), JavaScriptDynamic(sandbox), CDynamic(sandbox))
+        self._checkers: Mapping[str, DynamicChecker | JavaScriptDynamic | CDynamic] = {
             language: checker for checker in checkers for language in checker.languages
         }
 

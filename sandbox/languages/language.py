@@ -21,6 +21,9 @@ class Language:
     library: str
     """Where the guest finds its library while it is initialised."""
 
+    compiled: bool = False
+    """Its programs are compiled first, by a compiler that need not be there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -28,3 +31,6 @@ class Program:
 
     language: str
     job: bytes
+    source: str | None = None
+    """What is to be compiled first, where the language asks for it."""
+    dialect: str = ""

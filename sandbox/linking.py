@@ -1,0 +1,280 @@
+"""Programs that are linked with a guest: a job brings a compiled program and the cases to try it in,
+each case in a fresh copy of both.
+
+The program is WebAssembly that a compiler made of untrusted text, or that a subverted compiler made
+up. It gets functions of the guest and the guest's memory, and nothing of the host's: what it asks
+for beyond that is answered by a function that tells its name and does nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import wasmtime
+from wasmtime import _ffi as ffi
+from wasmtime._extern import wrap_extern
+
+from bluecode.sandbox.languages import c
+from bluecode.sandbox.limits import Limits
+from bluecode.sandbox.outcome import Recording, SandboxUnavailable
+from bluecode.sandbox.run import Run
+from bluecode.sandbox.wasi import World
+from bluecode.sandbox.wasm import Guest, Window, judged
+
+MEMORY, TABLE, STACK = "memory", "__indirect_function_table", "__stack_pointer"
+PROGRAM_BYTES = 700_000
+"""A larger program would take seconds to compile, and is refused."""
+CASE_SHARE = 8  # of the run's fuel, the part that one case may use
+LINES_BYTES = 8_192  # as in cases.c
+SPARE_EVENTS = 8  # kept for the host's own
+TABLE_MOST = 100_000
+PAGE = 64 * 1024
+
+Extern = wasmtime.Func | wasmtime.Table | wasmtime.Global | wasmtime.Memory
+Told = tuple[bool, bytes]
+
+
+class LinkedGuest(Guest):
+    """A compiled guest whose jobs bring programs."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        types = {item.name: item.type for item in self._module.exports}
+        self._functions = {
+            name: kind for name, kind in types.items() if isinstance(kind, wasmtime.FuncType)
+        }
+
+    def _run(self, job: bytes, limits: Limits) -> Recording:
+        began = time.perf_counter()
+        self._deadline.set(0 if self._stopped else limits.seconds)
+        try:
+            program, *cases = c.unpack(job)
+            linked = Linked.load(self._engine, program, self._functions)
+            recording = self._tried(linked, cases, limits)
+        except (wasmtime.WasmtimeError, ValueError) as error:
+            recording = refused(str(error))
+        finally:
+            self._deadline.clear()
+            self._imports.run = self._imports.memory = None
+        return replace(recording, seconds=time.perf_counter() - began)
+
+    def _tried(self, linked: Linked, cases: Sequence[bytes], limits: Limits) -> Recording:
+        """All cases, one after the other, as long as there is fuel."""
+        told = [host_event("unknown", *linked.unknown)]
+        whole, left = refused("no case"), limits
+        for number, fields in enumerate(cases):
+            share = min(left.fuel, max(1, limits.fuel // CASE_SHARE))
+            case = self._case(linked, fields, replace(left, fuel=share))
+            end = host_event("ended", case.ended, case.detail, case.finished)
+            told += [host_event("case", number), *case.events, end]
+            left = remaining(left, case)
+            whole = replace(
+                whole,
+                ended=case.ended,
+                detail=case.detail,
+                memory_peak=max(whole.memory_peak, case.memory_peak),
+                output=whole.output or case.output,
+            )
+            if left.fuel <= 0 or left.events <= SPARE_EVENTS or case.ended == "timed_out":
+                break
+        else:
+            whole = replace(whole, ended=whole.ended if len(cases) == 1 else "exited")
+            whole = replace(whole, finished=True)
+        fuel = limits.fuel - max(0, left.fuel)
+        return replace(whole, events=tuple(told)[: limits.events], fuel_used=fuel)
+
+    def _case(self, linked: Linked, fields: bytes, limits: Limits) -> Recording:
+        run = Run(World(limits.output), limits)
+        with wasmtime.Store(self._engine) as store:
+            store.set_limits(memory_size=limits.memory)
+            store.set_fuel(limits.fuel)
+            store.set_epoch_deadline(1)
+            self._imports.run = run
+            base = Base(store, self._ready.instantiate(store))
+            self._imports.memory = base.memory
+            trap: wasmtime.Trap | None = None
+            try:
+                linked.run(base, fields)
+            except wasmtime.Trap as caught:
+                trap = caught
+            except wasmtime.WasmtimeError:  # more memory or functions than it may have
+                run.refused_memory = True
+            if run.broken is not None:
+                raise SandboxUnavailable("a host function failed") from run.broken
+            ended, finished, detail = judged(run, trap, trap is None)
+            return Recording(
+                ended=ended,
+                finished=finished,
+                events=(*run.events, host_event("lines", *base.lines())),
+                fuel_used=limits.fuel - (run.fuel_left or store.get_fuel()),
+                seconds=0.0,
+                memory_peak=base.memory.data_len(store),
+                output=run.world.output,
+                detail=detail,
+            )
+
+
+class Base:
+    """A fresh copy of the guest, and what programs get of it."""
+
+    def __init__(self, store: wasmtime.Store, instance: wasmtime.Instance) -> None:
+        self.store, self._instance = store, instance
+        memory, table = self.take(MEMORY), self.take(TABLE)
+        assert isinstance(memory, wasmtime.Memory) and isinstance(table, wasmtime.Table)
+        self.memory, self.table = memory, table
+
+    def take(self, name: str) -> Extern:
+        """One export. `Instance.exports` would make an object of each of thousands."""
+        item, text = ffi.wasmtime_extern_t(), name.encode()
+        found = ffi.wasmtime_instance_export_get(
+            self.store._context(),
+            ctypes.byref(self._instance._instance),
+            ctypes.create_string_buffer(text),
+            len(text),
+            ctypes.byref(item),
+        )
+        if not found:
+            raise SandboxUnavailable(f"the guest has no `{name}`")
+        extern = wrap_extern(item)
+        assert isinstance(extern, Extern)
+        return extern
+
+    def call(self, name: str, *values: int) -> int:
+        function = self.take(name)
+        assert isinstance(function, wasmtime.Func)
+        answer = function(self.store, *values)
+        return answer if isinstance(answer, int) else 0
+
+    def window(self) -> Window:
+        return Window(self.memory, self.store)
+
+    def lines(self) -> Iterator[int]:
+        """The program's lines that were run, as far as it marks them."""
+        address = self.take("g_lines")
+        assert isinstance(address, wasmtime.Global)
+        marks = self.window().read(int(address.value(self.store)), LINES_BYTES)
+        for at in (at for at, byte in enumerate(marks) if byte):
+            yield from (8 * at + bit for bit in range(8) if marks[at] >> bit & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A program, and by which name of the guest each of its imports is answered."""
+
+    module: wasmtime.Module
+    names: tuple[str | wasmtime.FuncType, ...]
+    """Names of exports; types of functions that the guest does not have."""
+    unknown: tuple[str, ...]
+    pages: int
+    functions: int
+
+    @classmethod
+    def load(
+        cls, engine: wasmtime.Engine, wasm: bytes, known: Mapping[str, wasmtime.FuncType]
+    ) -> Linked:
+        """Compile a program. Raises `ValueError` or `WasmtimeError` for one that does not fit."""
+        if len(wasm) > PROGRAM_BYTES:
+            raise ValueError("the program is too large")
+        module = wasmtime.Module(engine, wasm)
+        names: list[str | wasmtime.FuncType] = []
+        unknown: list[str] = []
+        pages = functions = 0
+        for wanted in module.imports:
+            kind, name = wanted.type, wanted.name or ""
+            if wanted.module != "env":
+                raise ValueError("the program asks for what is not the guest's")
+            if isinstance(kind, wasmtime.MemoryType) and name == MEMORY:
+                pages = kind.limits.min
+                names.append(MEMORY)
+            elif isinstance(kind, wasmtime.TableType) and name == TABLE:
+                functions = kind.limits.min
+                names.append(TABLE)
+            elif isinstance(kind, wasmtime.FuncType):
+                found = answered_by(name, kind, known)
+                names.append(found or kind)
+                unknown += [] if found else [name]
+            else:
+                raise ValueError("the program asks for what is not the guest's")
+        return cls(module, tuple(names), tuple(unknown), pages, functions)
+
+    def run(self, base: Base, fields: bytes) -> None:
+        """One case. Raises `Trap` where it is ended, `WasmtimeError` where it does not fit in."""
+        store = base.store
+        if (more := self.pages - base.memory.size(store)) > 0:
+            base.memory.grow(store, more)
+        if self.functions > TABLE_MOST:
+            raise wasmtime.WasmtimeError("too many functions")
+        if (more := self.functions - base.table.size(store)) > 0:
+            base.table.grow(store, more, None)
+        address = base.call("g_alloc", len(fields))
+        base.window().write(address, fields)
+        instance = wasmtime.Instance(store, self.module, [*self._imports(base)])
+        exports = instance.exports(store)
+        stack, constructors = exports[STACK], exports["__wasm_call_ctors"]
+        main = exports["__bluecode_main"]
+        assert isinstance(stack, wasmtime.Global)
+        assert isinstance(constructors, wasmtime.Func) and isinstance(main, wasmtime.Func)
+        stack.set_value(store, c.STACK_TOP)
+        base.call("g_case", address, len(fields))
+        constructors(store)
+        main(store)
+        base.call("g_done")
+
+    def _imports(self, base: Base) -> Iterator[Extern]:
+        for name in self.names:
+            yield base.take(name) if isinstance(name, str) else nothing(base.store, name)
+
+
+def answered_by(
+    name: str, kind: wasmtime.FuncType, known: Mapping[str, wasmtime.FuncType]
+) -> str | None:
+    """The guest's function for a name, if it has one of that type: the guarded one before the
+    library's own."""
+    for candidate in (f"guard_{name}", name):
+        found = known.get(candidate)
+        if found is not None and signature(found) == signature(kind):
+            return candidate
+    return None
+
+
+def signature(kind: wasmtime.FuncType) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(map(str, kind.params)), tuple(map(str, kind.results))
+
+
+def nothing(store: wasmtime.Store, kind: wasmtime.FuncType) -> wasmtime.Func:
+    """A function that answers 0."""
+    zeros = [0.0 if str(item).startswith("f") else 0 for item in kind.results]
+    answer = zeros[0] if len(zeros) == 1 else zeros or None
+    return wasmtime.Func(store, kind, lambda *values: answer)
+
+
+def refused(why: str) -> Recording:
+    return Recording(
+        ended="exited",
+        finished=False,
+        events=(host_event("unreadable", 0, why.partition("\n")[0][:200]),),
+        fuel_used=0,
+        seconds=0.0,
+        memory_peak=0,
+        detail="the program does not load",
+    )
+
+
+def remaining(limits: Limits, case: Recording) -> Limits:
+    told = sum(len(text) for _, text in case.events)
+    return replace(
+        limits,
+        fuel=limits.fuel - case.fuel_used,
+        events=limits.events - len(case.events) - 2,
+        event_bytes=max(0, limits.event_bytes - told - 200),
+    )
+
+
+def host_event(kind: str, *values: object) -> Told:
+    """An event that the host tells, so that it can be trusted."""
+    return True, json.dumps([kind, *values]).encode()
