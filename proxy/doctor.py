@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import anyio
 from rich.console import Console
 
+from bluecode.defenses.checkers.c_observed import Look
 from bluecode.defenses.conversation import Message, Role, Snippet
 from bluecode.defenses.model import ModelError
 from bluecode.defenses.policy import Policy, PolicyError
@@ -31,6 +32,7 @@ from bluecode.proxy.diagnosis import Finding, show
 from bluecode.proxy.engine import Engine
 from bluecode.proxy.sandbox_command import LIMITS, program
 from bluecode.proxy.upstream import Call, HttpUpstream, UpstreamError
+from bluecode.sandbox import landlock
 from bluecode.sandbox.outcome import SandboxUnavailable
 
 if TYPE_CHECKING:
@@ -234,6 +236,7 @@ async def _sandbox(config: Config, policy: Policy) -> list[Finding]:
             async with Sandbox.open(cache=config.cache_dir, workers=1) as sandbox:
                 await sandbox.warm()
                 found = [await _tried(sandbox, *item) for item in _PROGRAMS.items()]
+                found.append(await _compiler(sandbox))
                 return [*found, *(_walls(pid) for pid in sandbox.processes)]
     except SandboxUnavailable as error:
         return [Finding("sandbox", "failed", f"cannot be used: {error}")]
@@ -251,6 +254,21 @@ async def _tried(sandbox: Sandbox, language: str, code: str) -> Finding:
     return Finding(f"sandbox, {language}", "ok" if ran else "failed", told)
 
 
+async def _compiler(sandbox: Sandbox) -> Finding:
+    """Have the C compiler, where there is one, make and try a program."""
+    if not sandbox.compiles:
+        told = "no compiler: C and C++ are checked by rules alone; to run them, install bluecode[c]"
+        return Finding("sandbox, c", "note", told)
+    started = time.perf_counter()
+    look = Look.at("int main(void) { return 6 * 7; }\n", "c", "bluemark")
+    outcome = await sandbox.run(look.job, LIMITS)
+    took = 1000 * (time.perf_counter() - started)
+    jail = "with Landlock" if landlock.version() else "without Landlock"
+    if outcome.ended == "exited" and outcome.finished:
+        return Finding("sandbox, c", "ok", f"c compiles, jailed {jail}, and runs ({took:.0f} ms)")
+    return Finding("sandbox, c", "failed", f"c was ended: {outcome.detail or outcome.ended}")
+
+
 def _walls(pid: int) -> Finding:
     """What the kernel says of a worker process: the walls behind WebAssembly's own."""
     if sys.platform != "linux":
@@ -264,6 +282,7 @@ def _walls(pid: int) -> Finding:
     walls = {
         "no new privileges": status.get("NoNewPrivs") == "1",
         "system-call filter": status.get("Seccomp") == "2",
+        "no files of others (Landlock)": landlock.version() > 0,
         "no files written": _limit(limits, "Max file size") == "0",
         "no core dumps": _limit(limits, "Max core file size") == "0",
         "bounded memory": _limit(limits, "Max data size") not in ("", "unlimited"),

@@ -8,7 +8,7 @@ that there is `bluecode check`.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import anyio
@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bluecode.defenses import language as languages
+from bluecode.defenses.checkers.c_observed import Look
 from bluecode.defenses.checkers.observations import Entry, Observations, Sink, read
 from bluecode.proxy.config import Config, ConfigError
 from bluecode.proxy.inspection import STDIN, Source
@@ -28,7 +29,8 @@ from bluecode.sandbox.workers import Sandbox
 TOKEN: Final = "bluemark"
 LIMITS: Final = Limits(fuel=2_000_000_000, seconds=5.0)
 GUESTS: Final[Mapping[str, str]] = {
-    "python": "python", "javascript": "javascript", "typescript": "javascript",
+    "python": "python", "javascript": "javascript", "typescript": "javascript", "c": "c",
+    "cpp": "c",
 }  # fmt: skip
 """Which guest runs a language."""
 
@@ -39,11 +41,12 @@ GROUPS: Final[Mapping[str, str]] = {
     "object": "dynamic code", "import": "dynamic code", "xml": "document", "page": "answer",
     "redirect": "answer", "raw_header": "answer", "cookie": "answer", "log": "log",
     "weak": "cryptography", "hash": "cryptography", "iv": "cryptography", "salt": "cryptography",
-    "random": "cryptography",
+    "random": "cryptography", "format": "format", "environment": "environment",
+    "defect": "defect",
 }  # fmt: skip
 STYLES: Final[Mapping[str, str]] = {
     "file": "cyan", "command": "red", "query": "yellow", "connection": "magenta",
-    "dynamic code": "bold red", "tampering": "bold white on red",
+    "dynamic code": "bold red", "defect": "bold red", "tampering": "bold white on red",
 }  # fmt: skip
 WHY: Final[Mapping[Ended, str]] = {
     "exited": "ran to its end",
@@ -81,6 +84,8 @@ class Run:
     outcome: Outcome
     seen: Observations
     actions: tuple[Action, ...]
+    why: str = ""
+    """What a compiler said against it."""
 
     @property
     def whole(self) -> bool:
@@ -98,8 +103,7 @@ def run(config: Config, name: str, *, language: str | None, style: str) -> int:
             f"`{source.path}` is in no language that the sandbox runs; "
             f"say which by `--language`: {', '.join(GUESTS)}."
         )
-    outcome = anyio.run(_outcome, config, program(source.text, spoken))
-    done = observed(source.path, spoken, outcome)
+    done = anyio.run(_observed, config, source, spoken)
     if style == "json":
         print(json.dumps(as_json(done), indent=2, ensure_ascii=True))
     else:
@@ -113,18 +117,40 @@ def program(code: str, language: str) -> Program:
     return Program(GUESTS[language], json.dumps(job, ensure_ascii=True).encode())
 
 
-async def _outcome(config: Config, job: Program) -> Outcome:
+async def _observed(config: Config, source: Source, language: str) -> Run:
     async with Sandbox.open(cache=config.cache_dir, workers=1) as sandbox:
         await sandbox.warm()
-        return await sandbox.run(job, LIMITS)
+        if GUESTS[language] != "c":
+            outcome = await sandbox.run(program(source.text, language), LIMITS)
+            return observed(source.path, language, outcome)
+        if not sandbox.compiles:
+            raise ConfigError(f"to run {language}, a compiler is needed: install `bluecode[c]`.")
+        try:
+            look = Look.at(source.text, language, TOKEN)
+        except ValueError as error:
+            raise ConfigError(f"`{source.path}`: {error}.") from error
+        outcome = await sandbox.run(look.job, LIMITS)
+        told = replace(outcome, events=look.events(outcome))
+        return observed(source.path, language, told, why=complaint(outcome))
 
 
-def observed(path: str, language: str, outcome: Outcome) -> Run:
+def complaint(outcome: Outcome) -> str:
+    """Why a text does not compile; empty for one that does."""
+    wrong = [event for event in outcome.events if event.trusted and event.kind == "unreadable"]
+    return "" if not wrong else plain(": ".join(map(str, reversed(wrong[0].args))))
+
+
+def observed(path: str, language: str, outcome: Outcome, why: str = "") -> Run:
     """What an outcome says, each action once and in the order in which it was first tried."""
     seen = read(outcome.events)
     found = dict.fromkeys([*_tampering(outcome.events), *_actions(seen)])
     return Run(
-        path=path, language=language, outcome=outcome, seen=seen, actions=tuple(found)[:ROWS]
+        path=path,
+        language=language,
+        outcome=outcome,
+        seen=seen,
+        actions=tuple(found)[:ROWS],
+        why=why,
     )
 
 
@@ -234,6 +260,8 @@ def summary(done: Run) -> Text:
     outcome = done.outcome
     if not done.seen.readable:
         word, style = f"does not parse as {done.language}", "red"
+        if done.why:
+            word = f"does not compile as {done.language}: {done.why}"
     elif outcome.ended == "exited" and not done.whole:
         word, style = "left before all of it was tried", "yellow"
     else:

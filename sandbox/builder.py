@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bluecode.sandbox.cache import Cache
+from bluecode.sandbox.cache import HEADERS, Cache
 from bluecode.sandbox.compiler import found_zig
+from bluecode.sandbox.compiler_process import precompile
 from bluecode.sandbox.files import MemoryFiles
 from bluecode.sandbox.guest import GuestSource, compile_target
 from bluecode.sandbox.languages import LANGUAGES
@@ -33,7 +34,12 @@ def build(source: GuestSource, cache: Cache, report: Report) -> Path:
         report("initialising the guest")
         initialised = snapshot(source.wasm.content(), MemoryFiles(source.files()))
         report("compiling the guest")
-        return cache.put(key, compiled(initialised, compile_target()))
+        made = cache.put(key, compiled(initialised, compile_target()))
+        zig = found_zig()
+        if source.language.compiled and zig is not None:
+            report("compiling the headers of C++")
+            precompile(zig, made.with_suffix(HEADERS))
+        return made
 
 
 def main(cache: str, language: str | None = None, harness: str | None = None) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from bluecode.sandbox.outcome import SandboxUnavailable
 
 SUFFIX = ".cwasm"
+HEADERS = ".pch"  # what a compiler made of headers, beside the guest that it belongs to
 KEPT = 8  # compiled guests of up to 40 MB each; other versions may still be running
 
 
@@ -56,6 +57,15 @@ class Cache:
             os.utime(path)  # used now: not among the oldest
         return path
 
+    def headers(self, guest: Path) -> Path | None:
+        """What was made of headers beside a guest; None where there is nothing."""
+        path = guest.with_suffix(HEADERS)
+        try:
+            check_private(path)
+        except FileNotFoundError:
+            return None
+        return path
+
     def put(self, key: str, code: bytes) -> Path:
         """Store the code whole or not at all, and drop the oldest beyond a few."""
         path = self.path(key)
@@ -80,6 +90,7 @@ class Cache:
         compiled = sorted(self.folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
         for old in compiled[:-KEPT]:
             old.unlink(missing_ok=True)
+            old.with_suffix(HEADERS).unlink(missing_ok=True)
 
 
 def check_private(path: Path) -> None:

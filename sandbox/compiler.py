@@ -1,5 +1,5 @@
-"""The C compiler as the service sees it: each text in a jailed process of its own, which was started
-beforehand and ends with it.
+"""The C compiler as the service sees it: each text in a jailed process of its own, which was
+started beforehand and ends with it.
 
 The compiler is zig, of the `ziglang` package, an optional extra. What is wrong with the text is a
 value; a compiler that is not there, hangs or dies is `SandboxUnavailable`, unless the text made it
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from bluecode.sandbox import directives
 from bluecode.sandbox.languages.language import Program
 from bluecode.sandbox.outcome import SandboxUnavailable
 
-START_SECONDS, COMPILE_SECONDS = 20.0, 4.0
+START_SECONDS, COMPILE_SECONDS = 20.0, 6.0
 MODULE_BYTES = 4 * 1024**2
 LINE_BYTES = 4_096
 AT_ONCE = 2
@@ -54,8 +55,8 @@ class Uncompiled(Exception):
 class Compiler:
     """Jailed compilers, one a text; `close` ends the one that waits."""
 
-    def __init__(self, zig: Path) -> None:
-        self._zig = zig
+    def __init__(self, zig: Path, headers: Path | None = None) -> None:
+        self._tools = [str(zig), *([str(headers)] if headers else [])]
         self._places = anyio.Semaphore(AT_ONCE)
         self._spare: Jail | None = None
 
@@ -67,7 +68,7 @@ class Compiler:
     async def ahead(self) -> None:
         """Start the next process, unless one waits already."""
         if self._spare is None:
-            jail = await Jail.start(self._zig)
+            jail = await Jail.start(self._tools)
             if self._spare is None:
                 self._spare = jail
             else:
@@ -80,7 +81,7 @@ class Compiler:
             raise Uncompiled(0, why)
         async with self._places:
             jail, self._spare = self._spare, None
-            jail = jail or await Jail.start(self._zig)
+            jail = jail or await Jail.start(self._tools)
             try:
                 return await jail.compile(program)
             finally:
@@ -97,11 +98,11 @@ class Jail:
         self._read = bytearray()
 
     @classmethod
-    async def start(cls, zig: Path) -> Jail:
+    async def start(cls, tools: Sequence[str]) -> Jail:
         """A process that waits for a text. Raises `SandboxUnavailable` if it does not come."""
         folder = Path(tempfile.mkdtemp(prefix="bluecode-"))
         command = [sys.executable, "-I", "-m", "bluecode.sandbox.compiler_process"]
-        command += [str(os.getpid()), str(folder), str(zig)]
+        command += [str(os.getpid()), str(folder), *tools]
         try:
             with anyio.CancelScope(shield=True):  # a process that nobody knows would stay
                 process = await anyio.open_process(

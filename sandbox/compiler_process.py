@@ -1,6 +1,6 @@
 """What runs inside a compiler process: one untrusted text, compiled and linked, and then the end.
 
-Started as `python -I -m bluecode.sandbox.compiler_process PARENT FOLDER ZIG`. It gives up
+Started as `python -I -m bluecode.sandbox.compiler_process PARENT FOLDER ZIG [HEADERS]`. It gives up
 what a compiler does not need, then waits for the text. All that the compiler can open is its own
 headers and FOLDER, which is this process's alone.
 """
@@ -13,6 +13,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ CHECKS = (
     *("-mllvm", "-asan-max-inline-poisoning-size=0"),
 )
 TARGET = (
-    *("-triple", "wasm32-unknown-wasip1", "-emit-obj", "-O1", "-disable-free"),
+    *("-triple", "wasm32-unknown-wasip1", "-O1", "-disable-free"),
     *("-disable-llvm-verifier", "-discard-value-names", "-mrelocation-model", "static"),
     *("-fno-builtin", "-fgnuc-version=4.2.1", "-nostdsysteminc", "-nobuiltininc"),
     *("-target-feature", "+sign-ext", "-target-feature", "+mutable-globals"),
@@ -67,6 +68,11 @@ LIBCPP = (
     "ASSERTION_SEMANTIC_DEFAULT=_LIBCPP_ASSERTION_SEMANTIC_ENFORCE",
 )
 """As zig builds the library, but that it checks its callers."""
+COMMON = (
+    "algorithm array cctype cerrno climits cmath cstdint cstdio cstdlib cstring ctime fstream"
+    " functional iomanip iostream limits map memory numeric regex set sstream stdexcept string"
+    " string_view unordered_map utility vector"
+)
 DIALECTS = {
     "c": ("-x", "c", "-std=gnu17", "-Wno-error=implicit-function-declaration",
           "-Wno-error=int-conversion", "-Wno-error=incompatible-pointer-types",
@@ -87,6 +93,8 @@ class Toolchain:
     """Where the compiler is, what it may read, and how it is called."""
 
     zig: Path
+    precompiled: Path | None = None
+    """The headers of C++, as `precompile` left them: reading them takes a second otherwise."""
 
     @property
     def headers(self) -> tuple[Path, ...]:
@@ -100,13 +108,24 @@ class Toolchain:
         return lib / "libcxx" / "include", lib / "libcxxabi" / "include"
 
     def compiling(self, dialect: str, source: str, to: str) -> list[str]:
+        ready = self.precompiled if dialect == "cpp" else None
+        first = ["-include", str(INCLUDE / "harness.h")]
+        if ready is not None:
+            first = ["-fno-validate-pch", "-include-pch", str(ready)]
+        return [*self._called(dialect), "-emit-obj", *first, "-o", to, source]
+
+    def precompiling(self, source: str, to: str) -> list[str]:
+        words = self._called("cpp")
+        words[words.index("c++")] = "c++-header"
+        return [*words, "-emit-pch", "-fno-pch-timestamp", "-o", to, source]
+
+    def _called(self, dialect: str) -> list[str]:
         folders = [*(self.headers_of_cpp if dialect == "cpp" else ()), *self.headers]
         included = [word for path in [INCLUDE / "include", *folders] for word in ("-isystem", path)]
         emulated = [f"-D_WASI_EMULATED_{name}" for name in EMULATED]
         return [
             *(str(self.zig), "clang", "-cc1", *TARGET, *CHECKS, *emulated, "-D_GNU_SOURCE"),
             *("-main-file-name", PROGRAM, *DIALECTS[dialect], *map(str, included)),
-            *("-include", str(INCLUDE / "harness.h"), "-o", to, source),
         ]
 
     def linking(self, source: str, to: str) -> list[str]:
@@ -121,6 +140,7 @@ def confine(parent: int, folder: Path, tools: Toolchain) -> None:
         prctl(PR_SET_DUMPABLE, 0)
         rules = [(tools.zig, EXECUTE | READ_FILE), (INCLUDE, READ)]
         rules += [(path, READ) for path in (*tools.headers, *tools.headers_of_cpp)]
+        rules += [(tools.precompiled, READ_FILE)] if tools.precompiled else []
         rules += [(folder, CHANGE), (Path("/dev/null"), CHANGE)]
         restrict(rules)
         forbid_system_calls(COMPILERS)
@@ -162,8 +182,22 @@ def run(command: Sequence[str], folder: Path) -> bytes:
         return said.read(COMPLAINT) or b"it was ended" if done.returncode else b""
 
 
-def main(parent: str, folder: str, zig: str) -> None:
-    tools = Toolchain(Path(zig))
+def precompile(zig: Path, to: Path) -> bool:
+    """Read the headers of C++ once for all; only our own text is compiled. False if that fails,
+    and each text is then compiled with them."""
+    text = f'#include "{INCLUDE / "harness.h"}"\n'
+    text += "".join(f"#include <{name}>\n" for name in COMMON.split())
+    with tempfile.TemporaryDirectory(dir=to.parent, suffix=".making") as folder:
+        source, made = Path(folder) / "headers.h", Path(folder) / "headers"
+        source.write_text(text)
+        run(Toolchain(zig).precompiling(str(source), str(made)), Path(folder))
+        if made.is_file():
+            made.replace(to)
+    return to.is_file()
+
+
+def main(parent: str, folder: str, zig: str, headers: str = "") -> None:
+    tools = Toolchain(Path(zig), Path(headers) if headers else None)
     (Path(folder) / "symbols").write_bytes(lzma.decompress(SYMBOLS.read_bytes()))
     confine(int(parent), Path(folder), tools)
     os.write(1, b"ready\n")

@@ -42,7 +42,7 @@ def confine(parent: int, files: Sequence[Path] = ()) -> None:
 def readable(files: Sequence[Path]) -> list[Rule]:
     """Rules for files, and for what the interpreter may still import."""
     own = [Path(place) for place in (sys.prefix, sys.base_prefix, *sys.path) if place]
-    found = [place for place in (*own, Path(__file__).parents[1]) if place.exists()]
+    found = [place for place in (*own, Path(__file__).resolve().parents[1]) if place.exists()]
     return [(path, READ_FILE | READ_DIR) for path in dict.fromkeys([*files, *found])]
 
 

@@ -26,10 +26,11 @@ PRAGMA = re.compile(r"\s*(?:GCC|clang)\s+(\w+)")
 PASSED = frozenset({"diagnostic", "optimize", "system_header", "ivdep", "unroll", "push_options",
                     "pop_options", "target", "visibility", "loop", "fp", "poison"})  # fmt: skip
 UNREAD = frozenset({"embed", "include_next", "import", "__include_macros", "ident", "sccs"})
-TOKEN = re.compile(
-    r"""//[^\n]*|/\*.*?(?:\*/|\Z)|R"(?P<d>[^()\\\s]{0,16})\(.*?\)(?P=d)"|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""",
-    re.DOTALL,
-)
+PLAIN = r"""//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"""
+RAW = r"""R"(?P<d>[^()\\\s]{0,16})\(.*?\)(?P=d)"|"""
+READINGS = (re.compile(PLAIN, re.DOTALL), re.compile(RAW + PLAIN, re.DOTALL))
+"""Comments and texts, in dialects without and with raw strings: what holds for one is not trusted
+to hold for the other."""
 
 
 def refusal(code: str) -> str | None:
@@ -39,10 +40,13 @@ def refusal(code: str) -> str | None:
     if "\0" in code:
         return "the text holds a zero byte"
     plain = spliced(code)
-    bare = TOKEN.sub(_blank, plain)
-    if found := FORBIDDEN.search(bare):
+    return next((why for token in READINGS if (why := _unread(plain, token))), None)
+
+
+def _unread(plain: str, token: re.Pattern[str]) -> str | None:
+    if found := FORBIDDEN.search(token.sub(_blank, plain)):
         return f"`{found[0]}` is not compiled here"
-    for directive in DIRECTIVE.finditer(_without_comments(plain)):
+    for directive in DIRECTIVE.finditer(token.sub(_kept, plain)):
         if why := _refused(directive[1] or "", directive[2]):
             return why
     return None
@@ -60,12 +64,16 @@ def spliced(code: str) -> str:
     return re.sub(r"\\[ \t]*\r?\n", "", code.replace("\r\n", "\n"))
 
 
-def _without_comments(code: str) -> str:
-    return TOKEN.sub(lambda found: " " if found[0].startswith(("//", "/*")) else found[0], code)
+def _is_comment(found: re.Match[str]) -> bool:
+    return found[0].startswith(("//", "/*"))
+
+
+def _kept(found: re.Match[str]) -> str:
+    return " " if _is_comment(found) else found[0]
 
 
 def _blank(found: re.Match[str]) -> str:
-    return " " if found[0].startswith(("//", "/*")) else '""'
+    return " " if _is_comment(found) else '""'
 
 
 def _refused(name: str, rest: str) -> str | None:

@@ -1,5 +1,5 @@
-"""Programs that are linked with a guest: a job brings a compiled program and the cases to try it in,
-each case in a fresh copy of both.
+"""Programs that are linked with a guest: a job brings a compiled program and the cases to try it
+in, each case in a fresh copy of both.
 
 The program is WebAssembly that a compiler made of untrusted text, or that a subverted compiler made
 up. It gets functions of the guest and the guest's memory, and nothing of the host's: what it asks

@@ -246,14 +246,15 @@ class Sandbox:
 
     async def _start(self, folder: Path | None, harness: Path | None, report: Report) -> None:
         try:
-            self._guests = await prepared(Cache(folder or default_folder()), harness, report)
+            cache = Cache(folder or default_folder())
+            self._guests = await prepared(cache, harness, report)
         except SandboxUnavailable as unavailable:
             self._failure = unavailable
             self._warm.set()
             return
-        zig = found_zig()
-        if zig is not None:
-            self._compiler = Compiler(zig)
+        zig, guest = found_zig(), self._guests.get("c")
+        if zig is not None and guest is not None:
+            self._compiler = Compiler(zig, cache.headers(guest))
         for _ in range(self.size):
             self._tasks.start_soon(self._place)
 

@@ -23,6 +23,8 @@ HOMES = {
     "wasmtime": "sandbox/wasm.py",
 }
 """Libraries that one file alone imports."""
+BESIDE = {"sandbox/linking.py": "wasmtime"}
+"""The part of such a home that would make it too long."""
 
 PROVIDERS = {"aiohttp", "starlette", "uvicorn", "openai", "httpx", "requests", "urllib3"}
 """HTTP and providers: the affair of the proxy, and of the webhook in `deploy`."""
@@ -69,8 +71,8 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_heavy_library_is_imported_in_its_one_home(path: Path) -> None:
     for _, module in imports(path):
-        home = HOMES.get(module.partition(".")[0])
-        assert home in (None, name_of(path))
+        library = module.partition(".")[0]
+        assert HOMES.get(library) in (None, name_of(path)) or BESIDE.get(name_of(path)) == library
 
 
 @pytest.mark.parametrize(("library", "home"), HOMES.items())

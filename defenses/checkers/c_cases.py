@@ -12,7 +12,9 @@ from bluecode.defenses.checkers.probes import PROBES
 from bluecode.sandbox.languages.c import Field, case
 
 HEADERS = "stdio stdlib string stdint stdbool stddef limits errno ctype unistd fcntl time math"
-HEADERS_OF_CPP = "iostream string vector map algorithm cstring cstdlib cstdio fstream sstream memory"
+HEADERS_OF_CPP = (
+    "iostream string vector map algorithm cstring cstdlib cstdio fstream sstream memory"
+)
 LENGTHS = (0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 99, 100, 101, 127, 128, 129, 200)
 LENGTHS_BEYOND = (255, 256, 257, 300, 511, 512, 513, 1000, 1023, 1024, 1025, 2048, 4095, 4096, 9000)
 NUMBERS = (0, -1, 1, 2, 5, 8, 9, 10, 11, 16, 17, 32, 50, 64, 99, 100, 101, 127, 128, 129, 255, 256)
@@ -23,8 +25,9 @@ NUMBERS_BEYOND = (
 )
 USUAL_SIZE, MOST = 24, 240
 FORMATS = ("<T>%s%s%s%s", "<T>%n%n", "<T>%x%x%p")
-TEXTS = ("<T>,<T>;<T>=1", "   ", "\n", "a b c d e f g h i j", "-1", "7", "2147483647", "1000000",
-         "99999999999999999999", "-2147483648", "\x7f\xff\xfe", "%d", "/", "=", "::", "a=b&c=d")  # fmt: skip
+TEXTS = ("<T>,<T>;<T>=1", "   ", "\n", "a b c d e f g h i j", "-1", "7", "2147483647",
+         "1000000", "99999999999999999999", "-2147483648", "\x7f\xff\xfe", "%d", "/", "=", "::",
+         "a=b&c=d")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +71,20 @@ def call(function: Function) -> str:
     if function.is_main:
         given = ", ".join(("count", "list", "list + count")[: len(function.parameters)])
         before = "char **list; int count = __bluecode_arguments(&list); (void)count;"
-        return f"{{ {before} main({given}); }}"
+        return f"{{ {before} __bluecode_keep(main({given})); }}"
     before, values = "", []
     for at, item in enumerate(function.parameters):
         words, value = argument(at, item)
         before += words
         values.append(value)
     done = f"{function.name}({', '.join(values)})"
-    if function.gives_text:
-        done = f"__bluecode_given((const char *){done})"
+    match function.gives:
+        case "text":
+            done = f"__bluecode_given((const char *){done})"
+        case "number":
+            done = f"__bluecode_keep((long long){done})"
+        case "pointer":
+            done = f"__bluecode_keep((long long)(uintptr_t){done})"
     return f"{{ {before}{done}; }}"
 
 
@@ -133,7 +141,13 @@ def _of(at: int, item: Function, code: str, token: str, kinds: set[str]) -> Iter
         else:
             for role, value in texts:
                 fields = _with(base, key, index, value)
-                yield Case(item, role, index if key in "TA" else -1, value, _resized(fields, item, index, value))
+                yield Case(
+                    item,
+                    role,
+                    index if key in "TA" else -1,
+                    value,
+                    _resized(fields, item, index, value),
+                )
     for nth in range(1, 4):
         yield Case(item, "refused", -1, str(nth), base + (Field("F", str(nth).encode()),))
     yield Case(item, "refused", -1, "open", base + (Field("O", b"1"),))
@@ -186,7 +200,9 @@ def _places(item: Function, count: int, code: str) -> Iterator[tuple[str, int]]:
             yield "T", index
         elif parameter.kind in ("number", "real"):
             yield "N", index
-    if re.search(r"\b(?:gets|fgets|scanf|read|recv|recvfrom|fread|getchar|getline|cin|fgetc|getc)\b", code):
+    if re.search(
+        r"\b(?:gets|fgets|scanf|read|recv|recvfrom|fread|getchar|getline|cin|fgetc|getc)\b", code
+    ):
         yield "S", 0
         yield "D", 0
     if "getenv" in code:
@@ -212,7 +228,9 @@ def _with(fields: Sequence[Field], key: str, index: int, value: str) -> tuple[Fi
     return (*kept, Field(key, raw, index))
 
 
-def _resized(fields: tuple[Field, ...], item: Function, index: int, value: str) -> tuple[Field, ...]:
+def _resized(
+    fields: tuple[Field, ...], item: Function, index: int, value: str
+) -> tuple[Field, ...]:
     """With the size that goes with a text."""
     if index < len(item.parameters):
         size = item.parameters[index].sized_by

@@ -1,8 +1,8 @@
 """The dynamic checker for C and C++: each function is compiled with checks, called with what breaks
 careless code, and watched.
 
-Confirmed needs a defect of the claimed kind at the claimed statement, or a marked text where it does
-something. Refuted needs that the statement was run with many different inputs, long texts and
+Confirmed needs a defect of the claimed kind at the claimed statement, or a marked text where it
+does something. Refuted needs that the statement was run with many different inputs, long texts and
 numbers at their bounds among them, that nothing unknown took part, and that no defect was seen
 anywhere in the function. All else is not testable, a text that does not compile first of all.
 """
@@ -81,7 +81,7 @@ class Tried:
     @property
     def regular(self) -> bool:
         """Did it end by its own will?"""
-        return self.ended == "exited" or (self.ended == "trapped" and bool(self.faults))
+        return self.ended == "exited" or self.detail == "unreachable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,9 @@ class CDynamic:
         return self.sandbox.ready
 
     async def test(self, snippet: Snippet, claims: Sequence[Finding]) -> DynamicReport:
-        """Run the snippet. Raises `DetectorError` when the sandbox cannot be used. Where there is no
-        compiler, and where nothing is claimed that a run could show, nothing is run."""
+        """Run the snippet. Raises `DetectorError` when the sandbox cannot be used.
+
+        Nothing is run without a compiler, or where nothing is claimed that a run could show."""
         asked = [claim for claim in claims if claim.cwe in REFUTABLE or shown_by(claim)]
         if not asked:
             return every(claims, "a run cannot show this")
@@ -169,9 +170,7 @@ def unreadable(outcome: Outcome) -> str | None:
 # --- What was seen ------------------------------------------------------------------------------
 
 
-def seen(
-    outcome: Outcome, reading: Reading, made: Sequence[Case], token: str, code: str
-) -> Run:
+def seen(outcome: Outcome, reading: Reading, made: Sequence[Case], token: str, code: str) -> Run:
     """The events put together, case by case; what does not have their form is dropped."""
     tried: list[Tried] = []
     unknown: tuple[str, ...] = ()
@@ -216,7 +215,7 @@ def prove(claim: Finding, run: Run) -> Evidence:
 
 def _confirmed(claim: Finding, run: Run) -> str | None:
     for tried in run.tried:
-        for kind, line, detail in tried.faults:
+        for kind, line, _ in tried.faults:
             if _shows(kind, claim) and _meets(claim, line, run.reading) and _owed(kind, tried, run):
                 return f"{_spoken(kind)} in line {line} {_given(tried.case)}"
         for kind, api, line, text in tried.sinks:
@@ -343,8 +342,10 @@ def _untried(claim: Finding, here: Sequence[Tried], kinds: Sequence[str], run: R
 _SPOKEN = {
     "bounds": "an index out of bounds", "double-free": "memory freed twice",
     "bad-free": "freed what was not allocated", "division": "a division by zero",
-    "signed-overflow": "a signed integer overflowed", "unsigned-overflow": "an unsigned integer wrapped",
-    "pointer-overflow": "a pointer left its object", "scope-read": "a read of a variable that is gone",
+    "signed-overflow": "a signed integer overflowed",
+    "unsigned-overflow": "an unsigned integer wrapped",
+    "pointer-overflow": "a pointer left its object",
+    "scope-read": "a read of a variable that is gone",
     "scope-write": "a write to a variable that is gone", "freed-read": "a read of freed memory",
     "freed-write": "a write to freed memory", "null-read": "a read through a null pointer",
     "null-write": "a write through a null pointer",
@@ -366,4 +367,3 @@ def _given(case: Case) -> str:
 
 def _one_line(text: str) -> str:
     return text.encode("unicode_escape").decode("ascii")[: OBSERVED - 50]
-

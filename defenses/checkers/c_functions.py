@@ -18,6 +18,8 @@ MARKED = frozenset(
 )
 BODIES = frozenset({"if_statement", "for_statement", "while_statement", "do_statement",
                     "else_clause", "for_range_loop"})  # fmt: skip
+POINTING = ("pointer_declarator", "array_declarator", "abstract_pointer_declarator",
+            "abstract_array_declarator")  # fmt: skip
 INTEGERS = re.compile(
     r"^(?:(?:unsigned|signed|short|long|int|char|const|volatile|register)\s*)+$|^(?:const )?"
     r"(?:std::)?(?:s?size_t|u?int\d*_t|u?int(?:ptr|max)_t|off_t|time_t|pid_t|[ui](?:8|16|32|64)"
@@ -26,7 +28,9 @@ INTEGERS = re.compile(
 REALS = re.compile(r"^(?:const )?(?:float|double|long double)$")
 BYTES = re.compile(r"^(?:const )?(?:unsigned |signed )?(?:char|uint8_t|u_char|u8|BYTE|uchar)$"
                    r"|^(?:unsigned |signed )?(?:char|uint8_t) const$")  # fmt: skip
-SIZES = re.compile(r"size|len|count|max|cap|sz|num|^n$|^n_|bytes|limit|length|amount", re.IGNORECASE)
+SIZES = re.compile(
+    r"size|len|count|max|cap|sz|num|^n$|^n_|bytes|limit|length|amount", re.IGNORECASE
+)
 RESULTS = re.compile(r"dst|dest|out|buf|result|output|target|to$|response|ret", re.IGNORECASE)
 STRINGS = re.compile(r"^(?:const )?(?:std::)?(?:string|string_view)(?: const)?$")
 
@@ -54,7 +58,8 @@ class Function:
     first: int
     last: int
     parameters: tuple[Parameter, ...]
-    gives_text: bool
+    gives: str
+    """`text`, `number`, `pointer`, or nothing that is looked at."""
 
     @property
     def is_main(self) -> bool:
@@ -188,7 +193,10 @@ def function(node: "Node") -> Function | None:
     """The function as it can be called; None for one that cannot be."""
     declarator = node.child_by_field_name("declarator")
     pointers = 0
-    while declarator is not None and declarator.type in ("pointer_declarator", "reference_declarator"):
+    while declarator is not None and declarator.type in (
+        "pointer_declarator",
+        "reference_declarator",
+    ):
         pointers += declarator.type == "pointer_declarator"
         declarator = declarator.child_by_field_name("declarator")
     if declarator is None or declarator.type != "function_declarator":
@@ -197,7 +205,6 @@ def function(node: "Node") -> Function | None:
     listed = declarator.child_by_field_name("parameters")
     if name is None or name.type != "identifier" or listed is None or is_member(node):
         return None
-    words = [text(child) for child in node.children if child.type == "type_qualifier"]
     kind = text(node.child_by_field_name("type")).decode("utf-8", "replace")
     given = parameters(listed)
     if given is None:
@@ -207,8 +214,14 @@ def function(node: "Node") -> Function | None:
         first=line(node),
         last=node.end_point[0] + 1,
         parameters=tuple(given),
-        gives_text=(pointers == 1 and BYTES.match(kind) is not None and b"void" not in words),
+        gives=result(kind, pointers),
     )
+
+
+def result(kind: str, pointers: int) -> str:
+    if pointers:
+        return "text" if pointers == 1 and BYTES.match(kind) else "pointer"
+    return "number" if INTEGERS.match(kind) else ""
 
 
 def is_member(node: "Node") -> bool:
@@ -239,8 +252,7 @@ def parameter(node: "Node") -> Parameter:
     constant = any(text(child) == b"const" for child in node.children)
     declarator, pointers, reference = node.child_by_field_name("declarator"), 0, False
     while declarator is not None and declarator.type != "identifier":
-        if declarator.type in ("pointer_declarator", "array_declarator", "abstract_pointer_declarator",
-                               "abstract_array_declarator"):  # fmt: skip
+        if declarator.type in POINTING:
             pointers += 1
         elif declarator.type in ("reference_declarator", "abstract_reference_declarator"):
             reference = True

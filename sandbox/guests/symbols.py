@@ -12,9 +12,9 @@ from pathlib import Path
 GLOBAL, EXPORT = 6, 7
 DATA, ABSOLUTE, HIDDEN = 1, 0x200, 4
 FIRST = 30_408_704  # where programs are linked to, `GLOBAL_BASE` in languages/c.py
-OWN = ("__stack_pointer", "__tls_", "__heap_", "__memory_base", "__table_base", "__wasm_", "__data_end",
-       "__global_base", "__dso_handle", "__stack_low", "__stack_high", "__rodata", "here", "telling",
-       "g_pending", "g_lines")  # fmt: skip
+OWN = ("__stack_pointer", "__tls_", "__heap_", "__memory_base", "__table_base", "__wasm_",
+       "__data_end", "__global_base", "__dso_handle", "__stack_low", "__stack_high", "__rodata",
+       "here", "telling", "g_pending", "g_lines")  # fmt: skip
 """What each module has its own of, and what is the runtime's alone."""
 
 

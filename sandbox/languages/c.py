@@ -1,8 +1,8 @@
 """C and C++: a program is compiled for wasm32-wasi with checks that end it at the first defect, and
 linked with a base that holds the libraries and answers the checks.
 
-A program is tried in cases, each in a fresh copy of it: what it is given, in fields. The checks, the
-stand-ins and the forms of a case are those of `guests/c/`.
+A program is tried in cases, each in a fresh copy of it: what it is given, in fields. The checks,
+the stand-ins and the forms of a case are those of `guests/c/`.
 """
 
 from __future__ import annotations

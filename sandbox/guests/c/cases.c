@@ -175,6 +175,9 @@ EXPORT("__bluecode_given") void gave(const char *text) {
     if (text && readable_text(text)) tell("return", "return", text);
 }
 
+/* What a function gave back is of use, so that no compiler leaves out what it was made of. */
+EXPORT("__bluecode_keep") void keep(long long value) { (void)value; }
+
 /* --- Where the program is --------------------------------------------------------------------- */
 
 EXPORT("__bluecode_at") void at(unsigned line) {

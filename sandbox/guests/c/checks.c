@@ -68,6 +68,7 @@ static void check(uint32_t at, uint32_t size, int writes) {
         /* A range that begins well and is absurdly long is told by where it begins. */
         uint32_t fine = at < end && end <= MOST ? room(at, end - at) : 0;
         uint8_t value = fine && at + fine < end ? *shadow_of(at + fine) : 0;
+        if (value && value < 8) value = *shadow_of(at + fine + 8);
         complain(value ? place_of(value) : "wild", writes, at, size);
     }
     if (at >= SHADOW && at < STACK_LOW) complain(at >= SHADOW_END ? "exhausted" : "wild", writes, at, size);
@@ -289,7 +290,7 @@ static void wrapped(const Place *place, const char *kind) {
 }
 static int is_signed(const uint16_t *type) { return type[1] & 1; }
 
-typedef struct { Place place; const uint16_t *type; } Typed;
+typedef struct { Place place; const uint16_t *type; uint8_t alignment, use; } Typed;
 #define OVERFLOWS(name) \
     EXPORT("__ubsan_handle_" #name "_overflow") void ubsan_##name(Typed *at, uint32_t a, uint32_t b) { \
         (void)a, (void)b; \
@@ -325,5 +326,5 @@ EXPORT("__ubsan_handle_pointer_overflow") void ubsan_pointer(Place *at, uint32_t
     if (a) undefined(at, "pointer-overflow");
 }
 EXPORT("__ubsan_handle_type_mismatch_v1") void ubsan_type(Typed *at, uint32_t address) {
-    if (address == 0) undefined(&at->place, "null-read");
+    if (address == 0) undefined(&at->place, at->use == 1 ? "null-write" : "null-read");
 }

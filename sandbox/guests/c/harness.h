@@ -1,4 +1,5 @@
 /* What a program's harness may call; included before every program. */
+#include <stdint.h>
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -9,6 +10,7 @@ long long __bluecode_number(int index);
 double __bluecode_real(int index);
 void *__bluecode_buffer(unsigned size);
 int __bluecode_arguments(char ***list);
+void __bluecode_keep(long long value);
 void __bluecode_given(const char *text);
 void __bluecode_at(unsigned line);
 unsigned __bluecode_enter(void);

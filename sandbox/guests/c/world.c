@@ -396,3 +396,13 @@ EXPORT("guard_gai_strerror") const char *address_error(int code) { (void)code; r
 EXPORT("guard_longjmp") void jump(int *to, int value) { (void)to; _Exit(value ? value : 1); }
 EXPORT("guard_siglongjmp") void jump_out(int *to, int value) { jump(to, value); }
 EXPORT("guard_getrlimit") int limit_of(int what, unsigned long long *to) { (void)what; to[0] = to[1] = ~0ull; return 0; }
+
+/* --- Exceptions of C++: a throw leaves the program, for there is no way back ------------------- */
+
+EXPORT("guard___cxa_allocate_exception") void *thrown(size_t size) { return malloc(size); }
+EXPORT("guard___cxa_throw") void throw_it(void *what, void *kind, void *end) { (void)what, (void)kind, (void)end; _Exit(1); }
+EXPORT("guard___cxa_rethrow") void throw_again(void) { _Exit(1); }
+EXPORT("guard__ZNSt3__122__libcpp_verbose_abortEPKcz") void broken_contract(const char *format, ...) {
+    (void)format;
+    fault("bounds", "the library's own check");
+}
