@@ -66,7 +66,7 @@ class LinkedGuest(Guest):
     def _tried(self, linked: Linked, cases: Sequence[bytes], limits: Limits) -> Recording:
         """All cases, one after the other, as long as there is fuel."""
         told = [host_event("unknown", *linked.unknown)]
-        whole, left = refused("no case"), limits
+        whole, left, until = refused("no case"), limits, time.perf_counter() + limits.seconds
         for number, fields in enumerate(cases):
             share = min(left.fuel, max(1, limits.fuel // CASE_SHARE))
             case = self._case(linked, fields, replace(left, fuel=share))
@@ -80,7 +80,9 @@ class LinkedGuest(Guest):
                 memory_peak=max(whole.memory_peak, case.memory_peak),
                 output=whole.output or case.output,
             )
-            if left.fuel <= 0 or left.events <= SPARE_EVENTS or case.ended == "timed_out":
+            if time.perf_counter() > until:
+                whole = replace(whole, ended="timed_out")
+            if left.fuel <= 0 or left.events <= SPARE_EVENTS or whole.ended == "timed_out":
                 break
         else:
             whole = replace(whole, ended=whole.ended if len(cases) == 1 else "exited")
@@ -158,8 +160,11 @@ class Base:
         address = self.take("g_lines")
         assert isinstance(address, wasmtime.Global)
         marks = self.window().read(int(address.value(self.store)), LINES_BYTES)
-        for at in (at for at, byte in enumerate(marks) if byte):
-            yield from (8 * at + bit for bit in range(8) if marks[at] >> bit & 1)
+        left = int.from_bytes(marks.rstrip(b"\0"), "little")
+        while left:
+            lowest = left & -left
+            yield lowest.bit_length() - 1
+            left ^= lowest
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,8 @@ FOR_IMAGES_AND_CLUSTERS = {
 """Loose files of `deploy` for those who deploy from the sources, like all its folders."""
 
 FOLDERS_OF_DATA = {
-    "sandbox/guests/c": "bluecode.sandbox.guests",
-    "sandbox/guests/c/include": "bluecode.sandbox.guests",
-    "sandbox/guests/c/include/sys": "bluecode.sandbox.guests",
-    f"sandbox/guests/{name}": "bluecode.sandbox.guests" for name in ("python", "javascript")
+    f"sandbox/guests/{name}": "bluecode.sandbox.guests"
+    for name in ("python", "javascript", "c", "c/include", "c/include/sys")
 }
 """Code that runs elsewhere: shipped as data of a package, never imported."""
 

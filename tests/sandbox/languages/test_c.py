@@ -36,7 +36,7 @@ DEFECTS = {
     "a signed overflow": ("int x = 2147483646; x += c; return x;", "signed-overflow"),
     "an unsigned overflow": ("unsigned x = 4294967294u; x += c; return x;", "unsigned-overflow"),
     "a division by zero": ("return 7 / (c - 2);", "division"),
-    "a variable that is gone": ("int *p; { int x = c; p = &x; } return *p;", "scope-read"),
+    "a variable that is gone": ("int *volatile p; { int x = c; p = &x; } return *p;", "scope-read"),
     "a long sprintf": ('char b[8]; sprintf(b, "%s", v[1]);', "stack-write"),
     "a wrong snprintf": ('char b[8]; snprintf(b, 80, "%s", v[1]);', "stack-write"),
     "a long scanf": ('char b[8]; scanf("%s", b);', "stack-write"),
