@@ -68,11 +68,6 @@ LIBCPP = (
     "ASSERTION_SEMANTIC_DEFAULT=_LIBCPP_ASSERTION_SEMANTIC_ENFORCE",
 )
 """As zig builds the library, but that it checks its callers."""
-COMMON = (
-    "algorithm array cctype cerrno climits cmath cstdint cstdio cstdlib cstring ctime fstream"
-    " functional iomanip iostream limits map memory numeric regex set sstream stdexcept string"
-    " string_view unordered_map utility vector"
-)
 DIALECTS = {
     "c": ("-x", "c", "-std=gnu17", "-Wno-error=implicit-function-declaration",
           "-Wno-error=int-conversion", "-Wno-error=incompatible-pointer-types",
@@ -185,12 +180,9 @@ def run(command: Sequence[str], folder: Path) -> bytes:
 def precompile(zig: Path, to: Path) -> bool:
     """Read the headers of C++ once for all; only our own text is compiled. False if that fails,
     and each text is then compiled with them."""
-    text = f'#include "{INCLUDE / "harness.h"}"\n'
-    text += "".join(f"#include <{name}>\n" for name in COMMON.split())
     with tempfile.TemporaryDirectory(dir=to.parent, suffix=".making") as folder:
-        source, made = Path(folder) / "headers.h", Path(folder) / "headers"
-        source.write_text(text)
-        run(Toolchain(zig).precompiling(str(source), str(made)), Path(folder))
+        made = Path(folder) / "headers"
+        run(Toolchain(zig).precompiling(str(INCLUDE / "common.h"), str(made)), Path(folder))
         if made.is_file():
             made.replace(to)
     return to.is_file()

@@ -4,8 +4,10 @@ Buffers are as large as the caller promises: a function is not blamed for what i
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from bluecode.defenses.checkers.c_functions import Function, Parameter
 from bluecode.defenses.checkers.probes import PROBES
@@ -17,13 +19,13 @@ HEADERS_OF_CPP = (
 )
 LENGTHS = (0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 99, 100, 101, 127, 128, 129, 200)
 LENGTHS_BEYOND = (255, 256, 257, 300, 511, 512, 513, 1000, 1023, 1024, 1025, 2048, 4095, 4096, 9000)
-NUMBERS = (0, -1, 1, 2, 5, 8, 9, 10, 11, 16, 17, 32, 50, 64, 99, 100, 101, 127, 128, 129, 255, 256)
+NUMBERS = (0, -1, 1, 2, 5, 8, 9, 10, 11, 16, 17, 32, 50, 64, 99, 100, 101, 128, 129, 255, 256)
 NUMBERS_BEYOND = (
     *(257, 512, 1000, 1024, 4096, 32767, 32768, 65535, 65536, 65537, 1 << 20, 1 << 28, 1 << 29),
     *(1 << 30, (1 << 30) + 1, 0x5555_5556, 2147483647, -2147483648, -2147483647, -5, -100),
     *(0x8000_0001, 0xFFFF_FFFE, 0xFFFF_FFFF, (1 << 62) + 1, (1 << 63) - 1, -(1 << 63), 1 << 32),
 )
-USUAL_SIZE, MOST = 24, 240
+USUAL_SIZE, MOST, LONGEST, LITERALS = 24, 140, 20_000, 6
 FORMATS = ("<T>%s%s%s%s", "<T>%n%n", "<T>%x%x%p")
 TEXTS = ("<T>,<T>;<T>=1", "   ", "\n", "a b c d e f g h i j", "-1", "7", "2147483647",
          "1000000", "99999999999999999999", "-2147483648", "\x7f\xff\xfe", "%d", "/", "=", "::",
@@ -128,37 +130,47 @@ def cases(functions: Sequence[Function], code: str, token: str, kinds: set[str])
 
 def _of(at: int, item: Function, code: str, token: str, kinds: set[str]) -> Iterator[Case]:
     counts = _counts(code) if item.is_main else (0,)
-    texts = list(_texts(token, kinds))
+    texts = list(_texts(token, kinds, code))
     for count in counts:
         base = _base(at, item, token, count)
         yield Case(item, "benign", -1, "", base)
         yield Case(item, "benign", -1, "", _with(base, "E", 0, str(at)) + (Field("R", b"1"),))
     base = _base(at, item, token, counts[0])
-    for key, index in _places(item, counts[0], code):
-        if key == "N":
-            for number in _numbers(item, index):
-                yield Case(item, "number", index, str(number), _with(base, key, index, str(number)))
-        else:
-            for role, value in texts:
-                fields = _with(base, key, index, value)
-                yield Case(
-                    item,
-                    role,
-                    index if key in "TA" else -1,
-                    value,
-                    _resized(fields, item, index, value),
-                )
     for nth in range(1, 4):
-        yield Case(item, "refused", -1, str(nth), base + (Field("F", str(nth).encode()),))
-    yield Case(item, "refused", -1, "open", base + (Field("O", b"1"),))
+        yield Case(item, "refused", -1, str(nth), (*base, Field("F", str(nth).encode())))
+    yield Case(item, "refused", -1, "open", (*base, Field("O", b"1")))
+    # In turns, so that a limit leaves something of each.
+    bounds = _bounds(code)
+    places = [_at(item, base, texts, bounds, *place) for place in _places(item, counts[0], code)]
+    yield from (case for turn in zip_longest(*places) for case in turn if case is not None)
 
 
-def _numbers(item: Function, index: int) -> tuple[int, ...]:
+def _at(
+    item: Function,
+    base: tuple[Field, ...],
+    texts: Sequence[tuple[str, str]],
+    bounds: Sequence[int],
+    key: str,
+    index: int,
+) -> Iterator[Case]:
+    """What is put in one place."""
+    if key == "N":
+        for number in dict.fromkeys(_numbers(item, index, bounds)):
+            yield Case(item, "number", index, str(number), _with(base, key, index, str(number)))
+        return
+    for role, value in texts:
+        fields = _with(base, key, index, value)
+        source = index if key in "TA" else -1
+        yield Case(item, role, source, value, _resized(fields, item, index, value))
+
+
+def _numbers(item: Function, index: int, bounds: Sequence[int]) -> tuple[int, ...]:
     """Values for a number: any, or those that a buffer can have as its size."""
     sizes = [parameter.kind for parameter in item.parameters if parameter.sized_by == index]
     if "text" in sizes:
         return ()
-    return tuple(n for n in NUMBERS if n > 0) if sizes else (*NUMBERS, *NUMBERS_BEYOND)
+    found = (*bounds, *NUMBERS)
+    return tuple(n for n in found if 0 < n < 10_000) if sizes else (*found, *NUMBERS_BEYOND)
 
 
 def _counts(code: str) -> tuple[int, ...]:
@@ -209,13 +221,27 @@ def _places(item: Function, count: int, code: str) -> Iterator[tuple[str, int]]:
         yield "V", 0
 
 
-def _texts(token: str, kinds: set[str]) -> Iterator[tuple[str, str]]:
-    for length in (*LENGTHS_BEYOND[::-1], *LENGTHS):
-        yield "long", (token + "A" * length)[:length] if length else ""
-    for role in ("shell", "path", "argv"):
-        if role in kinds:
-            for value in PROBES[role]:
-                yield role, value.replace("<T>", token + "a").replace("<BASE>", "data")
+def _bounds(code: str) -> list[int]:
+    """Numbers that the code itself speaks of, and those next to them: there the mistakes are."""
+    spoken = [int(n) for n in re.findall(r"(?<![\w.])(\d{1,7})(?![\w.])", code)]
+    common = [n for n, _ in Counter(n for n in spoken if n > 2).most_common(6)]
+    return [n + by for n in common for by in (0, 1, -1)]
+
+
+def _texts(token: str, kinds: set[str], code: str) -> Iterator[tuple[str, str]]:
+    for role in ("shell", "path"):
+        for value in PROBES[role] if role in kinds else ():
+            yield role, value.replace("<T>", token + "a").replace("<BASE>", "data")
+    own = [length for length in _bounds(code) if length <= LONGEST]
+    pairs = zip_longest(LENGTHS_BEYOND[::-1], [*own, *LENGTHS])
+    for length in dict.fromkeys(length for pair in pairs for length in pair):
+        if length is not None:
+            yield "long", (token + "A" * length)[:length]
+    for number in _bounds(code):
+        yield "text", str(number)
+    for literal in dict.fromkeys(re.findall(r'"([\w ./:=-]{1,40})"', code)[:LITERALS]):
+        yield "text", literal
+        yield "text", literal + token
     for value in FORMATS:
         yield "format", value.replace("<T>", token)
     for value in TEXTS:

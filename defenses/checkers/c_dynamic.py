@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bluecode.defenses.checkers import c_functions
-from bluecode.defenses.checkers.c_cases import Case, cases, harness, headers
+from bluecode.defenses.checkers.c_cases import FORMATS, Case, cases, harness, headers
 from bluecode.defenses.checkers.c_functions import Function, Reading
 from bluecode.defenses.checkers.dynamic import DynamicReport
 from bluecode.defenses.checkers.effects import Attack, Effect, judge
@@ -323,7 +323,10 @@ def _why_open(claim: Finding, run: Run) -> str | None:
 
 def _untried(claim: Finding, here: Sequence[Tried], kinds: Sequence[str], run: Run) -> str | None:
     """Did attacks get to the sink at the claimed line, or were all of them turned away before?"""
-    roles = {"format"} if "format" in kinds else {kind for kind in kinds if kind != "argv"}
+    if "format" in kinds:
+        tried = {item.case.value for item in here if item.case.role == "format"}
+        return None if len(tried) >= len(FORMATS) else "too few formats got to the line"
+    roles = {kind for kind in kinds if kind != "argv"}
     reached = [
         tried
         for tried in here
@@ -332,7 +335,7 @@ def _untried(claim: Finding, here: Sequence[Tried], kinds: Sequence[str], run: R
     ]
     if not reached:
         return "no marked text was seen at the line"
-    for role in roles - {"format"}:
+    for role in roles:
         values = {tried.case.value for tried in run.tried if tried.case.role == role}
         if len(values) < len(PROBES[role]):
             return "too few attacks were tried"

@@ -68,7 +68,7 @@ class Function:
     @property
     def sure(self) -> bool:
         """May what it is called with be held against it?"""
-        return all(parameter.sure for parameter in self.parameters)
+        return self.is_main or all(parameter.sure for parameter in self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,9 @@ def extent(node: "Node") -> int:
         (found for name in ("consequence", "body") if (found := node.child_by_field_name(name))),
         None,
     )
-    return line(body) if body is not None else node.end_point[0] + 1
+    if body is None:
+        return node.end_point[0] + 1
+    return max(line(node), line(body) - (body.type != "compound_statement"))
 
 
 def edited(source: bytes, edits: Sequence[tuple[int, int, str]]) -> bytes:
