@@ -100,7 +100,10 @@ class Jail:
     @classmethod
     async def start(cls, tools: Sequence[str]) -> Jail:
         """A process that waits for a text. Raises `SandboxUnavailable` if it does not come."""
-        folder = Path(tempfile.mkdtemp(prefix="bluecode-"))
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="bluecode-"))
+        except OSError as error:
+            raise SandboxUnavailable(f"no folder for a compiler: {error.strerror}") from error
         command = [sys.executable, "-I", "-m", "bluecode.sandbox.compiler_process"]
         command += [str(os.getpid()), str(folder), *tools]
         try:

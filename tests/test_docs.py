@@ -146,11 +146,11 @@ def test_every_command_in_a_shell_block_can_be_given(file: str, words: list[str]
 def _is_installable(words: list[str]) -> None:
     extras = tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"]
     assert words[1] == "install"
-    found = re.fullmatch(r"\.(?:\[(\w+)\])?", words[-1])
+    found = re.fullmatch(r"\.(?:\[([\w,]+)\])?", words[-1])
     if found is None:
         assert words[-1] in ASSISTANTS
     else:
-        assert found[1] is None or found[1] in extras
+        assert set((found[1] or "").split(",")) - {""} <= set(extras)
 
 
 @pytest.mark.parametrize("path", DOCS, ids=name_of)

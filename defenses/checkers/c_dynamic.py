@@ -49,9 +49,10 @@ KINDS: Mapping[str, frozenset[int]] = {
 """Which weaknesses a kind of defect shows."""
 SINKS: Mapping[int, tuple[str, ...]] = {
     134: ("format",), 78: ("shell", "argv"), 77: ("shell", "argv"), 88: ("shell", "argv"),
-    74: ("shell",), 22: ("path",), 23: ("path",), 36: ("path",), 73: ("path",), 20: ("path",),
+    74: ("shell",), 22: ("path",), 23: ("path",), 36: ("path",), 73: ("path",),
 }  # fmt: skip
-REFUTABLE = frozenset().union(*KINDS.values(), SINKS) - {20, 242, 676, 252}
+SHOWN = frozenset().union(*KINDS.values(), SINKS)
+REFUTABLE = SHOWN - {242, 252, 676}
 OF_STYLE = re.compile(r"banned|unsafe_function|dangerous|gets$|deprecated|weak_", re.IGNORECASE)
 
 
@@ -114,7 +115,7 @@ class CDynamic:
         """Run the snippet. Raises `DetectorError` when the sandbox cannot be used.
 
         Nothing is run without a compiler, or where nothing is claimed that a run could show."""
-        asked = [claim for claim in claims if claim.cwe in REFUTABLE or shown_by(claim)]
+        asked = [claim for claim in claims if shown_by(claim)]
         if not asked:
             return every(claims, "a run cannot show this")
         if not self.sandbox.compiles:
@@ -148,7 +149,7 @@ def every(claims: Sequence[Finding], why: str) -> DynamicReport:
 
 
 def shown_by(claim: Finding) -> bool:
-    return any(claim.cwe in weaknesses for weaknesses in KINDS.values()) or claim.cwe in SINKS
+    return claim.cwe in SHOWN
 
 
 def functions(reading: Reading, claims: Sequence[Finding]) -> list[Function]:

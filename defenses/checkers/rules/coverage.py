@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from bluecode.defenses.checkers.c_dynamic import SHOWN
 from bluecode.defenses.checkers.credentials import RULES as CREDENTIALS
 from bluecode.defenses.checkers.dynamic import WEAKNESSES as PROVEN
 from bluecode.defenses.checkers.javascript_dynamic import LABOUR, LEFT_OUT
@@ -28,6 +29,8 @@ def covered(language: str) -> Mapping[int, str]:
             kinds = (item for kind, item in PROVEN.items() if kind not in LEFT_OUT)
             shown = {*(item.cwe for item in kinds), *LABOUR}
             found |= {cwe: "both" for cwe in shown if cwe in found}
+        if language == "c":
+            found |= {cwe: "both" for cwe in SHOWN if cwe in found}
         return {**everywhere, **found}
     static = {rule.cwe: "static" for rule in PYTHON.values()}
     return {**everywhere, **static, **{cwe: "both" for cwe in PROVABLE if cwe in static}}

@@ -3,6 +3,7 @@ texts that no compiler should get."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from bluecode.sandbox.compiler import found_zig
 from bluecode.sandbox.languages.c import MAIN, Field, case, program
 from bluecode.sandbox.limits import Limits
-from bluecode.sandbox.outcome import Event, Outcome
+from bluecode.sandbox.outcome import Event, Outcome, SandboxUnavailable
 from bluecode.sandbox.workers import Sandbox
 
 pytestmark = pytest.mark.skipif(found_zig() is None, reason="the extra `c` is not installed")
@@ -192,3 +193,14 @@ def test_a_text_that_does_not_compile_is_the_guests_doing(
     (said,) = told(outcome, "unreadable")
     assert why in str(said[1])
     assert not outcome.finished and outcome.detail == "it does not compile"
+
+
+def test_without_a_place_for_its_folder_there_is_no_compiler(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place.main("")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+
+    with pytest.raises(SandboxUnavailable, match="folder"):
+        for _ in range(2):  # one jail may have been ready
+            place.main("")
