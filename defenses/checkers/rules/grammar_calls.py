@@ -15,9 +15,26 @@ def call(low: Lowering, node: "Piece") -> Node:
     """`f(x)` and `a.f(x)` where the callee is one expression."""
     made = low.make(node, "call", args=_arguments(low, first(node, "arguments")))
     callee = first(node, "function", "constructor", "macro")
+    if callee is not None and callee.kind() == "template_function":
+        return _instance(low, made, callee)
     _name(made, low.lower(callee))
     made.tags += _variable(callee)
     return made
+
+
+def _instance(low: Lowering, made: Node, callee: "Piece") -> Node:
+    """C++'s `f<T>(x)`, of which `static_cast<T>(x)` only looks like a call."""
+    label, kinds = first(callee, "name"), first(callee, "arguments")
+    name = label.text() if label is not None else ""
+    if name in _CASTS and len(made.args) == 1:
+        made.role = "cast"
+        made.name = kinds.text()[1:-1].strip() if kinds is not None else ""
+    else:
+        _name(made, low.lower(label))
+    return made
+
+
+_CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
 
 
 def _variable(label: "Piece | None") -> tuple[str, ...]:

@@ -302,9 +302,8 @@ def _copy(run: Run, body: Body, event: Event) -> None:
     if len(args) <= at:
         return
     size = args[at]
-    target = _target(
-        body, args[0] if event.node.name not in ("read", "recv", "recvfrom") else args[1]
-    )
+    into = args[0] if event.node.name not in ("read", "recv", "recvfrom") else args[1]
+    target = _target(body, into)
     room = elements(target)
     if _pointers_size(body, size, args):
         run.claim("out_of_bounds_write", event.node, 0.7)
@@ -328,6 +327,11 @@ def _copy(run: Run, body: Body, event: Event) -> None:
         return
     if _made_with(body, args[0], names, event.order):
         return
+    start = _start(into)
+    if room is None and start is not None and args[1].role not in ("text", "join"):
+        behind = _target(body, start)
+        if behind is not None and not behind.parameter and not _of_target(size, start):
+            room = elements(behind)
     if checked(body, names, event.order):
         _signed(run, body, event, size)
         return
@@ -341,6 +345,17 @@ def _copy(run: Run, body: Body, event: Event) -> None:
     if _parameters(body, names) and _named_sizes(body, names):
         score = max(score, 0.56)
     run.claim("buffer_copy", event.node, score)
+
+
+def _start(into: Node) -> Node | None:
+    """`b` in `b + 4` and in `&b[4]`."""
+    while into.role == "cast" and into.args:
+        into = into.args[0]
+    if into.role == "join" and into.name == "+" and len(into.args) == 2:
+        return into.args[0]
+    if into.role == "unary" and into.name == "&" and into.args[0].role == "index":
+        return into.args[0].base
+    return None
 
 
 def _pointers_size(body: Body, size: Node, args: Sequence[Node]) -> bool:

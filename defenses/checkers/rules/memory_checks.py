@@ -7,7 +7,12 @@ import re
 from collections.abc import Iterator, Mapping
 
 from bluecode.defenses.checkers.rules.memory_body import Body, Local
-from bluecode.defenses.checkers.rules.memory_sizes import names_in, number_of, unsigned
+from bluecode.defenses.checkers.rules.memory_sizes import (
+    from_outside,
+    names_in,
+    number_of,
+    unsigned,
+)
 from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import EMPTY, Node, path_of
 
@@ -119,9 +124,31 @@ def _indexed(run: Run, body: Body, test: Node, name: str, limit: Node, places: P
     for node in body.function.base.walk():
         if node.role != "index" or len(node.args) != 1 or not _behind(node, test, places):
             continue
-        if path_of(_plain(node.args[0])) == name and _holds(body, node, limit):
-            run.claim("out_of_bounds_read", node, 0.7)
-            return
+        if path_of(_plain(node.args[0])) == name:
+            likely = 0.7 if _holds(body, node, limit) else 0.55 if _kept_beside(node, limit) else 0
+            if likely:
+                run.claim("out_of_bounds_read", node, likely)
+                return
+
+
+_COUNTS = re.compile(r"^(?:n|num|nr|number|count|len|length|size|total)(?:_|$|[A-Z])|"
+                     r"(?:_|[a-z])(?:count|len|length|size|num|number)$")  # fmt: skip
+
+
+def _kept_beside(index: Node, limit: Node) -> bool:
+    """`t->entries[i]` with `t->count` as the limit."""
+    if limit.role != "member" or index.base is None or index.base.role != "member":
+        return False
+    return _COUNTS.search(limit.name) is not None and _alike(limit.base, index.base.base)
+
+
+def _alike(one: Node | None, other: Node | None) -> bool:
+    """Are they written in the same way?"""
+    if one is None or other is None:
+        return one is other
+    return (one.role, one.name, len(one.args)) == (other.role, other.name, len(other.args)) and all(
+        _alike(a, b) for a, b in zip([one.base, *one.args], [other.base, *other.args], strict=True)
+    )
 
 
 def _holds(body: Body, index: Node, limit: Node) -> bool:
@@ -147,9 +174,12 @@ def _wrapped_sum(run: Run, body: Body, test: Node, places: Places) -> None:
         if larger.role != "join" or larger.name != "+" or len(larger.args) != 2:
             continue
         names = [path_of(_plain(arg)) for arg in larger.args]
-        if not all(_free(body, name) for name in names) or names_in(other) & set(names):
+        free = all(_free(body, name) for name in names)
+        if not free and not _received(body, names, test, places):
             continue
-        if any(_bounded(body, name, test, places) for name in names):
+        if names_in(other) & set(names):
+            continue
+        if any(_bounded(body, name, test, places, free) for name in names):
             continue
         if any(_reaches_memory(body, name, test, places) for name in names):
             run.claim("integer_overflow", part, 0.58)
@@ -165,9 +195,26 @@ def _free(body: Body, name: str) -> bool:
     )  # fmt: skip
 
 
-def _bounded(body: Body, name: str, test: Node, places: Places) -> bool:
+def _received(body: Body, names: list[str], test: Node, places: Places) -> bool:
+    """Numbers of 32 bits without sign that were read from what others sent."""
+    for name in names:
+        local = body.locals.get(name)
+        if local is None or local.parameter or not _OF_32_BITS.match(local.type):
+            return False
+        orders = [e.order for e in body.by_key.get(name, ()) if _behind(e.node, test, places)]
+        if not from_outside(body, {name}, min(orders, default=1 << 30)):
+            return False
+    return True
+
+
+_OF_32_BITS = re.compile(r"^(?:unsigned(?: int)?|uint32_t|uint|u32|UINT32|DWORD|guint32)$")
+
+
+def _bounded(body: Body, name: str, test: Node, places: Places, stored: bool) -> bool:
+    """Was it compared before, or more than once? Or `stored`, where that is a change, too?"""
     events = body.by_key.get(name, ())
-    early = any(e.kind in ("bound", "store") and _behind(test, e.node, places) for e in events)
+    kinds = ("bound", "store") if stored else ("bound",)
+    early = any(e.kind in kinds and _behind(test, e.node, places) for e in events)
     return early or sum(event.kind == "bound" for event in events) > 1
 
 

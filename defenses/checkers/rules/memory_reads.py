@@ -5,7 +5,7 @@ fields off a stream without asking how much remains, read what others sent beyon
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bluecode.defenses.checkers.rules.memory_body import Body, Event
 from bluecode.defenses.checkers.rules.memory_sizes import number_of
@@ -29,6 +29,7 @@ def reads(run: Run, body: Body) -> None:
     _unasked_length(run, body)
     _unasked_stream(run, body)
     _more_than_asked(run, body)
+    _last_of_none(run, body)
     for loop, _ in body.loops:
         _looks_ahead(run, body, loop)
 
@@ -60,6 +61,10 @@ def _unasked_stream(run: Run, body: Body) -> None:
             return
 
 
+_LOOKS_INTO = re.compile(
+    r"^(?:str(?:n|case|ncase)?cmp|str(?:r?chr|str|spn|cspn|pbrk)|mem(?:cmp|r?chr)|sscanf|"
+    r"\w*[Ee]mpty\w*|sn?printf|str(?:n?cpy|n?cat))$"
+)
 _WIDTH = re.compile(
     r"^Stream_(?:Read|Peek)_U?INT(8|16|32|64)(?:_BE)?$|^Stream_Seek_U?INT(8|16|32|64)$"
 )
@@ -106,6 +111,60 @@ def _asked_for(body: Body) -> dict[int, int]:
                 known = number_of(node.args[1])
                 found[id(left)] = -1 if known is None else known
     return found
+
+
+def _last_of_none(run: Run, body: Body) -> None:
+    """`s[strlen(s) - 1]` where nobody asked whether the text is empty."""
+    assert body.function.base is not None
+    orders = {id(event.node): event.order for event in body.events}
+    asked: set[str] = set()
+    for node in body.function.base.walk():
+        if node.role == "index" and len(node.args) == 1:
+            text = path_of(node.base)
+            if text and text not in asked and _is_last(body, node, text, orders):
+                run.claim("out_of_bounds_read", node, 0.52)
+                return
+        asked |= _asked_of(node)
+
+
+def _is_last(body: Body, node: Node, text: str, orders: Mapping[int, int]) -> bool:
+    key = node.args[0]
+    if key.role != "binary" or key.name != "-" or number_of(key.args[-1]) != 1:
+        return False
+    length = key.args[0]
+    name = path_of(length)
+    at = min((orders[id(part)] for part in node.walk() if id(part) in orders), default=0)
+    if name:
+        store = body.last_store(name, at)
+        if store is None or store.value is None:
+            return False
+        if body.between(name, ("bound", "test"), store.order, 1 << 30):
+            return False
+        length = store.value
+    while length.role == "cast" and length.args:
+        length = length.args[0]
+    counts = length.role == "call" and length.name == "strlen" and len(length.args) == 1
+    if not counts or path_of(length.args[0]) != text:
+        return False
+    made = body.last_store(text, at)
+    return made is None or made.value is None or made.value.role not in ("text", "join")
+
+
+def _asked_of(node: Node) -> set[str]:
+    """Texts of which it is asked whether they are empty, or what is in them."""
+    if node.role == "index" and node.args and number_of(node.args[0]) == 0:
+        return {path_of(node.base)}
+    if node.role == "unary" and node.name == "*" and node.args:
+        return {path_of(node.args[0])}
+    if node.role == "call" and _LOOKS_INTO.match(node.name):
+        return {path_of(arg) for arg in node.args[:2]}
+    tests = node.args[:1] if node.role in ("if", "choice") else []
+    if node.role == "binary" and node.name in ("&&", "||", "<", ">", "<=", ">=", "==", "!="):
+        tests = node.args
+    return {
+        path_of(part.args[0]) for test in tests for part in test.walk()
+        if part.role == "call" and part.name == "strlen" and part.args
+    }  # fmt: skip
 
 
 def _looks_ahead(run: Run, body: Body, loop: Node) -> None:
