@@ -17,11 +17,13 @@ _BEFORE, _AFTER = 1_600, 400
 _FURTHER = 1_600
 """Characters more, where the function in which the cursor stands begins there."""
 _TOLD = re.compile(
-    r"^(?:(?:import|from|use|using|package|#include|<\?php)\b[^\n]*"
-    r"|(?:(?:const|let|var) )?[A-Za-z_$]\w* ?=(?!=)[^\n]*)$",
+    r"^(?:(?:import|from|use|using|package|#include|<\?php)\b[^\n]{0,200}"
+    r"|(?:(?:const|let|var) )?[A-Za-z_$]\w{0,80} ?=(?!=)[^\n]{0,200})$",
     re.M,
 )
 """Lines from far above that say what names mean."""
+_HEAD = 20_000
+"""Characters in which they are looked for."""
 _MOST_TOLD = 40
 _BEGINS = re.compile(r"\n\n(?=[^\s)\]}])")
 _SCREENED = 800
@@ -66,7 +68,7 @@ def _near(before: str) -> str:
         return before
     begins = [found.end() for found in _BEGINS.finditer(before, max(0, start - _FURTHER), start)]
     cut = begins[-1] if begins else before.find("\n", start) + 1 or start
-    told = [line for line in _TOLD.findall(before, 0, cut) if _ends(line)][-_MOST_TOLD:]
+    told = [line for line in _TOLD.findall(before, 0, min(cut, _HEAD)) if _ends(line)][-_MOST_TOLD:]
     return "".join(f"{line}\n" for line in told) + "\n" * bool(told) + before[cut:]
 
 

@@ -89,5 +89,11 @@ def test_a_sentence_stands_whole_in_one_of_the_pieces(at: int) -> None:
     assert len(screened(told)) == 2
 
 
+@pytest.mark.parametrize("text", ["x = 1\n", "x" * 99, "import " + "a" * 999 + "\n", "\n", "( "])
+def test_a_huge_file_is_no_more_work_than_a_long_one(text: str) -> None:
+    code = Around(text * (3_000_000 // len(text)), text * (3_000_000 // len(text))).snippet(BAD)
+    assert len(code.code) < 20_000
+
+
 def test_a_short_text_is_one_piece() -> None:
     assert screened(FUNCTION * 3) == (FUNCTION * 3,)
