@@ -23,6 +23,8 @@ class EventSplitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Raises `BrokenStream` when one event grows past the limit."""
+        if not self._parts and _is_one_event(data):
+            return [data]
         self._parts += data
         events = []
         start = 0
@@ -39,6 +41,14 @@ class EventSplitter:
     def rest(self) -> bytes:
         """What came after the last whole event; a provider that ends well leaves nothing."""
         return bytes(self._parts)
+
+
+def _is_one_event(data: bytes) -> bool:
+    """Are they one event to the byte, as they come from providers that write each as it is made?
+
+    Without a carriage return only two line feeds end an event.
+    """
+    return data.endswith(b"\n\n") and data.find(b"\n\n") == len(data) - 2 and b"\r" not in data
 
 
 def data_of(event: bytes) -> bytes | None:

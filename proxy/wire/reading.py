@@ -27,6 +27,7 @@ _WATCHED = (
     b'"choices"', b'"delta"', b'"message"', b'"content"', b'"tool_calls"', b'"arguments"',
     b'"function"', b'"text"', b'"input"', b'"partial_json"',
 )  # fmt: skip
+_DECODER = json.JSONDecoder()
 _ESCAPED_LETTER = re.compile(rb"\\u00[2-7]")
 
 
@@ -82,7 +83,14 @@ def event(data: bytes) -> Any:
     for key in _WATCHED:
         if data.count(key) > 1:
             return strictly(data)
-    return strictly(data) if _ESCAPED_LETTER.search(data) else json.loads(data)
+    return strictly(data) if _ESCAPED_LETTER.search(data) else _plainly(data)
+
+
+def _plainly(data: bytes) -> Any:
+    """What `json.loads` reads, without its search for the encoding where two bytes tell it."""
+    if data[:1] != b"{" or data[1:2] in (b"", b"\0"):
+        return json.loads(data)
+    return _DECODER.decode(data.decode("utf-8", "surrogatepass"))
 
 
 def event_object(data: bytes) -> dict[str, Any]:

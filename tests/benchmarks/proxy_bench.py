@@ -52,6 +52,7 @@ CASES = tuple(
 ) + (
     Case("whole, 1 at once, 2 KB", False, 1, 2048),
     Case("streamed, 1 at once, 2 KB", True, 1, 2048),
+    Case("streamed, 1 at once, same request", True, 1, 2048, model="same", prompts="same"),
     Case("whole, 32 at once, same code", False, 32, model="same"),
     Case("streamed, 32 at once, same code", True, 32, model="same"),
     Case("whole, 32 at once, same request", False, 32, model="same", prompts="same"),
