@@ -7,6 +7,7 @@ grammar cannot place stands under error nodes; `Parsed.broken` says how much of 
 import re
 from dataclasses import dataclass
 
+from bluecode.defenses.checkers.javascript_fragments import completed
 from bluecode.defenses.checkers.rules.grammar_calls import CALLS
 from bluecode.defenses.checkers.rules.grammar_functions import FUNCTIONS
 from bluecode.defenses.checkers.rules.grammar_shell import SHELL
@@ -52,6 +53,8 @@ _QUIET = re.compile(r"//[^\n]*|/\*[\s\S]*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n
 
 _FEW = 0.02
 """Share of the text under error nodes that is no reason to try another grammar."""
+_MUCH = 0.1
+"""Share from which on the brackets of a fragment are completed, which costs several readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,10 @@ def parse(code: str, language: str) -> Parsed:
         if best.broken <= _FEW:
             break
     assert best is not None  # every language has a grammar
+    if best.broken > _MUCH and language in ("javascript", "typescript"):
+        whole = completed(text, language)
+        found = best if whole is None else _parse(whole, _GRAMMARS[language][-1])
+        best = found if found.broken < best.broken else best
     return best
 
 
@@ -98,7 +105,32 @@ def _attempts(text: str, language: str) -> list[tuple[str, str]]:
             tries.insert(0, (before + text + "\n" + after, grammar))
         if opened:
             tries.append((around + text + "\n" + "}" * (opened + bool(around)), grammar))
+        before, after = _brackets(text)
+        if "(" in before or ")" in after or "/*" in before:
+            inside = around + _HEADS[language] + "{" + before + text + "\n" + after
+            tries.append((inside + ";}" + "}" * bool(around), grammar))
     return tries
+
+
+def _brackets(text: str) -> tuple[str, str]:
+    """What opens that only closes in a text, and what closes that only opens; a comment whose
+    beginning is cut off begins again."""
+    lead = "/*" if "*/" in text and not 0 <= text.find("/*") < text.find("*/") else ""
+    closed: list[str] = []
+    opened: list[str] = []
+    for mark in re.findall(r"[()\[\]{}]", _QUIET.sub("", lead + text)):
+        if mark in _ENDS:
+            opened.append(_ENDS[mark])
+        elif opened and opened[-1] == mark:
+            opened.pop()
+        elif not opened:
+            closed.append(_STARTS[mark])
+    return "".join(reversed(closed[:_LEVELS])) + lead, "".join(reversed(opened))
+
+
+_ENDS = {"(": ")", "[": "]", "{": "}"}
+_STARTS = {")": "f(", "]": "[", "}": "{"}
+_LEVELS = 40
 
 
 def _braces(text: str) -> tuple[int, int]:

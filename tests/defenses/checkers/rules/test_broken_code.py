@@ -1,5 +1,6 @@
 """Whatever a snippet holds, it is read or said to be unreadable: no other way out."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rule_cases import CASES
@@ -57,3 +58,37 @@ def test_broken_code_is_read_or_said_to_be_unread(code: str, language: str) -> N
         assert finding.span is not None
         assert 1 <= finding.span[0] <= finding.span[1] <= lines + 1
         assert 0 < finding.score < 1
+
+
+CUT = {
+    "javascript": """      done();
+    });
+  });
+
+  it('finds the note of a guest', (done) => {
+    db.query("SELECT body FROM notes WHERE guest = '" + guest + "'", (error, rows) => {
+      if (error) {
+        return done(error);
+""",
+    "java": """        });
+    }
+
+    void list(HttpServletRequest request) {
+        runner.submit(() -> {
+            Runtime.getRuntime().exec("sh -c ls " + request.getParameter("folder"));
+""",
+    "php": """ * @return array
+ */
+    function rows($db) {
+        return array_map(function ($row) {
+            return strtoupper($row);
+        }, iterator_to_array($db->query("SELECT * FROM notes WHERE id = " . $_GET['id']),
+""",
+}
+"""Pieces of longer files that begin and end inside of calls."""
+
+
+@pytest.mark.parametrize("language", CUT)
+def test_a_piece_that_is_cut_out_of_calls_is_read(language: str) -> None:
+    rules = {f.rule for f in find(Snippet(code=CUT[language], language=language, origin="fence"))}
+    assert rules & {f"{language}.sql_injection", f"{language}.command_injection"}
