@@ -187,12 +187,13 @@ class HeldStream:
             choice.collect(part)
         if part.breaks:
             blocks = [*blocks, *choice.extractor.close()]
-        await self._judge(part.index, choice, blocks)
+        if blocks:
+            await self._judge(part.index, choice, blocks)
         if part.breaks and choice.cut is None:
             choice.base += choice.extractor.settled
             choice.extractor = SnippetExtractor()
-        if choice.cut is None:
-            await self._judge(part.index, choice, choice.extractor.feed(part.text))
+        if choice.cut is None and (blocks := choice.extractor.feed(part.text)):
+            await self._judge(part.index, choice, blocks)
         if part.finish is not None:
             await self._finish_choice(part.index, choice)
         if choice.extractor.held + choice.held > self._limit and not choice.ended:
@@ -331,6 +332,8 @@ class HeldStream:
                 break
             count += 1
             self._queued -= len(event.raw)
+        if not count:
+            return []
         ready, self._queue = self._queue[:count], self._queue[count:]
         return [self._leaving(event).raw for event in ready]
 
