@@ -59,20 +59,27 @@ class Compiler:
         self._tools = [str(zig), *([str(headers)] if headers else [])]
         self._places = anyio.Semaphore(AT_ONCE)
         self._spare: Jail | None = None
+        self._closed = False
 
     async def close(self) -> None:
+        self._closed = True
         spare, self._spare = self._spare, None
         if spare is not None:
             await spare.stop()
 
     async def ahead(self) -> None:
-        """Start the next process, unless one waits already."""
-        if self._spare is None:
+        """Start the next process, unless one waits already. One that does not come is missed, and
+        told, by the next text."""
+        if self._spare is not None:
+            return
+        try:
             jail = await Jail.start(self._tools)
-            if self._spare is None:
-                self._spare = jail
-            else:
-                await jail.stop()
+        except SandboxUnavailable:
+            return
+        if self._spare is None and not self._closed:
+            self._spare = jail
+        else:
+            await jail.stop()
 
     async def compile(self, program: Program) -> bytes:
         """A module. Raises `Uncompiled`, or `SandboxUnavailable`."""
@@ -118,7 +125,7 @@ class Jail:
         try:
             with anyio.fail_after(START_SECONDS):
                 greeting = await jail._line()
-        except TimeoutError as error:
+        except (TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError, ValueError) as error:
             await jail.stop()
             raise SandboxUnavailable("a compiler process did not start") from error
         except BaseException:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ CASE_SHARE = 8  # of the run's fuel, the part that one case may use
 LINES_BYTES = 8_192  # as in cases.c
 SPARE_EVENTS = 8  # kept for the host's own
 TABLE_MOST = 100_000
+FOR_HOST = ("g_", "_initialize")
 PAGE = 64 * 1024
 
 Extern = wasmtime.Func | wasmtime.Table | wasmtime.Global | wasmtime.Memory
@@ -172,8 +173,10 @@ class Linked:
     """A program, and by which name of the guest each of its imports is answered."""
 
     module: wasmtime.Module
-    names: tuple[str | wasmtime.FuncType, ...]
-    """Names of exports; types of functions that the guest does not have."""
+    zeros: wasmtime.Module
+    """What answers for functions that the guest does not have."""
+    names: tuple[str | int, ...]
+    """Names of exports of the guest; numbers of those of `zeros`."""
     unknown: tuple[str, ...]
     pages: int
     functions: int
@@ -186,8 +189,8 @@ class Linked:
         if len(wasm) > PROGRAM_BYTES:
             raise ValueError("the program is too large")
         module = wasmtime.Module(engine, wasm)
-        names: list[str | wasmtime.FuncType] = []
-        unknown: list[str] = []
+        names: list[str | int] = []
+        unknown: list[tuple[str, wasmtime.FuncType]] = []
         pages = functions = 0
         for wanted in module.imports:
             kind, name = wanted.type, wanted.name or ""
@@ -201,11 +204,13 @@ class Linked:
                 names.append(TABLE)
             elif isinstance(kind, wasmtime.FuncType):
                 found = answered_by(name, kind, known)
-                names.append(found or kind)
-                unknown += [] if found else [name]
+                names.append(found or len(unknown))
+                unknown += [] if found else [(name, kind)]
             else:
                 raise ValueError("the program asks for what is not the guest's")
-        return cls(module, tuple(names), tuple(unknown), pages, functions)
+        zeros = wasmtime.Module(engine, answering_zero([kind for _, kind in unknown]))
+        told = tuple(name for name, _ in unknown)
+        return cls(module, zeros, tuple(names), told, pages, functions)
 
     def run(self, base: Base, fields: bytes) -> None:
         """One case. Raises `Trap` where it is ended, `WasmtimeError` where it does not fit in."""
@@ -231,15 +236,23 @@ class Linked:
         base.call("g_done")
 
     def _imports(self, base: Base) -> Iterator[Extern]:
+        zeros = wasmtime.Instance(base.store, self.zeros, []).exports(base.store)
         for name in self.names:
-            yield base.take(name) if isinstance(name, str) else nothing(base.store, name)
+            if isinstance(name, str):
+                yield base.take(name)
+            else:
+                zero = zeros[f"f{name}"]
+                assert isinstance(zero, wasmtime.Func)
+                yield zero
 
 
 def answered_by(
     name: str, kind: wasmtime.FuncType, known: Mapping[str, wasmtime.FuncType]
 ) -> str | None:
     """The guest's function for a name, if it has one of that type: the guarded one before the
-    library's own."""
+    library's own, and none that is there for the host."""
+    if name.startswith(FOR_HOST):
+        return None
     for candidate in (f"guard_{name}", name):
         found = known.get(candidate)
         if found is not None and signature(found) == signature(kind):
@@ -251,11 +264,48 @@ def signature(kind: wasmtime.FuncType) -> tuple[tuple[str, ...], tuple[str, ...]
     return tuple(map(str, kind.params)), tuple(map(str, kind.results))
 
 
-def nothing(store: wasmtime.Store, kind: wasmtime.FuncType) -> wasmtime.Func:
-    """A function that answers 0."""
-    zeros = [0.0 if str(item).startswith("f") else 0 for item in kind.results]
-    answer = zeros[0] if len(zeros) == 1 else zeros or None
-    return wasmtime.Func(store, kind, lambda *values: answer)
+VALUES = {"i32": (0x7F, b"\x41\0"), "i64": (0x7E, b"\x42\0"),
+          "f32": (0x7D, b"\x43" + bytes(4)), "f64": (0x7C, b"\x44" + bytes(8))}  # fmt: skip
+"""How types are written in a module, and zeros of them."""
+
+
+def answering_zero(kinds: Sequence[wasmtime.FuncType]) -> bytes:
+    """A module of functions that answer 0. They are the guest's own steps and cost it fuel, which
+    calls to the host would not. Raises `ValueError` for types that C has not."""
+    types, exports, bodies = [], [], []
+    for number, (takes, gives) in enumerate(map(signature, kinds)):
+        if not VALUES.keys() >= {*takes, *gives}:
+            raise ValueError("the program asks for what is not the guest's")
+        types.append(b"\x60" + vector(byte(name) for name in takes))
+        types[-1] += vector(byte(name) for name in gives)
+        exports.append(counted(f"f{number}".encode()) + b"\0" + unsigned(number))
+        bodies.append(counted(b"\0" + b"".join(VALUES[name][1] for name in gives) + b"\x0b"))
+    numbers = [unsigned(number) for number in range(len(types))]
+    sections = ((1, types), (3, numbers), (7, exports), (10, bodies))
+    made = (bytes([kind]) + counted(vector(parts)) for kind, parts in sections)
+    return b"\0asm\1\0\0\0" + b"".join(made)
+
+
+def byte(name: str) -> bytes:
+    return bytes([VALUES[name][0]])
+
+
+def vector(parts: Iterable[bytes]) -> bytes:
+    listed = list(parts)
+    return unsigned(len(listed)) + b"".join(listed)
+
+
+def counted(content: bytes) -> bytes:
+    return unsigned(len(content)) + content
+
+
+def unsigned(value: int) -> bytes:
+    """As WebAssembly writes numbers: seven bits at a time."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
 
 
 def refused(why: str) -> Recording:

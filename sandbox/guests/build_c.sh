@@ -29,10 +29,20 @@ for part in cases checks texts world; do
     $zig cc --target=wasm32-wasi $flags -Wall -Wextra -Wno-builtin-requires-header \
         -Wno-incompatible-library-redeclaration -c "c/$part.c" -o "$part.o"
 done
-archives=$(find zig-cache/o -name 'libc.a' -o -name 'libc++.a' -o -name 'libc++abi.a' -o -name 'libzigc.a' -o -name 'libcompiler_rt.a')
+archives="" # in an order of their own: that of the cache differs from one machine to the next
+for name in libc libzigc libc++ libc++abi libcompiler_rt; do
+    archives="$archives $(find zig-cache/o -name "$name.a")"
+done
+python3 "$here/exports.py" $archives > exports
 wraps=$(sed -n 's/.*__wrap_\([a-z_]*\)(.*/--wrap=\1/p' c/*.c | sort -u)
 $zig wasm-ld --no-entry --allow-multiple-definition --import-undefined --no-stack-first \
     --global-base=65536 -z stack-size=262144 --initial-memory=30408704 \
-    --export-all --export-table --growable-table --strip-all $wraps \
+    --export-table --growable-table --strip-all $wraps @exports \
+    --export=g_lines --export=g_pending --export=__stack_pointer \
     cases.o checks.o texts.o world.o --whole-archive $archives -o c.wasm
 python3 "$here/symbols.py" c.wasm c_symbols.o
+for part in c.wasm c_symbols.o; do
+    xz --format=xz -9e --threads=1 --keep --stdout "$part" > "$out/$part.xz"
+    sha256sum "$part"
+    (cd "$out" && sha256sum "$part.xz")
+done

@@ -3,6 +3,8 @@ texts that no compiler should get."""
 
 from __future__ import annotations
 
+import re
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -199,8 +201,58 @@ def test_without_a_place_for_its_folder_there_is_no_compiler(
     place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     place.main("")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
 
-    with pytest.raises(SandboxUnavailable, match="folder"):
-        for _ in range(2):  # one jail may have been ready
-            place.main("")
+        with pytest.raises(SandboxUnavailable, match="folder"):
+            for _ in range(2):  # one jail may have been ready
+                place.main("")
+
+    assert place.main("").finished  # and the sandbox is still there
+
+
+def test_a_compiler_that_cannot_start_is_nobodys_but_ours(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.main("")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/bin/false")
+
+        with pytest.raises(SandboxUnavailable, match="did not start"):
+            for _ in range(2):
+                place.main("")
+
+    assert place.main("").finished
+
+
+def test_a_function_of_the_runtimes_own_answers_no_program(place: Place) -> None:
+    own = {
+        "tell_fault": "void (int, int, int)",
+        "check_read": "void (int, int)",
+        "poison": "void (int, int, int)",
+        "remark": "void (int, int, int)",
+        "given": "int (int, int, int)",
+        "world_begins": "void (void)",
+        "g_alloc": "int (int)",
+        "g_case": "void (int, int)",
+    }
+    code = "".join(kind.replace("(", f"{name}(") + ";\n" for name, kind in own.items())
+    zeros = {
+        name: ", ".join("0" for _ in re.findall(r"int[,)]", kind)) for name, kind in own.items()
+    }
+    calls = "".join(f"{name}({given});" for name, given in zeros.items())
+
+    outcome = place.run(code + f"void __bluecode_main(void) {{ {calls} }}", [case([])])
+
+    assert Event("unknown", tuple(own), True) in outcome.events
+
+
+def test_what_is_not_there_costs_fuel_and_no_time_of_the_host(place: Place) -> None:
+    code = (
+        "double elsewhere(long long, float);\nint other(void);\nvoid __bluecode_main(void) {"
+        " while (elsewhere(1, 2) == 0 && other() == 0); }"
+    )
+
+    outcome = place.run(code, [case([])])
+
+    assert outcome.ended == "out_of_fuel"
