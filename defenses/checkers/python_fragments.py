@@ -15,6 +15,8 @@ from bluecode.defenses.checkers.python_salvage import salvaged
 from bluecode.defenses.verdict import DetectorError
 
 _PROMPT = re.compile(r"^\s*(?:>>>|\.\.\.|In \[\d+\]:)(?: |$)")
+_END_OF_DOCSTRING = re.compile(r"^[ \t]+(?:\"{3}|'{3})[ \t]*$", re.M)
+"""What makes a first line with a prompt the example of a docstring, and no session."""
 _MAGIC = re.compile(r"^(\s*)(?:%{1,2}\w|!\s*\w|\?\w|\w[\w.]*\?{1,2}\s*$)")
 _GAP = re.compile(r"^(\s*)(?:\.\.\.|…)(?:\s*\S.*)?$")
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
@@ -82,7 +84,7 @@ def _plain_lines(text: str) -> str:
     """Without prompts, IPython magics and prose-like gaps."""
     lines = text.split("\n")
     spoken = [line for line in lines if line.strip()]
-    if spoken and _PROMPT.match(spoken[0]):
+    if spoken and _PROMPT.match(spoken[0]) and _END_OF_DOCSTRING.search(text) is None:
         lines = [_unprompted(line) for line in lines]
     lines = [_MAGIC.sub(r"\1pass  # ", line) if _MAGIC.match(line) else line for line in lines]
     return "\n".join(_GAP.sub(r"\1pass", line) for line in lines)

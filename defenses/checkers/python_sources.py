@@ -4,6 +4,7 @@ Matched by origin name where the import is seen, by usual names where a fragment
 """
 
 import ast
+import re
 import string
 from collections.abc import Mapping
 
@@ -111,10 +112,18 @@ _NAMES: Mapping[str, Level] = {
     "sys.stdin": Level.INPUT,
 }
 
+_RECORDS = re.compile(
+    r"\.objects\.(?:\w+\(\)\.)*(?:get|first|last|latest|earliest|all|filter|values|values_list)$"
+    r"|\.query\.(?:\w+\(\)\.)*(?:get|get_or_404|first|first_or_404|one|one_or_none|all)$"
+)
+"""Queries of Django's and SQLAlchemy's models: what they bring was written by somebody, once."""
+
 
 def of_call(name: str, method: str, line: int) -> Value | None:
     """What a call of a function outside the snippet brings in, where it is a source."""
     level = _CALLS.get(name)
+    if level is None and _RECORDS.search(name):
+        level = Level.STORED
     if level is None and method in _HANDLER_READS:
         level = Level.REQUEST
     if level is None and method and method in _METHODS:

@@ -28,6 +28,15 @@ FRAGMENTS = {
         f"        try:\n            {SINK}\n",
         8,
     ),
+    "starts at an example in a docstring, ends in another": (
+        f'    >>> run("a")\n    0\n    """\n    {SINK}\n\ndef g():\n    """Then\n',
+        4,
+    ),
+    "session with a docstring": (
+        f'>>> def run(name):\n...     """\n...     Lists.\n...     """\n...     {SINK}\n...\n'
+        ">>> run('a')\n0",
+        5,
+    ),
     "begins in one docstring and ends in another": (
         f'    of the name.\n    """\n    {SINK}\n\ndef g():\n    """Then\n    more\n',
         3,

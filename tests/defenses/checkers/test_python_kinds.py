@@ -14,6 +14,26 @@ def rules(code: str) -> set[str]:
 
 
 MATCHED = {
+    "objects out of a record of Django's": (
+        "unsafe_deserialization",
+        """
+        import pickle
+        from .models import Draft
+        def restore(user):
+            draft = Draft.objects.filter(owner=user).latest("saved")
+            return pickle.loads(draft.state)
+        """,
+    ),
+    "command out of a record of SQLAlchemy's": (
+        "command_injection",
+        """
+        import os
+        from .models import Picture
+        def shrink(number):
+            picture = Picture.query.filter_by(number=number).first_or_404()
+            os.system("mogrify -resize 50% uploads/" + picture.title)
+        """,
+    ),
     "checked, then decoded": (
         "path_traversal",
         """
@@ -296,6 +316,29 @@ MATCHED = {
 }
 
 LEFT_ALONE = {
+    "values out of a record": """
+        import json
+        from .models import Draft
+        def restore(user):
+            draft = Draft.objects.filter(owner=user).latest("saved")
+            return json.loads(draft.state)
+        """,
+    "quoted name out of a record": """
+        import os, shlex
+        from .models import Picture
+        def shrink(number):
+            picture = Picture.query.filter_by(number=number).first_or_404()
+            os.system("mogrify -resize 50% uploads/" + shlex.quote(picture.title))
+        """,
+    "number of records": """
+        import os
+        from .models import Draft
+        def tell(user):
+            number = Draft.objects.filter(owner=user).count()
+            os.system(f"notify-send 'drafts: {number}'")
+            if Draft.objects.filter(owner=user).exists():
+                os.system("notify-send drafts")
+        """,
     "hash of a password in a file": """
         import bcrypt
         def register(name, password):
