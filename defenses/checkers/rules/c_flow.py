@@ -14,6 +14,7 @@ from bluecode.defenses.checkers.rules.memory_containers import containers
 from bluecode.defenses.checkers.rules.memory_pointers import pointers
 from bluecode.defenses.checkers.rules.memory_prints import prints
 from bluecode.defenses.checkers.rules.memory_reads import reads
+from bluecode.defenses.checkers.rules.memory_vectors import vectors
 from bluecode.defenses.checkers.rules.site import Site
 from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import Node, path_of
@@ -82,3 +83,4 @@ def memory(run: Run, function: Node, outer: Mapping[str, Local] | None = None) -
     reads(run, body)
     containers(run, body)
     prints(run, body)
+    vectors(run, body)

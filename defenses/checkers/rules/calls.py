@@ -177,7 +177,7 @@ class Calls(Names):
 
     def _expression(self, site: Site) -> Value:
         """A regular expression made of a text."""
-        text = site.arg(0).known or ""
+        text = (site.arg(0).known or "").replace("\\\\", "\\")
         if not self.run.matcher.language.linear_regex and explodes(text):
             self.run.claim("redos", site.node, 0.65)
         return Value(path="re:" + text)

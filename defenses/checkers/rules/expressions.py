@@ -99,7 +99,7 @@ class Expressions(Calls):
         values = [self.eval(part) for part in node.args]
         if node.name in ("==", "!="):
             compared(self.run, node, list(zip(node.args, values, strict=True)))
-        if node.name == "/" and "path" in values[0].path.lower():  # C++ joins paths so
+        if node.name == "/" and _of_paths(node.args[0], values[0]):  # C++ joins paths so
             return concatenated(values).marked("joined")
         if node.name in _ARITHMETIC and not (node.name == "<<" and values[0].path):
             if node.name == "%" and values and values[0].text is not None:
@@ -256,6 +256,12 @@ class Expressions(Calls):
         self._store(target, value, node)
         self.assigned(target, node.args[0])
         return value
+
+
+def _of_paths(node: Node, value: Value) -> bool:
+    """Is it a path of C++, by its type or by the call that made it?"""
+    made = node.role == "call" and node.name == "path" and path_of(node.base).endswith("filesystem")
+    return made or "path" in value.path.lower() or "joined" in value.marks
 
 
 def _plain_type(declared: str) -> str:

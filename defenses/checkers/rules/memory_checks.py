@@ -139,15 +139,15 @@ def _kept_beside(index: Node, limit: Node) -> bool:
     """`t->entries[i]` with `t->count` as the limit."""
     if limit.role != "member" or index.base is None or index.base.role != "member":
         return False
-    return _COUNTS.search(limit.name) is not None and _alike(limit.base, index.base.base)
+    return _COUNTS.search(limit.name) is not None and alike(limit.base, index.base.base)
 
 
-def _alike(one: Node | None, other: Node | None) -> bool:
-    """Are they written in the same way?"""
+def alike(one: Node | None, other: Node | None) -> bool:
+    """Are two pieces of code written in the same way?"""
     if one is None or other is None:
         return one is other
     return (one.role, one.name, len(one.args)) == (other.role, other.name, len(other.args)) and all(
-        _alike(a, b) for a, b in zip([one.base, *one.args], [other.base, *other.args], strict=True)
+        alike(a, b) for a, b in zip([one.base, *one.args], [other.base, *other.args], strict=True)
     )
 
 
