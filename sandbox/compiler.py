@@ -26,6 +26,7 @@ from anyio.abc import Process
 from bluecode.sandbox import directives
 from bluecode.sandbox.languages.language import Program
 from bluecode.sandbox.outcome import SandboxUnavailable
+from bluecode.sandbox.turns import REQUEST, Turns
 
 START_SECONDS, COMPILE_SECONDS = 20.0, 6.0
 MODULE_BYTES = 4 * 1024**2
@@ -53,11 +54,17 @@ class Uncompiled(Exception):
 
 
 class Compiler:
-    """Jailed compilers, one a text; `close` ends the one that waits."""
+    """Jailed compilers, one a text; `close` ends the one that waits. Requests take turns here, too,
+    and each text waits so many seconds."""
 
-    def __init__(self, zig: Path, headers: Path | None = None) -> None:
+    def __init__(
+        self, zig: Path, headers: Path | None = None, *, queue: int = 256, wait: float = 5.0
+    ) -> None:
         self._tools = [str(zig), *([str(headers)] if headers else [])]
-        self._places = anyio.Semaphore(AT_ONCE)
+        self._wait = wait
+        self._places: Turns[int] = Turns(queue)
+        for place in range(AT_ONCE):
+            self._places.give(place)
         self._spare: Jail | None = None
         self._closed = False
 
@@ -86,13 +93,21 @@ class Compiler:
         assert program.source is not None
         if why := directives.refusal(program.source):
             raise Uncompiled(0, why)
-        async with self._places:
-            jail, self._spare = self._spare, None
-            jail = jail or await Jail.start(self._tools)
-            try:
-                return await jail.compile(program)
-            finally:
-                await jail.stop()
+        place = await self._places.take(REQUEST.get(), self._wait)
+        if place is None:
+            raise SandboxUnavailable(f"no compiler was free within {self._wait} s")
+        try:
+            return await self._compiled(program)
+        finally:
+            self._places.give(place)
+
+    async def _compiled(self, program: Program) -> bytes:
+        jail, self._spare = self._spare, None
+        jail = jail or await Jail.start(self._tools)
+        try:
+            return await jail.compile(program)
+        finally:
+            await jail.stop()
 
 
 class Jail:

@@ -71,6 +71,7 @@ class Sandbox:
         self.size = size
         self._tasks = tasks
         self.counters = Counters()
+        self._queue = queue
         self._wait = wait
         self._service = service
         self._closed = False
@@ -79,7 +80,8 @@ class Sandbox:
         self._turns: Turns[WorkerProcess] = Turns(queue)
         self._warm = anyio.Event()
         self._failure: SandboxUnavailable | None = None  # why the last worker did not come
-        self._compiler: Compiler | None = None
+        self._zig = found_zig()
+        self._compiler: Compiler | None = None  # there once the guests are
 
     @classmethod
     @asynccontextmanager
@@ -126,7 +128,7 @@ class Sandbox:
     @property
     def compiles(self) -> bool:
         """Is there a compiler, for the languages that need one?"""
-        return self._compiler is not None
+        return self._zig is not None
 
     @property
     def waiting(self) -> int:
@@ -163,8 +165,12 @@ class Sandbox:
 
     async def _compiled(self, program: Program) -> Program:
         """The program as a job for a worker. Raises `Uncompiled`, or `SandboxUnavailable`."""
-        if self._compiler is None:
+        if self._zig is None:
             raise SandboxUnavailable(f"there is no compiler for `{program.language}`")
+        with anyio.move_on_after(self._wait):
+            await self._warm.wait()
+        if self._compiler is None:
+            raise self._failure or SandboxUnavailable(f"no guest was ready in {self._wait} s")
         try:
             module = await self._compiler.compile(program)
         finally:
@@ -252,9 +258,9 @@ class Sandbox:
             self._failure = unavailable
             self._warm.set()
             return
-        zig, guest = found_zig(), self._guests.get("c")
-        if zig is not None and guest is not None:
-            self._compiler = Compiler(zig, cache.headers(guest))
+        if self._zig is not None:
+            headers = cache.headers(self._guests["c"])
+            self._compiler = Compiler(self._zig, headers, queue=self._queue, wait=self._wait)
         for _ in range(self.size):
             self._tasks.start_soon(self._place)
 

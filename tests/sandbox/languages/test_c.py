@@ -9,10 +9,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import anyio
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from bluecode.sandbox.compiler import found_zig
+from bluecode.sandbox.compiler import AT_ONCE, Compiler, found_zig
 from bluecode.sandbox.languages.c import MAIN, Field, case, program
 from bluecode.sandbox.limits import Limits
 from bluecode.sandbox.outcome import Event, Outcome, SandboxUnavailable
@@ -256,3 +257,19 @@ def test_what_is_not_there_costs_fuel_and_no_time_of_the_host(place: Place) -> N
     outcome = place.run(code, [case([])])
 
     assert outcome.ended == "out_of_fuel"
+
+
+async def test_a_text_waits_for_a_compiler_only_so_long() -> None:
+    zig = found_zig()
+    assert zig is not None
+    compiler = Compiler(zig, wait=0.05)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(AT_ONCE):
+            tasks.start_soon(compiler.compile, program("int x;", []))
+        await anyio.wait_all_tasks_blocked()
+
+        with pytest.raises(SandboxUnavailable, match="no compiler was free"):
+            await compiler.compile(program("int y;", []))
+
+        tasks.cancel_scope.cancel()
+    await compiler.close()
