@@ -209,8 +209,13 @@ def _number(state: State, call: Call) -> Value:
     if short in ("len", "hash", "isinstance", "any", "all", "startswith", "endswith"):
         return NUMBER
     if short in ("hexdigest", "digest"):
-        return Value(tags=_without_secrets(kinds), name=name, marks=NUMBER.marks)
-    return Value(tags=kinds, name=name, marks=NUMBER.marks)
+        kinds = _without_secrets(kinds)
+    parts = (kinds,) if short in _WRITTEN else ()
+    return Value(tags=kinds, name=name, parts=parts, marks=NUMBER.marks)
+
+
+_WRITTEN = frozenset({"hexdigest", "digest", "isoformat", "hex", "oct", "bin"})
+"""What gives a number as text, so that `+` makes no sum of it."""
 
 
 def _without_secrets(tags: frozenset[Tag]) -> frozenset[Tag]:

@@ -26,6 +26,7 @@ from bluecode.defenses.checkers.python_values import (
     cleaned,
     constant,
     decoded,
+    glue,
     is_constant,
     keep_kinds,
     sequence,
@@ -39,6 +40,9 @@ def _first(run: Run, state: State, call: Call) -> Value:
     value = call.args[0]
     if call.name in ("str", "unicode") and is_constant(value) and value.const is not None:
         return constant(str(value.const))
+    if call.name in ("str", "unicode") and "number" in value.marks:
+        # Text from here on: what is put beside it makes no sum.
+        return glue((value,))
     if call.name in ("str", "unicode"):
         plain = cleaned(value._replace(tags=all_tags(value)), frozenset({"nosql"}))
         return plain._replace(const=value.const)

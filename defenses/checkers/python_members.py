@@ -172,7 +172,8 @@ def added(left: Value, right: Value) -> Value:
         return sequence((*left.items, *right.items))
     if left.items is not None or right.items is not None:
         return blend((left, right))
-    if "number" in left.marks or "number" in right.marks:
+    written = left.parts or right.parts
+    if not written and ("number" in left.marks or "number" in right.marks):
         return Value(tags=keep_kinds(left.tags | right.tags), marks=NUMBER.marks)
     if isinstance(left.const, bytes) and isinstance(right.const, bytes):
         return constant(left.const + right.const)

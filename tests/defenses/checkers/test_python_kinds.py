@@ -14,6 +14,34 @@ def rules(code: str) -> set[str]:
 
 
 MATCHED = {
+    "name beside a number that is written out": (
+        "command_injection",
+        """
+        import os
+        def copy(name, position):
+            number = int(position)
+            os.system("cp " + name + " out/" + str(number))
+        """,
+    ),
+    "names beside their places in a list": (
+        "xss",
+        """
+        from django.http import HttpResponse
+        def page(items):
+            out = ""
+            for place in range(len(items)):
+                out += "<li id=" + str(place) + ">" + items[place] + "</li>"
+            return HttpResponse(out)
+        """,
+    ),
+    "name in front of a number in another base": (
+        "command_injection",
+        """
+        import os
+        def run(name, position):
+            os.system(name + hex(int(position)))
+        """,
+    ),
     "objects out of a record of Django's": (
         "unsafe_deserialization",
         """
@@ -316,6 +344,17 @@ MATCHED = {
 }
 
 LEFT_ALONE = {
+    "numbers that are written out": """
+        import os
+        def wait(position):
+            number = int(position)
+            os.system("sleep " + str(number) + " && beep -n " + str(number + 1) + hex(number))
+        """,
+    "sum that is written out": """
+        from django.http import HttpResponse
+        def total(first, second):
+            return HttpResponse("<b>" + str(int(first) + int(second)) + "</b>")
+        """,
     "values out of a record": """
         import json
         from .models import Draft
