@@ -165,7 +165,8 @@ class Reader:
             falls = last is not None and not _leaves(last)
             self._branch = outer if falls else (*outer, (number, way))
             ended = self._block(case)
-            if ended and last is not None and not (last.role == "jump" and last.name == "break"):
+            breaks = last is not None and last.role == "jump" and last.name == "break"
+            if ended and last is not None and (not breaks or any(map(_dies, case.args))):
                 self.body.ended.add((number, way))
             self._branch = outer
         return False
@@ -403,6 +404,10 @@ def _freed_argument(node: Node) -> int:
     if node.name in ("kmem_cache_free",):
         return 1
     return 0 if len(node.args) == 1 or node.name in ("delete", "fclose") else len(node.args) - 1
+
+
+def _dies(node: Node) -> bool:
+    return node.role == "call" and node.name in _EXITS and node.base is None
 
 
 def _leaves(node: Node) -> bool:

@@ -122,7 +122,7 @@ def _last_of_none(run: Run, body: Body) -> None:
         if node.role == "index" and len(node.args) == 1:
             text = path_of(node.base)
             if text and text not in asked and _is_last(body, node, text, orders):
-                run.claim("out_of_bounds_read", node, 0.52)
+                run.claim("out_of_bounds_read", node, 0.45 if _a_line(body, text) else 0.52)
                 return
         asked |= _asked_of(node)
 
@@ -148,6 +148,15 @@ def _is_last(body: Body, node: Node, text: str, orders: Mapping[int, int]) -> bo
         return False
     made = body.last_store(text, at)
     return made is None or made.value is None or made.value.role not in ("text", "join")
+
+
+def _a_line(body: Body, text: str) -> bool:
+    """Was it read by `fgets`? Only a line that begins with a zero byte is empty then."""
+    return any(
+        call.node.name in ("fgets", "getline") and call.node.args
+        and path_of(call.node.args[0].args[0] if call.node.args[0].role == "unary" else
+                    call.node.args[0]) == text for call in body.calls
+    )  # fmt: skip
 
 
 def _asked_of(node: Node) -> set[str]:
