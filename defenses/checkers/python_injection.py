@@ -61,17 +61,50 @@ def report(run: Run, call: Call, rule: str, profile: scores.Profile, tags: list[
         run.claim(rule, call.node, found, tags[0].level)
 
 
+def _spoken(run: Run, call: Call, command: Value | None) -> None:
+    """A text that a shell reads."""
+    tags = live(call, command, "shell")
+    report(run, call, "command_injection", scores.SHELL, tags)
+    undone = [] if tags or command is None else _quoted_twice(call, command)
+    if undone:
+        weight = min(0.72, scores.score(scores.SHELL, undone))
+        run.claim("command_injection", call.node, weight, undone[0].level)
+
+
+def _quoted_twice(call: Call, command: Value) -> list[Tag]:
+    """What was quoted for a shell and then put between quotation marks: `'` + `'a; b'` + `'` ends
+    where the text begins, and `"` keeps single ones from meaning anything."""
+    mark = ""
+    found: list[Tag] = []
+    for part in command.parts:
+        if isinstance(part, str):
+            mark = _open_mark(part, mark)
+        elif mark:
+            found += [tag for tag in part if "shell" in tag.cleared and "html" not in tag.cleared]
+    again = frozenset(tag._replace(cleared=tag.cleared - {"shell"}) for tag in found)
+    return call.state.live(again, "shell")
+
+
+def _open_mark(text: str, mark: str) -> str:
+    """The quotation mark that is open behind the text, where `mark` was in front of it."""
+    for letter in text:
+        if not mark and letter in "'\"":
+            mark = letter
+        elif letter == mark:
+            mark = ""
+    return mark
+
+
 def _shell(run: Run, call: Call) -> None:
     """Functions whose first argument goes to a shell."""
-    command = call.argument(0, "cmd") or call.argument(0, "command")
-    report(run, call, "command_injection", scores.SHELL, live(call, command, "shell"))
+    _spoken(run, call, call.argument(0, "cmd") or call.argument(0, "command"))
 
 
 def _shell_method(run: Run, call: Call) -> None:
     """`client.exec_command(text)` and its like: the other side's shell."""
     command = call.argument(0, "command")
     if command is not None and command.items is None:
-        report(run, call, "command_injection", scores.SHELL, live(call, command, "shell"))
+        _spoken(run, call, command)
 
 
 def _process(run: Run, call: Call) -> None:
@@ -81,8 +114,7 @@ def _process(run: Run, call: Call) -> None:
         return
     shell = call.keyword("shell")
     if shell is not None and not (is_constant(shell) and not shell.const):
-        text = command.items[0] if command.items else command
-        report(run, call, "command_injection", scores.SHELL, live(call, text, "shell"))
+        _spoken(run, call, command.items[0] if command.items else command)
     elif command.items:
         _program(run, call, command.items)
     else:
@@ -94,7 +126,7 @@ def _program(run: Run, call: Call, items: tuple[Value, ...]) -> None:
     first = items[0].literal
     name = "" if first is None else first.rpartition("/")[2]
     if name in _SHELLS and len(items) > 2 and (items[1].literal or "").lower().endswith("c"):
-        report(run, call, "command_injection", scores.SHELL, live(call, items[2], "shell"))
+        _spoken(run, call, items[2])
     elif first is None:
         tags = [tag for tag in live(call, items[0], "shell") if tag.level is Level.REQUEST]
         report(run, call, "argument_injection", scores.ARGUMENTS, tags)

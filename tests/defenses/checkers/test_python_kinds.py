@@ -14,6 +14,23 @@ def rules(code: str) -> set[str]:
 
 
 MATCHED = {
+    "quoted, then put between quotation marks": (
+        "command_injection",
+        """
+        import os, shlex
+        def look(pattern):
+            quoted = shlex.quote(pattern)
+            os.system(f"find . -name '{quoted}' -print")
+        """,
+    ),
+    "quoted once for two shells": (
+        "command_injection",
+        """
+        import shlex, subprocess
+        def look(host, folder):
+            subprocess.run(f'ssh {shlex.quote(host)} "ls {shlex.quote(folder)}"', shell=True)
+        """,
+    ),
     "name beside a number that is written out": (
         "command_injection",
         """
@@ -344,6 +361,24 @@ MATCHED = {
 }
 
 LEFT_ALONE = {
+    "quoted twice for two shells": """
+        import shlex, subprocess
+        def look(host, folder):
+            there = "ls " + shlex.quote(folder)
+            subprocess.run(f"ssh {shlex.quote(host)} {shlex.quote(there)}", shell=True)
+        """,
+    "quoted behind a text in quotation marks": """
+        import os, shlex
+        def look(pattern):
+            os.system("echo 'files:' && find . -name " + shlex.quote(pattern))
+        """,
+    "checked, quoted, then put between quotation marks": """
+        import os, shlex
+        def look(pattern):
+            if not pattern.isalnum():
+                raise ValueError
+            os.system(f"find . -name '{shlex.quote(pattern)}'")
+        """,
     "numbers that are written out": """
         import os
         def wait(position):
