@@ -26,6 +26,8 @@ NUMBERS_BEYOND = (
     *(0x8000_0001, 0xFFFF_FFFE, 0xFFFF_FFFF, (1 << 62) + 1, (1 << 63) - 1, -(1 << 63), 1 << 32),
 )
 USUAL_SIZE, MOST, LONGEST, LITERALS = 24, 140, 20_000, 6
+REFUSED = 3
+"""The first allocations, each of which is refused in one case, and all that follow it."""
 FORMATS = ("<T>%s%s%s%s", "<T>%n%n", "<T>%x%x%p")
 TEXTS = ("<T>,<T>;<T>=1", "   ", "\n", "a b c d e f g h i j", "-1", "7", "2147483647",
          "1000000", "99999999999999999999", "-2147483648", "\x7f\xff\xfe", "%d", "/", "=", "::",
@@ -44,6 +46,13 @@ class Case:
     """The parameter or argument that is; -1 for what is read."""
     value: str
     fields: tuple[Field, ...]
+
+    @property
+    def letters(self) -> str:
+        """Those that follow the token where it is benign, in the place that this case changes."""
+        if self.source < 0:
+            return "yz"
+        return chr((96 if self.function.is_main else 97) + self.source)
 
     @property
     def job(self) -> bytes:
@@ -136,7 +145,7 @@ def _of(at: int, item: Function, code: str, token: str, kinds: set[str]) -> Iter
         yield Case(item, "benign", -1, "", base)
         yield Case(item, "benign", -1, "", _with(base, "E", 0, str(at)) + (Field("R", b"1"),))
     base = _base(at, item, token, counts[0])
-    for nth in range(1, 4):
+    for nth in range(1, REFUSED + 1):
         yield Case(item, "refused", -1, str(nth), (*base, Field("F", str(nth).encode())))
     yield Case(item, "refused", -1, "open", (*base, Field("O", b"1")))
     # In turns, so that a limit leaves something of each.
@@ -232,6 +241,8 @@ def _texts(token: str, kinds: set[str], code: str) -> Iterator[tuple[str, str]]:
     for role in ("shell", "path"):
         for value in PROBES[role] if role in kinds else ():
             yield role, value.replace("<T>", token + "a").replace("<BASE>", "data")
+    if "argv" in kinds:
+        yield "argv", f"-{token}a"
     own = [length for length in _bounds(code) if length <= LONGEST]
     pairs = zip_longest(LENGTHS_BEYOND[::-1], [*own, *LENGTHS])
     for length in dict.fromkeys(length for pair in pairs for length in pair):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bluecode.defenses.checkers import c_functions
-from bluecode.defenses.checkers.c_cases import FORMATS, Case, cases, harness, headers
+from bluecode.defenses.checkers.c_cases import FORMATS, REFUSED, Case, cases, harness, headers
 from bluecode.defenses.checkers.c_functions import Function, Reading
 from bluecode.defenses.checkers.dynamic import DynamicReport
 from bluecode.defenses.checkers.effects import Attack, Effect, judge
@@ -48,11 +48,14 @@ KINDS: Mapping[str, frozenset[int]] = {
 }  # fmt: skip
 """Which weaknesses a kind of defect shows."""
 SINKS: Mapping[int, tuple[str, ...]] = {
-    134: ("format",), 78: ("shell", "argv"), 77: ("shell", "argv"), 88: ("shell", "argv"),
-    74: ("shell",), 22: ("path",), 23: ("path",), 36: ("path",), 73: ("path",),
+    134: ("format",), 78: ("shell",), 77: ("shell",), 74: ("shell",), 88: ("argv",),
+    22: ("path",), 23: ("path",), 36: ("path",), 73: ("path",),
 }  # fmt: skip
 SHOWN = frozenset().union(*KINDS.values(), SINKS)
-REFUTABLE = SHOWN - {242, 252, 676}
+REFUTABLE = SHOWN - {88, 242, 252, 676}  # of 88, no run sees which program was meant
+ALLOCATES = re.compile(r"\b(?:malloc|calloc|realloc|reallocarray|strn?dup|asprintf|new)\b")
+UNTRIED_NULL = re.compile(r"\b(?:\w*getenv|dlsym|mmap|gethostby\w+|getpw\w+|localtime|setlocale)\b")
+LOOPS = re.compile(r"\b(?:for|while|goto)\b")
 OF_STYLE = re.compile(r"banned|unsafe_function|dangerous|gets$|deprecated|weak_", re.IGNORECASE)
 
 
@@ -255,15 +258,21 @@ def _meets(claim: Finding, line: int, reading: Reading) -> bool:
 def _harmful(kind: str, text: str, case: Case, run: Run) -> bool:
     if kind == "format":
         return run.token in text and "%" in text
-    if case.role not in (kind, "shell" if kind == "argv" else kind) or run.token not in text:
+    if case.role != kind or run.token not in text:
         return False
     if kind == "argv":
-        return text.startswith("-") or f" -{run.token}" in text
+        return f" -{run.token}" in text  # the first word is the program itself
+    return _became(kind, text, case, run) is Effect.HARM
+
+
+def _became(kind: str, text: str, case: Case, run: Run) -> Effect:
+    """What an attack became in the text that got to a shell or a file's name."""
     whole = text.strip() == case.value.strip()
-    if whole and case.source >= 0:
-        return False  # what is asked for as a whole is the caller's own
+    ahead = kind == "path" and text.startswith(case.value)
+    if (whole or ahead) and case.source >= 0:
+        return Effect.OWN  # a command as a whole, a folder that names are below: the caller's own
     attack = Attack(
-        text=text,
+        text=_absolute(text) if kind == "path" else text,
         payload=case.value,
         marker=run.token,
         own=run.token + "a",
@@ -271,16 +280,24 @@ def _harmful(kind: str, text: str, case: Case, run: Run) -> bool:
         whole=False,
         detail={"raw": text},
     )
-    return judge(kind, attack) is Effect.HARM
+    return judge(kind, attack)
 
 
 def _benign(kind: str, case: Case, run: Run) -> str | None:
+    """What got to the same place without an attack, marked as the attacks are."""
+    own, others = f"{run.token}[{case.letters}]", f"{run.token}[^{case.letters}\\W]"
     for tried in run.tried:
         if tried.case.function is case.function and tried.case.role == "benign":
             for sink, _, _, text in tried.sinks:
-                if sink == kind and run.token in text:
-                    return re.sub(run.token + "[a-z]", run.token + "a", text)
+                if sink == kind and re.search(own, text):
+                    alike = re.sub(own, run.token + "a", re.sub(others, run.token + "b", text))
+                    return _absolute(alike) if kind == "path" else alike
     return None
+
+
+def _absolute(path: str) -> str:
+    """As the stand-in for the system would have it."""
+    return path if path.startswith("/") else f"/srv/work/{path}"
 
 
 def _at(claim: Finding, run: Run) -> list[Tried]:
@@ -301,6 +318,8 @@ def _why_open(claim: Finding, run: Run) -> str | None:
     here = _at(claim, run)
     if not here:
         return "the line was not reached"
+    if claim.cwe in KINDS["null"] and (why := _may_be_missing(here, run)):
+        return why
     here = [tried for tried in here if not _starved(tried.case)]
     if any(tried.faults for tried in here) or not all(tried.regular for tried in here):
         return "other defects were seen"
@@ -322,21 +341,35 @@ def _why_open(claim: Finding, run: Run) -> str | None:
     return None
 
 
+def _may_be_missing(here: Sequence[Tried], run: Run) -> str | None:
+    """Could a pointer be null in a way that was not tried? Tried were the first allocations, each
+    of them refused once, and a file that is not there."""
+    if any(_starved(item.case) and item.faults for item in here):
+        return "nothing went wrong as long as there was memory"
+    if UNTRIED_NULL.search(run.code) or len(ALLOCATES.findall(run.code)) > REFUSED:
+        return "not everything that may be missing was missing once"
+    if ALLOCATES.search(run.code) and LOOPS.search(run.code):
+        return "an allocation in a loop may be refused at any time"
+    return None
+
+
 def _untried(claim: Finding, here: Sequence[Tried], kinds: Sequence[str], run: Run) -> str | None:
     """Did attacks get to the sink at the claimed line, or were all of them turned away before?"""
     if "format" in kinds:
         tried = {item.case.value for item in here if item.case.role == "format"}
         return None if len(tried) >= len(FORMATS) else "too few formats got to the line"
-    roles = {kind for kind in kinds if kind != "argv"}
     reached = [
-        tried
+        (tried.case, kind, text)
         for tried in here
         for kind, _, line, text in tried.sinks
-        if kind in kinds and _meets(claim, line, run.reading) and run.token in text
+        if kind in (*kinds, "argv") and _meets(claim, line, run.reading) and run.token in text
     ]
     if not reached:
         return "no marked text was seen at the line"
-    for role in roles:
+    attacks = [(case, kind, text) for case, kind, text in reached if case.role == kind]
+    if any(_became(kind, text, case, run) is not Effect.NEUTRAL for case, kind, text in attacks):
+        return "an attack got to the line, and what it would do there is not known"
+    for role in kinds:
         values = {tried.case.value for tried in run.tried if tried.case.role == role}
         if len(values) < len(PROBES[role]):
             return "too few attacks were tried"

@@ -106,6 +106,26 @@ OPEN = {
         "#include <stdlib.h>\nint f(void) { int *p = malloc(4); *p = 1; // claim\n return *p; }",
         476,
     ),
+    "an allocation that fails late": (
+        "#include <stdlib.h>\nchar *f(const char *s) { char *p = malloc(1); size_t n = 0;\n"
+        " if (!p) return 0;\n for (; *s; s++) { p = realloc(p, ++n + 1);\n"
+        " p[n - 1] = *s; } // claim\n p[n] = 0; return p; }",
+        476,
+    ),
+    "a variable of the environment that is missing": (
+        '#include <stdlib.h>\nint f(int n) { return getenv("HOME")[0] + n; // claim\n}',
+        476,
+    ),
+    "a program that the caller chooses": (
+        '#include <unistd.h>\nint f(char *p) { return execl(p, p, "x", (char *)0); // claim\n}',
+        88,
+    ),
+    "a folder that the caller chooses": (
+        "#include <stdio.h>\nint f(const char *folder) { char p[30000];\n"
+        ' snprintf(p, sizeof p, "%s/settings", folder);\n'
+        ' FILE *s = fopen(p, "r"); // claim\n return s ? fclose(s) : 1; }',
+        22,
+    ),
     "a text that looks at the runtime": (
         "void __bluecode_at(unsigned);\nint f(int n) { return n ? 7 / n : 0; // claim\n}",
         369,
@@ -118,6 +138,20 @@ OPEN = {
 @pytest.mark.parametrize(("code", "cwe"), OPEN.values(), ids=OPEN)
 def test_what_a_run_cannot_tell_stays_open(place: Place, code: str, cwe: int) -> None:
     assert place.test(code, cwe).outcome == "not_testable"
+
+
+@needs_compiler
+def test_a_name_below_a_folder_is_tried_with_names_that_climb(place: Place) -> None:
+    code = (
+        "#include <stdio.h>\nint f(const char *name, const char *folder) { char p[30000];\n"
+        ' snprintf(p, sizeof p, "%s/%s", folder, name);\n'
+        ' FILE *s = fopen(p, "r"); // claim\n return s ? fclose(s) : 1; }'
+    )
+
+    evidence = place.test(code, 22)
+
+    assert evidence.outcome == "confirmed", evidence.observed
+    assert "/../" in (evidence.observed or "")
 
 
 class Uncompiling:
