@@ -129,8 +129,17 @@ def _umask(site: Site) -> float:
     return 0.55 if site.arg(0).known in ("0", "00", "000") else 0.0
 
 
+_STRONG = ("$2", "$5$", "$6$", "$7$", "$y$", "$gy$", "$argon2")
+"""How the salts of bcrypt, SHA-crypt, scrypt, yescrypt and Argon2 begin."""
+
+
 def _password_hash(site: Site) -> float:
-    return 0.7 if is_password(site.purpose) else 0.0
+    """`crypt` with a salt of DES or MD5; a stored hash in its place says itself what it is."""
+    salt = site.arg(1)
+    weak = (
+        salt.shape.startswith("$1$") if salt.known is None else not salt.known.startswith(_STRONG)
+    )
+    return 0.7 if weak and is_password(site.purpose) else 0.0
 
 
 _CONTAINED = r"\.\.|realpath|canonical|lexically_|SECURE_NODOTDOT"

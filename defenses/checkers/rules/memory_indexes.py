@@ -8,9 +8,13 @@ from bluecode.defenses.checkers.rules.memory_sizes import (
     elements,
     from_outside,
     number_of,
+    one_byte,
 )
 from bluecode.defenses.checkers.rules.state import Run
 from bluecode.defenses.checkers.rules.tree import Node, path_of
+
+_BYTES = 256
+"""What an array has that any byte may be an index of."""
 
 
 def off_by_one(run: Run, body: Body, loop: Node) -> None:
@@ -62,6 +66,8 @@ def filled(run: Run, body: Body, loop: Node) -> None:
         if node.role == "index" and len(node.args) == 1 and path_of(node.args[0]) == counter:
             local = body.locals.get(path_of(node.base))
             fixed = local is not None and local.size is not None and not local.parameter
+            if one_byte(body, limit, order) and (elements(local) or 0) >= _BYTES:
+                continue
             if local is not None and fixed and path_of(local.size) != limit:
                 run.claim("out_of_bounds_write", node, 0.66)
                 return
@@ -123,6 +129,8 @@ def _index(run: Run, body: Body, node: Node, at: int) -> None:
     if not name and key.role == "call" and len(key.args) == 1 and key.name in _SWAPS:
         name = path_of(key.args[0])
     if not name or not at or node.base is None:
+        return
+    if (room or 0) >= _BYTES and one_byte(body, name, at):
         return
     if from_outside(body, {name}, at) and not checked(body, {name}, at):
         run.claim("out_of_bounds_read", node, 0.62)

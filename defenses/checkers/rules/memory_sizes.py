@@ -126,6 +126,22 @@ _READS = re.compile(
 )
 
 
+_OF_A_BYTE = re.compile(
+    r"^(?:fgetc|getc|getchar|avio_r8|bytestream2?_get_byteu?|\w*(?:get|read)_?(?:u8|uint8|byte)|"
+    r"Get(?:U8|Byte)|Read(?:U8|Byte))$",
+    re.IGNORECASE,
+)
+
+
+def one_byte(body: Body, name: str, before: int) -> bool:
+    """Was it read as a single byte, so that it is at most 255?"""
+    store = body.last_store(name, before)
+    value = store.value if store is not None else None
+    while value is not None and value.role == "cast" and value.args:
+        value = value.args[0]
+    return value is not None and value.role == "call" and bool(_OF_A_BYTE.match(value.name))
+
+
 def elements(local: Local | None) -> int | None:
     """Elements of a declared array; 0 where the count is no plain number."""
     if local is None or local.size is None:
