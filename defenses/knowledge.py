@@ -97,6 +97,10 @@ class KnowledgeBase:
         """The k most similar unsafe and safe cases of a task; `without` leaves some out."""
         likeness = self.likeness(terms)
         likeness[list(without)] = -1
+        return self.most_like(likeness, task, k)
+
+    def most_like(self, likeness: Doubles, task: Task, k: int = 3) -> Nearest:
+        """The same from how alike each case is."""
         return Nearest(
             self._top(likeness, self._sides[task, True], k),
             self._top(likeness, self._sides[task, False], k),

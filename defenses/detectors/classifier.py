@@ -2,7 +2,7 @@
 
 `weights.npz` is written by `bluecode.defenses.detectors.training` from the knowledge base and the
 lexicon. A score is a calibrated probability for the windows of one message; the window that speaks
-loudest decides, and the cases nearest to it are the evidence.
+loudest decides, with what the cases near it say; the nearest of them are the evidence.
 """
 
 import io
@@ -25,6 +25,7 @@ from bluecode.defenses.detectors.features import (
     survey,
 )
 from bluecode.defenses.detectors.lexicon import Array, Floats, Lexicon
+from bluecode.defenses.detectors.neighbours import Neighbours
 from bluecode.defenses.detectors.stack import Stack, Weights
 from bluecode.defenses.knowledge import KnowledgeBase, Nearest, Task
 from bluecode.defenses.terms import Terms, code
@@ -151,8 +152,11 @@ class Classifier:
         bounds = at.bounds(loudest)
         odds = weights.slope * said + weights.shift - caution
         nearest = _NOBODY
-        if odds >= _QUIET:
-            nearest = self._base.nearest(found.terms.part(*bounds), shape.task)
+        if odds + weights.neighbours.reach >= _QUIET:
+            likeness = self._base.likeness(found.terms.part(*bounds))
+            odds += weights.neighbours.pull(likeness)
+            if odds >= _QUIET:
+                nearest = self._base.most_like(likeness, shape.task)
         score = 1 / (1 + exp(-odds))
         return Judgement(score=score, terms=found.terms, bounds=bounds, nearest=nearest)
 
@@ -231,6 +235,9 @@ def parse(data: bytes) -> tuple[dict[str, Weights], str]:
                 words=stored[f"{name}.words"].astype(np.float32),
                 letters=stored[f"{name}.letters"].astype(np.float32),
                 **dict(zip(_NUMBERS, stored[f"{name}.numbers"].tolist(), strict=True)),
+                neighbours=Neighbours(
+                    stored[f"{name}.neighbours"].astype(np.float32), float(stored[f"{name}.reach"])
+                ),
             )
             for name in SHAPES
         }
@@ -247,6 +254,8 @@ def render(models: Mapping[str, Weights], digest: str) -> bytes:
         columns[f"{name}.dense"] = weights.dense.astype(np.float32)
         columns[f"{name}.words"] = weights.words.astype(np.float16)
         columns[f"{name}.letters"] = weights.letters.astype(np.float16)
+        columns[f"{name}.neighbours"] = weights.neighbours.weights.astype(np.float16)
+        columns[f"{name}.reach"] = np.array(weights.neighbours.reach)
         columns[f"{name}.numbers"] = np.array([getattr(weights, key) for key in _NUMBERS])
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **columns)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from bluecode.defenses.detectors.features import (
     words,
 )
 from bluecode.defenses.detectors.lexicon import Array, Floats, Lexicon
+from bluecode.defenses.detectors.neighbours import NOBODY, Neighbours
 from bluecode.defenses.terms import parts
 
 
@@ -30,8 +31,9 @@ class Weights:
     """For each bucket of parts of words."""
     bias: float
     slope: float
-    """Calibrated log-odds are `slope * logit + shift`."""
+    """Calibrated log-odds are `slope * logit + shift`, and what the neighbours pull."""
     shift: float
+    neighbours: Neighbours = NOBODY
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,15 +18,19 @@ from pathlib import Path
 import numpy as np
 
 from bluecode.defenses import knowledge
-from bluecode.defenses.detectors import lexicon
+from bluecode.defenses.detectors import lexicon, neighbours_training
 from bluecode.defenses.detectors.classifier import SHAPES, render
 from bluecode.defenses.detectors.features import survey
 from bluecode.defenses.detectors.fitting import Doubles, Mask, Table, bias
 from bluecode.defenses.detectors.fitting import fit as fit_rows
+from bluecode.defenses.detectors.lexicon import Array, Floats
+from bluecode.defenses.detectors.neighbours import NOBODY, Neighbours
 from bluecode.defenses.detectors.stack import Weights
 from bluecode.defenses.knowledge import Case, KnowledgeBase
 
 PENALTY = 2.0
+NEIGHBOURS = frozenset({"malice", "bias", "injection_said"})
+"""Models that heed neighbours. What a tool brings is judged by the line, not by what it is like."""
 _FOLDS = 4
 PRIOR = {"malice": 0.32, "bias": 0.15, "injection_said": 0.14, "injection_brought": 0.22}
 """Share of unsafe texts that the calibration assumes among texts as hard as the safe cases.
@@ -179,6 +183,43 @@ def unseen(model: str, learned: Sequence[Sample], families: Sequence[str]) -> Do
     return said
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Samples that are cases, as neighbours of each other."""
+
+    members: Mask
+    """Which of the samples."""
+    numbers: Array
+    """Their places in the knowledge base."""
+    unsafe: Mask
+    weights: Floats
+    inverse: Floats
+
+    @classmethod
+    def gather(cls, learned: Sequence[Sample], base: KnowledgeBase) -> "Crowd":
+        """Fit the neighbours to the samples."""
+        unsafe, weight = truth(learned)
+        every = np.array([sample.number for sample in learned], dtype=np.int64)
+        members = every >= 0
+        numbers = every[members]
+        alike = neighbours_training.kernels(base)[np.ix_(numbers, numbers)]
+        solved = neighbours_training.solve(alike, unsafe[members], weight[members])
+        return cls(members, numbers, unsafe[members], *solved)
+
+    def without(self, held: Mask) -> Doubles:
+        """What a fit without some samples says of those of them that are cases."""
+        at = np.flatnonzero(held[self.members])
+        said = neighbours_training.without(self.weights, self.inverse, self.unsafe, at)
+        return said.astype(np.float64)
+
+    def neighbours(self, base: KnowledgeBase, share: float) -> Neighbours:
+        """What serves, at so many log-odds for each unit."""
+        every = np.zeros(len(base.cases), dtype=np.float32)
+        every[self.numbers] = self.weights * np.float32(share)
+        fitted = neighbours_training.kernels(base)[self.numbers] @ every
+        return Neighbours(every, float(fitted.max(initial=0.0)))
+
+
 def heard(model: str, table: Table, logits: Doubles) -> Doubles:
     """What is made of the windows of each text of a table."""
     ends = np.flatnonzero(np.diff(table.owner)) + 1
@@ -186,18 +227,20 @@ def heard(model: str, table: Table, logits: Doubles) -> Doubles:
     return np.array([SHAPES[model].hear(piece)[0] for piece in pieces])
 
 
-def _calibrate(model: str, said: Doubles, unsafe: Mask) -> tuple[float, float]:
-    """Slope and shift by a small logistic regression on log-odds of cases not seen."""
+def _calibrate(model: str, said: Doubles, unsafe: Mask) -> Doubles:
+    """A factor for each column of what cases not seen were said to be, and a shift.
+
+    By a small logistic regression."""
     prior = PRIOR[model]
     weight = np.where(unsafe, prior / unsafe.mean(), (1 - prior) / (1 - unsafe.mean()))
     design = np.column_stack((said, np.ones(len(said))))
-    beta = np.zeros(2)
+    beta = np.zeros(design.shape[1])
     for _ in range(50):
         chance = 1 / (1 + np.exp(-design @ beta))
         slack = weight * chance * (1 - chance) + 1e-9
         slope = design.T @ (weight * (unsafe - chance)) - 1e-3 * beta
-        beta += np.linalg.solve((design.T * slack) @ design + 1e-3 * np.eye(2), slope)
-    return float(beta[0]), float(beta[1])
+        beta += np.linalg.solve((design.T * slack) @ design + 1e-3 * np.eye(len(beta)), slope)
+    return beta
 
 
 def lessons(model: str, base: KnowledgeBase) -> list[Sample]:
@@ -213,9 +256,13 @@ def fit(model: str, base: KnowledgeBase) -> Weights:
     table = lay(model, learned)
     unsafe, weight = truth(learned)
     weights = fit_rows(table, unsafe, weight, PENALTY)
-    said = unseen(model, learned, [family(sample.case) for sample in learned])
+    families = [family(sample.case) for sample in learned]
+    said = unseen(model, learned, families)[:, np.newaxis]
+    crowd = Crowd.gather(learned, base) if model in NEIGHBOURS else None
+    if crowd is not None:
+        said = np.column_stack((said, _pulled(crowd, families)))
     hard = np.array([s.number >= 0 and HARVESTED not in s.case.id for s in learned])
-    slope, shift = _calibrate(model, said[hard], unsafe[hard])
+    slope, *share, shift = _calibrate(model, said[hard], unsafe[hard]).tolist()
     alone, words, letters, _ = table.split(weights)
     return Weights(
         dense=alone.astype(np.float32),
@@ -224,7 +271,18 @@ def fit(model: str, base: KnowledgeBase) -> Weights:
         bias=bias(weights),
         slope=slope,
         shift=shift,
+        neighbours=crowd.neighbours(base, *share) if crowd is not None else NOBODY,
     )
+
+
+def _pulled(crowd: Crowd, families: Sequence[str]) -> Doubles:
+    """For each sample, what neighbours of other families say; nothing where it is no case."""
+    group = np.array([_fold(family) for family in families])
+    said = np.zeros(len(families))
+    for fold in np.unique(group[crowd.members]):
+        held = (group == fold) & crowd.members
+        said[held] = crowd.without(held)
+    return said
 
 
 def family(case: Case) -> str:
