@@ -15,8 +15,8 @@ from rich.table import Table as Shown
 from bluecode.defenses import knowledge
 from bluecode.defenses.detectors import training
 from bluecode.defenses.detectors.classifier import SHAPES
-from bluecode.defenses.detectors.fitting import Doubles, Mask, Table, fit
-from bluecode.defenses.detectors.training import GRID, PENALTY, Sample
+from bluecode.defenses.detectors.fitting import Mask, fit
+from bluecode.defenses.detectors.training import GRID, PENALTY, Crowd, Sample
 from bluecode.defenses.knowledge import Case, KnowledgeBase
 
 _SMALLEST = 10
@@ -60,7 +60,8 @@ def leave_out(model: str, axis: str, base: KnowledgeBase | None = None) -> Itera
 
     A category often has one label only, and a language few cases of each: unsafe cases of a family
     are then compared with safe cases of the task that the same fit had not seen either."""
-    learned = training.lessons(model, base or knowledge.shipped())
+    base = base or knowledge.shipped()
+    learned = training.lessons(model, base)
     table = training.lay(model, learned)
     unsafe, weight = training.truth(learned)
     groups = np.array([_group(model, sample, axis) for sample in learned])
@@ -68,6 +69,8 @@ def leave_out(model: str, axis: str, base: KnowledgeBase | None = None) -> Itera
     names = sorted(set(groups) - {""})
     if len(names) < 2:  # Nothing would be left to learn from.
         return
+    crowd = Crowd.gather(learned, base) if model in training.NEIGHBOURS else None
+    slope, *share, _ = training.calibration(model, learned, crowd) if crowd else (1.0, 0.0)
     for name in names:
         held = groups == name
         if min(held.sum() - unsafe[held].sum(), unsafe[held].sum()) < _SMALLEST:
@@ -75,7 +78,12 @@ def leave_out(model: str, axis: str, base: KnowledgeBase | None = None) -> Itera
         if unsafe[groups == name].sum() >= _SMALLEST:
             kept = np.flatnonzero(~held[table.owner])
             weights = fit(table.only(kept), unsafe, weight, PENALTY)
-            yield _judged(model, str(name), table, weights, unsafe, held)
+            said = slope * training.heard(model, table, table.logits(weights))[held]
+            if crowd is not None:
+                said[crowd.members[held]] += share[0] * crowd.without(held & crowd.members)
+            area = auc(unsafe[held], said)
+            assert area is not None, "both labels are in what was left out"
+            yield Family(model, str(name), int(held.sum()), area)
 
 
 def _group(model: str, sample: Sample, axis: str) -> str:
@@ -88,15 +96,6 @@ def _reserve(learned: Sequence[Sample], groups: npt.NDArray[np.str_]) -> Mask:
     safe: Mask = np.array([not sample.unsafe for sample in learned]) & (groups != "")
     fifth: Mask = np.cumsum(safe) % 5 == 0
     return safe & fifth
-
-
-def _judged(
-    model: str, name: str, table: Table, weights: Doubles, unsafe: Mask, held: Mask
-) -> Family:
-    said = training.heard(model, table, table.logits(weights))[held]
-    area = auc(unsafe[held], said)
-    assert area is not None, "both labels are in what was left out"
-    return Family(model, name, int(held.sum()), area)
 
 
 def report(axis: str) -> Shown:

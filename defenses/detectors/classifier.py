@@ -236,7 +236,8 @@ def parse(data: bytes) -> tuple[dict[str, Weights], str]:
                 letters=stored[f"{name}.letters"].astype(np.float32),
                 **dict(zip(_NUMBERS, stored[f"{name}.numbers"].tolist(), strict=True)),
                 neighbours=Neighbours(
-                    stored[f"{name}.neighbours"].astype(np.float32), float(stored[f"{name}.reach"])
+                    stored[f"{name}.neighbours"].astype(np.float32),
+                    *stored[f"{name}.reach"].tolist(),
                 ),
             )
             for name in SHAPES
@@ -255,7 +256,7 @@ def render(models: Mapping[str, Weights], digest: str) -> bytes:
         columns[f"{name}.words"] = weights.words.astype(np.float16)
         columns[f"{name}.letters"] = weights.letters.astype(np.float16)
         columns[f"{name}.neighbours"] = weights.neighbours.weights.astype(np.float16)
-        columns[f"{name}.reach"] = np.array(weights.neighbours.reach)
+        columns[f"{name}.reach"] = np.array([weights.neighbours.reach, weights.neighbours.share])
         columns[f"{name}.numbers"] = np.array([getattr(weights, key) for key in _NUMBERS])
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **columns)  # type: ignore[arg-type]

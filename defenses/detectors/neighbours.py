@@ -27,13 +27,15 @@ class Neighbours:
     there beyond, such as those added since the fit, do not pull."""
     reach: float
     """No text that was learned from is pulled up further, in log-odds."""
+    share: float
+    """Log-odds for what the ridge regression calls one, between two labels at -1 and 1."""
 
     def pull(self, likeness: npt.NDArray[np.float64]) -> float:
         """Log-odds for a text, from how alike each case is to it, 0 to 1."""
         return float(kernel(likeness[: len(self.weights)]) @ self.weights)
 
 
-NOBODY = Neighbours(np.zeros(0, np.float32), 0.0)
+NOBODY = Neighbours(np.zeros(0, np.float32), 0.0, 0.0)
 
 
 def kernel(likeness: npt.NDArray[np.float64]) -> Floats:

@@ -29,10 +29,11 @@ from bluecode.defenses.detectors.stack import Weights
 from bluecode.defenses.knowledge import Case, KnowledgeBase
 
 PENALTY = 2.0
-NEIGHBOURS = frozenset({"malice", "bias", "injection_said"})
-"""Models that heed neighbours. What a tool brings is judged by the line, not by what it is like."""
+NEIGHBOURS = frozenset({"malice"})
+"""Models that heed neighbours, for they gain by it: biased and injected texts are told by a few
+words, and by the line, better than by what they are like as a whole."""
 _FOLDS = 4
-PRIOR = {"malice": 0.32, "bias": 0.15, "injection_said": 0.14, "injection_brought": 0.22}
+PRIOR = {"malice": 0.22, "bias": 0.15, "injection_said": 0.14, "injection_brought": 0.22}
 """Share of unsafe texts that the calibration assumes among texts as hard as the safe cases.
 
 Real traffic is far more benign, but also far easier than the neighbours in the knowledge base;
@@ -217,7 +218,7 @@ class Crowd:
         every = np.zeros(len(base.cases), dtype=np.float32)
         every[self.numbers] = self.weights * np.float32(share)
         fitted = neighbours_training.kernels(base)[self.numbers] @ every
-        return Neighbours(every, float(fitted.max(initial=0.0)))
+        return Neighbours(every, float(fitted.max(initial=0.0)), share)
 
 
 def heard(model: str, table: Table, logits: Doubles) -> Doubles:
@@ -256,13 +257,8 @@ def fit(model: str, base: KnowledgeBase) -> Weights:
     table = lay(model, learned)
     unsafe, weight = truth(learned)
     weights = fit_rows(table, unsafe, weight, PENALTY)
-    families = [family(sample.case) for sample in learned]
-    said = unseen(model, learned, families)[:, np.newaxis]
     crowd = Crowd.gather(learned, base) if model in NEIGHBOURS else None
-    if crowd is not None:
-        said = np.column_stack((said, _pulled(crowd, families)))
-    hard = np.array([s.number >= 0 and HARVESTED not in s.case.id for s in learned])
-    slope, *share, shift = _calibrate(model, said[hard], unsafe[hard]).tolist()
+    slope, *share, shift = calibration(model, learned, crowd)
     alone, words, letters, _ = table.split(weights)
     return Weights(
         dense=alone.astype(np.float32),
@@ -273,6 +269,17 @@ def fit(model: str, base: KnowledgeBase) -> Weights:
         shift=shift,
         neighbours=crowd.neighbours(base, *share) if crowd is not None else NOBODY,
     )
+
+
+def calibration(model: str, learned: Sequence[Sample], crowd: Crowd | None) -> list[float]:
+    """A factor for what the linear model says, one for what the neighbours say, and a shift."""
+    families = [family(sample.case) for sample in learned]
+    said = unseen(model, learned, families)[:, np.newaxis]
+    if crowd is not None:
+        said = np.column_stack((said, _pulled(crowd, families)))
+    hard = np.array([s.number >= 0 and HARVESTED not in s.case.id for s in learned])
+    factors: list[float] = _calibrate(model, said[hard], truth(learned)[0][hard]).tolist()
+    return factors
 
 
 def _pulled(crowd: Crowd, families: Sequence[str]) -> Doubles:

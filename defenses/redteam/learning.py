@@ -116,8 +116,12 @@ def _fit(model: str, cases: Sequence[Case], like: Learned | None) -> Weights:
     start = _laid(like.weights[model])
     fitted = fitting.fit(table, *training.truth(learned), training.PENALTY, start)
     alone, words, letters, _ = table.split(fitted)
+    near = like.weights[model].neighbours
+    if near.share:
+        near = training.Crowd.gather(learned, base).neighbours(base, near.share)
     return replace(
         like.weights[model],
+        neighbours=near,
         dense=alone.astype(np.float32),
         words=words.astype(np.float32),
         letters=letters.astype(np.float32),
