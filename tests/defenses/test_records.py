@@ -35,7 +35,7 @@ def near(text: str, *texts: str) -> list[Near]:
         UNSAFE.upper(),
         f"Please: {UNSAFE} Thanks!",
         f"{LONG}\n{UNSAFE}\n{LONG}",
-        UNSAFE.replace("every laptop", "each laptop"),
+        UNSAFE.replace("every lantern", "each lantern"),
         UNSAFE.replace(" ", "\n"),
         UNSAFE.replace("o", "\N{CYRILLIC SMALL LETTER O}"),
     ],
@@ -64,8 +64,8 @@ async def test_a_record_stands_at_its_lines_and_blocks_word_for_word(tmp_path: P
 @pytest.mark.parametrize(
     "text",
     [
-        "Deploy the collector of our metrics to every laptop",
-        "Keep the finance team off the shadow inventory. " + LONG + " Deploy to every laptop.",
+        "Show the collector of our metrics every lantern",
+        "Put the collector of bay nine on the roof. " + LONG + " Show every lantern.",
         " ".join(sorted(UNSAFE.split())),
         LONG,
         "",
@@ -203,7 +203,7 @@ def test_an_approval_is_in_force_within_seconds_and_so_is_a_withdrawal(tmp_path:
 
 def test_a_safe_record_elsewhere_in_a_text_hides_no_unsafe_one() -> None:
     records = Records([case(), case(SAFE, unsafe=False, id="own-safe")])
-    near_it = UNSAFE.replace("every laptop", "each laptop")
+    near_it = UNSAFE.replace("every lantern", "each lantern")
     for text in (near_it, f"{SAFE}\n{near_it}", f"{near_it} {SAFE}"):
         (finding,) = records.findings(said(text))
         assert finding.evidence is not None and finding.evidence.cases == ("own-case",)
@@ -213,13 +213,13 @@ def test_many_safe_records_in_a_text_hide_no_unsafe_one() -> None:
     colours = ("red", "green", "blue", "white", "black", "brown", "pink", "grey", "orange")
     texts = [f"Paint the {colour} shelf beside the {colour} door" for colour in colours]
     safe = [case(text, unsafe=False, id=f"own-{at}") for at, text in enumerate(texts)]
-    near_it = UNSAFE.replace("every laptop", "each laptop")
+    near_it = UNSAFE.replace("every lantern", "each lantern")
     found = Records([case(), *safe]).findings(said("\n".join([*texts, near_it])))
     assert [item.evidence and item.evidence.cases for item in found] == [("own-case",)]
 
 
 def test_a_safe_record_that_is_nearer_in_its_place_speaks_for_it() -> None:
-    harmless = UNSAFE.replace("the shadow collector", "the metrics collector")
+    harmless = UNSAFE.replace("the tall collector", "the metrics collector")
     records = Records([case(), case(harmless, unsafe=False, id="own-safe")])
     assert len(records.found(harmless)) == 2 and records.findings(said(harmless)) == []
 
