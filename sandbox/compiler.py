@@ -32,6 +32,7 @@ START_SECONDS, COMPILE_SECONDS = 20.0, 6.0
 MODULE_BYTES = 4 * 1024**2
 LINE_BYTES = 4_096
 AT_ONCE = 2
+MOST_TRIES = 5  # of a text whose compiler is killed from outside each time
 ERROR = re.compile(rb"^program:(\d+):\d+: (?:fatal )?error: (.*)$", re.MULTILINE)
 UNLINKED = re.compile(rb"undefined symbol: (\w+)")
 
@@ -51,6 +52,10 @@ class Uncompiled(Exception):
 
     line: int
     why: str
+
+
+class JailLost(Exception):
+    """A compiler process ended before it had answered, which no text can bring about."""
 
 
 class Compiler:
@@ -102,12 +107,16 @@ class Compiler:
             self._places.give(place)
 
     async def _compiled(self, program: Program) -> bytes:
-        jail, self._spare = self._spare, None
-        jail = jail or await Jail.start(self._tools)
-        try:
-            return await jail.compile(program)
-        finally:
-            await jail.stop()
+        for _ in range(MOST_TRIES):
+            jail, self._spare = self._spare, None
+            jail = jail or await Jail.start(self._tools)
+            try:
+                return await jail.compile(program)
+            except JailLost:  # killed from outside: nothing speaks against the text
+                pass
+            finally:
+                await jail.stop()
+        raise SandboxUnavailable(f"{MOST_TRIES} compilers were killed")
 
 
 class Jail:
@@ -156,6 +165,7 @@ class Jail:
         return self._process.pid
 
     async def compile(self, program: Program) -> bytes:
+        """A module. Raises `Uncompiled`, or `JailLost`."""
         job = json.dumps({"code": program.source, "dialect": program.dialect}).encode() + b"\n"
         try:
             with anyio.fail_after(COMPILE_SECONDS):
@@ -164,7 +174,9 @@ class Jail:
                 answer = await self._exactly(int(head["bytes"]))
         except TimeoutError as error:
             raise Uncompiled(0, "the compiler was at it for too long") from error
-        except (anyio.EndOfStream, anyio.BrokenResourceError, ValueError, KeyError) as error:
+        except (anyio.EndOfStream, anyio.BrokenResourceError) as error:
+            raise JailLost from error
+        except (ValueError, KeyError) as error:
             raise Uncompiled(0, "the compiler broke down") from error
         if head.get("came") == "ok":
             return answer

@@ -11,6 +11,7 @@ import json
 import lzma
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -173,8 +174,16 @@ def run(command: Sequence[str], folder: Path) -> bytes:
             stderr=said,
             check=False,
         )
+        if done.returncode == -signal.SIGKILL and not worn_out():
+            os._exit(1)  # killed from outside, and no answer: the service tries again
         said.seek(0)
         return said.read(COMPLAINT) or b"it was ended" if done.returncode else b""
+
+
+def worn_out() -> bool:
+    """Has a step used up its processor time, so that the kernel has killed it?"""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime > CPU_SECONDS - 0.5
 
 
 def precompile(zig: Path, to: Path) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 
 PR_SET_SECCOMP, MODE_FILTER = 22, 2
 LOAD, IF_EQUAL, IF_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
-NUMBER, ARCHITECTURE = 0, 4  # offsets in the kernel's `struct seccomp_data`
+NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # offsets in the kernel's `struct seccomp_data`
 ALLOW, REFUSE = 0x7FFF_0000, 0x0005_0000 | errno.EPERM
 X32 = 0x4000_0000  # a second set of numbers for the same calls
 
@@ -28,14 +28,16 @@ FORBIDDEN: Mapping[str, Calls] = {
     # execve kill truncate rename mkdir link unlink symlink chmod fchmod chown fchown ptrace chroot
     # mount unlinkat renameat linkat symlinkat fchmodat mkdirat fchownat perf_event_open
     # open_by_handle_at setns process_vm_readv process_vm_writev renameat2 bpf execveat userfaultfd
-    # pidfd_send_signal io_uring_setup pidfd_open
+    # pidfd_send_signal io_uring_setup pidfd_open pidfd_getfd process_madvise
+    # tkill rt_sigqueueinfo rt_tgsigqueueinfo
     "x86_64": (
         0xC000_003E,
         (41, 42, 43, 44, 45, 46, 47, 49, 50, 53, 57, 58)
         + (59, 62, 76, 82, 83, 86, 87, 88, 90, 91, 92, 93, 101, 161)
         + (165, 263, 264, 265, 266, 268, 258, 260, 298)
         + (304, 308, 310, 311, 316, 321, 322, 323)
-        + (424, 425, 434),
+        + (424, 425, 434, 438, 440)
+        + (200, 129, 297),
     ),
     "aarch64": (
         0xC000_00B7,
@@ -43,14 +45,20 @@ FORBIDDEN: Mapping[str, Calls] = {
         + (221, 129, 45, 52, 55, 117, 51)
         + (40, 35, 38, 37, 36, 53, 34, 54, 241)
         + (265, 268, 270, 271, 276, 280, 281, 282)
-        + (424, 425, 434),
+        + (424, 425, 434, 438, 440)
+        + (130, 138, 240),
     ),
 }
 
+OF_ITSELF: Mapping[str, Mapping[int, bool]] = {
+    # tgkill prlimit64: only of the process itself, which the second knows as 0, too.
+    "x86_64": {234: False, 302: True},
+    "aarch64": {131: False, 261: True},
+}
 NEEDED_BY_COMPILERS = {
-    # vfork fork execve kill rename mkdir rmdir unlink mkdirat unlinkat renameat renameat2
-    "x86_64": frozenset({57, 58, 59, 62, 82, 83, 87, 258, 263, 264, 316}),
-    "aarch64": frozenset({221, 129, 34, 35, 38, 276}),
+    # vfork fork execve rename mkdir rmdir unlink mkdirat unlinkat renameat renameat2
+    "x86_64": frozenset({57, 58, 59, 82, 83, 87, 258, 263, 264, 316}),
+    "aarch64": frozenset({221, 34, 35, 38, 276}),
 }
 COMPILERS = {
     machine: (architecture, tuple(n for n in numbers if n not in NEEDED_BY_COMPILERS[machine]))
@@ -63,10 +71,11 @@ def forbid_system_calls(calls: Mapping[str, Calls] = FORBIDDEN) -> None:
     """Forbid them where this kernel and processor can. Raises `OSError` if it refuses.
 
     Wants `no_new_privs`, and holds for threads that are started later."""
-    known = calls.get(platform.machine())
+    machine = platform.machine()
+    known = calls.get(machine)
     if known is None:
         return
-    program = filter_program(*known)
+    program = filter_program(*known, OF_ITSELF[machine])
     code = ctypes.create_string_buffer(program)
     count = len(program) // 8
     descriptor = ctypes.create_string_buffer(
@@ -80,8 +89,11 @@ def forbid_system_calls(calls: Mapping[str, Calls] = FORBIDDEN) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def filter_program(architecture: int, numbers: Iterable[int]) -> bytes:
-    """The BPF code: refuse the numbers and every foreign architecture, allow the rest."""
+def filter_program(
+    architecture: int, numbers: Iterable[int], of_itself: Mapping[int, bool]
+) -> bytes:
+    """The BPF code: refuse the numbers, those of `of_itself` where they name another process, and
+    every foreign architecture; allow the rest."""
     return b"".join(
         [
             step(LOAD, 0, 0, ARCHITECTURE),
@@ -94,8 +106,21 @@ def filter_program(architecture: int, numbers: Iterable[int]) -> bytes:
                 step(IF_EQUAL, 0, 1, number) + step(RETURN, 0, 0, REFUSE)
                 for number in sorted(numbers)
             ),
+            *(only_of_itself(number, zero) for number, zero in of_itself.items()),
             step(RETURN, 0, 0, ALLOW),
         ]
+    )
+
+
+def only_of_itself(number: int, zero: bool) -> bytes:
+    """Refuse a call whose first argument is another process; 0 stands for the caller, or not."""
+    return (
+        step(IF_EQUAL, 0, 5, number)
+        + step(LOAD, 0, 0, FIRST_ARGUMENT)
+        + step(IF_EQUAL, 2, 0, os.getpid())
+        + step(IF_EQUAL, 1, 0, 0 if zero else os.getpid())
+        + step(RETURN, 0, 0, REFUSE)
+        + step(RETURN, 0, 0, ALLOW)
     )
 
 

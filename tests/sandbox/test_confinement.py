@@ -23,6 +23,9 @@ FORBIDDEN = {
     "a pair of sockets": "import socket; socket.socketpair()",
     "program": "os.execv('/bin/true', ['true'])",
     "kill": "os.kill(os.getppid(), 0)",
+    "a signal to a thread": "call(TGKILL, os.getppid(), os.getppid(), 0)",
+    "a signal to any thread": "call(TKILL, os.getppid(), 0)",
+    "limits of others": "import resource; resource.prlimit(os.getppid(), resource.RLIMIT_CPU)",
     "remove": "os.unlink('/nothing-of-this-name')",
     "rename": "os.rename('/nothing-of-this-name', '/nor-this')",
     "folder": "os.mkdir('/nothing-of-this-name')",
@@ -34,14 +37,27 @@ ALLOWED = {
     "memory": "bytearray(100_000_000)",
     "reading its own modules": "import wave",
     "signals to itself": "import signal; signal.raise_signal(signal.SIGCHLD)",
+    "its own limits": "import resource; resource.prlimit(0, resource.RLIMIT_CPU)",
 }
 
 
-def confined(code: str) -> subprocess.CompletedProcess[str]:
-    script = f"""
-import os, sys
-from bluecode.sandbox.confinement import confine
-confine({os.getpid()})
+SCRIPT = """
+import ctypes, os, platform, sys
+TKILL, TGKILL = (200, 234) if platform.machine() == "x86_64" else (130, 131)
+libc = ctypes.CDLL(None, use_errno=True)
+
+def call(*numbers):
+    if libc.syscall(*numbers) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+"""
+
+
+def confined(code: str, confining: str = "") -> subprocess.CompletedProcess[str]:
+    confining = confining or (
+        f"from bluecode.sandbox.confinement import confine; confine({os.getpid()})"
+    )
+    script = f"""{SCRIPT}
+{confining}
 try:
     {code}
 except OSError as error:
