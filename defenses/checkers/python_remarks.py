@@ -5,6 +5,7 @@ who ask for everything, and no note for a client rests on them.
 """
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 
 from bluecode.defenses.checkers.python_names import words
@@ -85,6 +86,10 @@ def _literal(call: Call) -> bool:
     return first is not None and is_constant(first)
 
 
+_BARE_STAR = re.compile(r"^(?!.*\s--\s).*\s\*", re.S)
+"""A word that a file's name may begin: neither behind `--` nor behind `./`."""
+
+
 def _started(run: Run, call: Call) -> None:
     """A program is run: which one, and does it say where it lies?"""
     command = call.argument(0, "args")
@@ -94,14 +99,14 @@ def _started(run: Run, call: Call) -> None:
     if command is not None and command.items is not None:
         given = [item.literal or "" for item in command.items]
         text = f"{given[0].rpartition('/')[2]} {' '.join(given[1:])}" if given else ""
-    if "*" in text and any(program in f"{text} " for program in _GLOBBED):
+    if _BARE_STAR.search(text) and any(program in f"{text} " for program in _GLOBBED):
         run.remark("wildcard_command", call.node, 0.3)
     run.remark("process_started", call.node, 0.1 if with_shell else 0.05)
 
 
 def _shell(run: Run, call: Call) -> None:
     text = getattr(call.argument(0), "literal", None) or ""
-    if "*" in text and any(program in text for program in _GLOBBED):
+    if _BARE_STAR.search(text) and any(program in text for program in _GLOBBED):
         run.remark("wildcard_command", call.node, 0.3)
     run.remark("process_started", call.node, 0.15)
 

@@ -235,13 +235,22 @@ def item_set(run: Run, state: State, node: ast.Subscript, base: Value, value: Va
         run.claim("header_injection", node, 0.58, Level.REQUEST)
 
 
+_CONVERSION = re.compile(r"%[-#0 +]*[\d.*]*([a-zA-Z])")
+"""Of all conversions only `%s` lets a line break through."""
+
+
 def _logged(run: Run, call: Call) -> None:
     found = words(call.receiver.name) | words(call.name.partition(".")[0])
     if not found & _LOGGERS and not call.name.startswith("logging."):
         return
+    form = call.args[0].literal if call.args else None
+    kinds = ["s", *_CONVERSION.findall((form or "").replace("%%", ""))]
+    if form is not None and "%(" in form:
+        kinds = ["s"]  # One dictionary stands for all of them.
     tags: list[Tag] = []
-    for value in call.args:
-        tags += [tag for tag in live(call, value, "log") if tag.level is Level.REQUEST]
+    for place, value in enumerate(call.args):
+        if place >= len(kinds) or kinds[place] == "s":
+            tags += [tag for tag in live(call, value, "log") if tag.level is Level.REQUEST]
     if tags:
         run.claim("log_injection", call.node, 0.55, Level.REQUEST)
 
