@@ -68,15 +68,19 @@ def runtime_config() -> wasmtime.Config:
 
 
 def runtime_engine() -> wasmtime.Engine:
-    return wasmtime.Engine(runtime_config())
+    config = runtime_config()
+    # Programs of C are compiled here: in the worker's own thread, for others would first look for
+    # the number of processors, in files.
+    config.parallel_compilation = False
+    return wasmtime.Engine(config)
 
 
 def compiling_engine(target: str | None) -> wasmtime.Engine:
     """Its code runs on any processor of the target, and in a `runtime_engine` there; without a
     target, on processors like this one."""
-    if target is None:
-        return runtime_engine()
     config = runtime_config()
+    if target is None:
+        return wasmtime.Engine(config)
     fault = ffi.wasmtime_config_target_set(
         config.ptr(), ctypes.create_string_buffer(target.encode())
     )

@@ -14,23 +14,24 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
-from sandbox_bench import EMPTY, LIMITS, TYPICAL, job, worker_of
+from sandbox_bench import EMPTY, LANGUAGES, LIMITS, TYPICAL, job, worker_of
 
 from bluecode.sandbox.workers import Sandbox, Service
 
 FORBIDDEN = re.compile(r"open|creat|socket|connect|accept|bind|clone|fork|exec|unlink|rename|kill")
 
 
-async def soak(runs: int) -> int:
+async def soak(runs: int, languages: Sequence[str]) -> int:
+    jobs = [job(language, EMPTY[language]) for language in languages]
     async with Sandbox.open(workers=1, service=Service(runs=runs + 1)) as sandbox:
         await sandbox.warm()
         worker = worker_of(sandbox)
         for number in range(runs):
-            language = list(EMPTY)[number % len(EMPTY)]
-            await sandbox.run(job(language, EMPTY[language]), LIMITS)
+            await sandbox.run(jobs[number % len(jobs)], LIMITS)
             if number in (200, runs // 4, runs // 2, runs - 1):
                 print(f"{number:>7} runs: worker {kept(worker)}; service {kept(os.getpid())}")
     return 0
@@ -44,7 +45,8 @@ def kept(process: int) -> str:
     return f"{len(os.listdir(folder / 'fd'))} descriptors, {maps} maps, {megabytes:.1f} MB"
 
 
-async def calls(runs: int) -> int:
+async def calls(runs: int, languages: Sequence[str]) -> int:
+    jobs = [job(language, TYPICAL[language]) for language in languages]
     with tempfile.NamedTemporaryFile("r") as report:
         async with Sandbox.open(workers=1) as sandbox:
             await sandbox.warm()
@@ -52,8 +54,7 @@ async def calls(runs: int) -> int:
             async with await anyio.open_process(command, stderr=subprocess.DEVNULL) as tracer:
                 await anyio.sleep(1)  # until it is attached
                 for number in range(runs):
-                    language = list(TYPICAL)[number % len(TYPICAL)]
-                    await sandbox.run(job(language, TYPICAL[language]), LIMITS)
+                    await sandbox.run(jobs[number % len(jobs)], LIMITS)
                 tracer.terminate()
                 await tracer.wait()
         rows = [line.split() for line in report.read().splitlines()[2:-2]]
@@ -66,8 +67,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--calls", action="store_true", help="count system calls by strace")
+    parser.add_argument(
+        "--only", choices=LANGUAGES, help="a single language; each run of C takes a compilation"
+    )
     given = parser.parse_args()
-    return anyio.run(calls if given.calls else soak, given.runs)
+    languages = [given.only] if given.only else LANGUAGES
+    return anyio.run(calls if given.calls else soak, given.runs, languages)
 
 
 if __name__ == "__main__":
