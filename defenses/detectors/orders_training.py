@@ -92,7 +92,9 @@ def library() -> Iterator[str]:
 def samples(cases: Sequence[Case]) -> Iterator[Sample]:
     """All texts that are learned from."""
     chance = random.Random(5)
-    told = [case for case in cases if case.task == "injection"]
+    # Of the red team's cases the order itself is learned elsewhere: what stands around it comes
+    # from a few documents.
+    told = [case for case in cases if case.task == "injection" and HARVESTED not in case.id]
     hosts = [case.text for case in told if _is_host(case)]
     ordinary = list(library())
     for number, text in enumerate(ordinary):
@@ -105,8 +107,7 @@ def samples(cases: Sequence[Case]) -> Iterator[Sample]:
         if case.channel == "user" and not case.unsafe:
             continue  # A person may order what a document may not.
         weight = (0.5 if case.channel == "user" else 1.0) * (_UNSAFE if case.unsafe else 1.0)
-        calm = HARVESTED not in case.id
-        yield Sample(case.text, case.unsafe, weight, _fold(case), hard=calm)
+        yield Sample(case.text, case.unsafe, weight, _fold(case))
         if len(case.text) <= _SHORT and (case.unsafe or case.category in _ANYWHERE):
             for copy in range(_COPIES):
                 host = chance.choice(ordinary if copy % 2 else hosts)

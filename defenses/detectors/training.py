@@ -57,8 +57,10 @@ _HARVESTED = {True: 0.5, False: 0.9}
 They are many and alike, and chosen because this very detector was wrong about them: its model
 learns from them, no other, and calibration, which asks how hard texts are, leaves them out."""
 _HARVESTED_MOST = 0.55
+_HARVESTED_BROUGHT = 0.2
 """What they count together, at most, for each unit of weight of the other cases of their task: a
-model learns from what got past it without forgetting what was written by hand."""
+model learns from what got past it without forgetting what was written by hand. Documents of the
+grammars are so few that what stands around an order would be learned with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ def _restraint(model: str, cases: Sequence[Case], weights: Sequence[float]) -> f
             harvested += weight
         elif case.task == SHAPES[model].task:
             own += weight
-    return min(1.0, _HARVESTED_MOST * own / harvested) if own and harvested else 1.0
+    most = _HARVESTED_BROUGHT if model == "injection_brought" else _HARVESTED_MOST
+    return min(1.0, most * own / harvested) if own and harvested else 1.0
 
 
 def _wish(case: Case, model: str) -> bool:

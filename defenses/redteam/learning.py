@@ -73,38 +73,38 @@ def learn(cases: Sequence[Case], *, jobs: int = 1, like: Learned | None = None) 
     """Fit all models to cases, the shipped ones among them.
 
     Calibration takes most of the time, since it fits to parts of the cases again and again. With
-    `like` it is taken over from there instead, which is near enough to see where a change leads,
-    the search for weights begins where it ended there, and models of a task stay as they are that
-    has the same cases.
+    `like` it is taken over from there instead, which is near enough to see where a change leads;
+    the search for weights begins where it ended there, and models stay as they are that would learn
+    from the same cases.
     """
     every = tuple(cases)
-    changed = _changed(every, like)
-    models = [model for model in SHAPES if SHAPES[model].task in changed]
+    models, orders_too = _to_fit(every, like)
     kept = None if like is None else replace(like, base=KnowledgeBase(()))
-    fitted = dict(like.weights) if like is not None else {}
+    start = like or shipped()
     if jobs == 1:
-        fitted |= {model: _fit(model, every, kept) for model in models}
-        standing = _fit_orders(every, kept) if "injection" in changed else None
+        fitted = {model: _fit(model, every, kept) for model in models}
+        standing = _fit_orders(every, kept) if orders_too else start.standing
     else:
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
             # The longest first, so that the others share the other process.
-            last = pool.submit(_fit_orders, every, kept) if "injection" in changed else None
+            last = pool.submit(_fit_orders, every, kept) if orders_too else None
             parts = {model: pool.submit(_fit, model, every, kept) for model in reversed(models)}
-            fitted |= {model: parts[model].result() for model in models}
-            standing = None if last is None else last.result()
-    if standing is None:
-        standing = like.standing if like is not None else order_weights.shipped()
-    return Learned(KnowledgeBase(every), {model: fitted[model] for model in SHAPES}, standing)
+            fitted = {model: part.result() for model, part in parts.items()}
+            standing = start.standing if last is None else last.result()
+    weights = {model: fitted.get(model, start.weights[model]) for model in SHAPES}
+    return Learned(KnowledgeBase(every), weights, standing)
 
 
-def _changed(cases: Sequence[Case], like: Learned | None) -> frozenset[str]:
-    """Tasks whose models must be fitted."""
+def _to_fit(cases: Sequence[Case], like: Learned | None) -> tuple[list[str], bool]:
+    """Models that must be fitted, and whether the one of orders must be."""
     if like is None:
-        return frozenset(shape.task for shape in SHAPES.values())
+        return list(SHAPES), True
     old, new = {case.id for case in like.base.cases}, {case.id for case in cases}
-    every = (*cases, *like.base.cases)
-    return frozenset(case.task for case in every if case.id in old ^ new)
+    changed = [case for case in (*cases, *like.base.cases) if case.id in old ^ new]
+    tasks = {case.task for case in changed}
+    by_hand = {case.task for case in changed if training.HARVESTED not in case.id}
+    return [model for model in SHAPES if SHAPES[model].task in tasks], "injection" in by_hand
 
 
 def _fit(model: str, cases: Sequence[Case], like: Learned | None) -> Weights:
