@@ -27,6 +27,7 @@ from bluecode.sandbox.wasi import World
 from bluecode.sandbox.wasm import Guest, Window, judged
 
 MEMORY, TABLE, STACK = "memory", "__indirect_function_table", "__stack_pointer"
+ENTRIES = ("__wasm_call_ctors", "__bluecode_main")
 PROGRAM_BYTES = 700_000
 """A larger program would take seconds to compile, and is refused."""
 CASE_SHARE = 8  # of the run's fuel, the part that one case may use
@@ -189,6 +190,9 @@ class Linked:
         if len(wasm) > PROGRAM_BYTES:
             raise ValueError("the program is too large")
         module = wasmtime.Module(engine, wasm)
+        given = {item.name: item.type for item in module.exports}
+        if not all(enters(given.get(name)) for name in ENTRIES) or not points(given.get(STACK)):
+            raise ValueError("the program cannot be entered")
         names: list[str | int] = []
         unknown: list[tuple[str, wasmtime.FuncType]] = []
         pages = functions = 0
@@ -225,8 +229,7 @@ class Linked:
         base.window().write(address, fields)
         instance = wasmtime.Instance(store, self.module, [*self._imports(base)])
         exports = instance.exports(store)
-        stack, constructors = exports[STACK], exports["__wasm_call_ctors"]
-        main = exports["__bluecode_main"]
+        stack, constructors, main = exports[STACK], *(exports[name] for name in ENTRIES)
         assert isinstance(stack, wasmtime.Global)
         assert isinstance(constructors, wasmtime.Func) and isinstance(main, wasmtime.Func)
         stack.set_value(store, c.STACK_TOP)
@@ -258,6 +261,14 @@ def answered_by(
         if found is not None and signature(found) == signature(kind):
             return candidate
     return None
+
+
+def enters(kind: object) -> bool:
+    return isinstance(kind, wasmtime.FuncType) and signature(kind) == ((), ())
+
+
+def points(kind: object) -> bool:
+    return isinstance(kind, wasmtime.GlobalType) and kind.mutable and str(kind.content) == "i32"
 
 
 def signature(kind: wasmtime.FuncType) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -50,12 +50,19 @@ def check_binding() -> None:
 check_binding()
 
 
+UNWANTED = ("threads", "relaxed_simd", "simd", "gc", "function_references", "exceptions",
+            "memory64", "multi_memory", "stack_switching")  # fmt: skip
+"""Parts of WebAssembly that no guest uses. A text can have a compiler use them, and the C API
+ends the process over a type that it does not know."""
+
+
 def configured(stack: int) -> wasmtime.Config:
     config = wasmtime.Config()
     # An engine refuses a wasm stack that is larger than the async stack, which is never used here.
     ffi.wasmtime_config_async_stack_size_set(config.ptr(), 2 * stack)
     config.max_wasm_stack = stack
-    config.wasm_threads = False
+    for feature in UNWANTED:
+        setattr(config, f"wasm_{feature}", False)
     return config
 
 
