@@ -249,7 +249,7 @@ async def test_the_prover_asks_the_checker_of_the_language(sandbox: InProcess) -
     found = await prover.test(snippet("exports.f = (a) => eval(a)"), [claim(95)])
 
     assert [item.outcome for item in found.evidence] == ["confirmed"]
-    assert prover.languages == {"python", "javascript", "typescript"}
+    assert prover.languages == {"python", "javascript", "typescript", "c", "cpp"}
     assert prover.ready and not DynamicProver(Broken()).ready
 
 
