@@ -20,7 +20,8 @@ def differing(out: Path) -> Iterator[str]:
             path = out / part["file"]
             content = lzma.decompress(path.read_bytes()) if path.exists() else b""
             same = hashlib.sha256(content).hexdigest() == part["content_sha256"]
-            print(f"{'same' if same else 'DIFFERS'}  {part['content_sha256']}  {path.stem}")
+            word = "same" if same else "differs" if content else "missing"
+            print(f"{word:<8} {part['content_sha256']}  {path.stem}")
             if not same:
                 yield path.stem
 
