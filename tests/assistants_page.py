@@ -56,12 +56,6 @@ The number is how many requests the client made, those of its own for a title am
 block it may make {most}. *Warned*: the answer came through, with BlueCode's verdict beside it: a
 false alarm that stopped nothing. A dash: the scene does not apply.
 """
-KNOWN = """\
-The row of qwen-code is from before the last weights of the prompt detectors. With those its answers
-are shown as in the table, but the request that it makes for its own memory after each turn is
-refused as malicious, which is a false alarm. `"malice.destruction" = "warn"` in `[rules]` of the
-policy lets it through.
-"""
 UNTRIED = """\
 Not run here, since they need a screen, an account or a public address: {names}. Their settings are
 those of their manuals.
@@ -84,7 +78,7 @@ def page() -> str:
         for name, item in assistants.items()
         if not _runs_of(item, runs) and name not in ELSEWHERE
     ]
-    parts = [HEAD, *_table(assistants, runs), "", *sections, tried, *_matrix(runs), "", KNOWN]
+    parts = [HEAD, *_table(assistants, runs), "", *sections, tried, *_matrix(runs), ""]
     return "\n".join([*parts, UNTRIED.format(names=", ".join(without)), NO_PACKAGE])
 
 
