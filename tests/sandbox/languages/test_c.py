@@ -263,9 +263,10 @@ async def test_a_text_waits_for_a_compiler_only_so_long() -> None:
     zig = found_zig()
     assert zig is not None
     compiler = Compiler(zig, wait=0.05)
+    busy = "int x = 1" + "+1" * 90_000 + ";"  # seconds of work, which the test does not wait for
     async with anyio.create_task_group() as tasks:
         for _ in range(AT_ONCE):
-            tasks.start_soon(compiler.compile, program("int x;", []))
+            tasks.start_soon(compiler.compile, program(busy, []))
         await anyio.wait_all_tasks_blocked()
 
         with pytest.raises(SandboxUnavailable, match="no compiler was free"):
