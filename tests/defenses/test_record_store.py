@@ -89,7 +89,7 @@ def test_a_text_that_was_changed_behind_the_log_is_not_in_force(
     store: RecordStore, path: Path
 ) -> None:
     in_force(store, case())
-    write(path, "UPDATE records SET fields = replace(fields, 'finance', 'whole')")
+    write(path, "UPDATE records SET fields = replace(fields, 'lantern', 'lamp')")
     assert store.enforced() == [] and states(store) == [("own-case", 1, "altered")]
 
 

@@ -122,7 +122,9 @@ def test_every_run_step_works_in_a_fresh_folder(image: Path) -> None:
     )
 
     assert told.stdout.startswith("bluecode ")
-    assert len(list((image / "opt/guests").glob("*.cwasm"))) == len(LANGUAGES)
+    assert len(list((image / "opt/guests").glob("*.cwasm"))) == sum(
+        not language.compiled for language in LANGUAGES.values()
+    )  # the compiler is an extra that the image leaves out
 
 
 def test_as_a_registry_keeps_it_it_is_small(image: Path) -> None:

@@ -10,7 +10,7 @@ from redis_server import needs_redis
 from replicas import fetched
 from together import CLIENTS, run, standing
 
-SECONDS = 1.5
+SECONDS = 3.0
 """Of each phase, at least."""
 
 
