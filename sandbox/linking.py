@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cached_property
 
 import wasmtime
 from wasmtime import _ffi as ffi
@@ -44,12 +44,11 @@ Told = tuple[bool, bytes]
 class LinkedGuest(Guest):
     """A compiled guest whose jobs bring programs."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    @cached_property
+    def _functions(self) -> dict[str, wasmtime.FuncType]:
+        """The guest's thousands of functions; reading them takes longer than a start."""
         types = {item.name: item.type for item in self._module.exports}
-        self._functions = {
-            name: kind for name, kind in types.items() if isinstance(kind, wasmtime.FuncType)
-        }
+        return {name: kind for name, kind in types.items() if isinstance(kind, wasmtime.FuncType)}
 
     def _run(self, job: bytes, limits: Limits) -> Recording:
         began = time.perf_counter()

@@ -1,14 +1,14 @@
-"""The sandbox as the service uses it: never more than N worker processes, work handed to the first
-that is free, and a lost one replaced.
+"""The sandbox as the service uses it: never more than N worker processes that run something, work
+handed to the first that is free, and a lost one replaced by a spare that was started before.
 
 A run holds one worker. Only the run that a worker was doing suffers from its end, and of a death
-from outside not even that one: it is run again, once. Who waits gets a worker by `turns.py`.
+from outside not even that one: it is run again. Who waits gets a worker by `turns.py`.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,6 +34,7 @@ PROGRAM_BYTES = 1024**2
 MOST_TRIES = 5  # of a run whose worker is killed from outside each time
 SETTLE_SECONDS = 0.02
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
+SPARE_AFTER = 1.0  # seconds from the start: a spare is for those who stay, and takes from the first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class Sandbox:
         self._closed = False
         self._guests: dict[str, Path] = {}
         self._workers: set[WorkerProcess] = set()
+        self._spares: deque[WorkerProcess] = deque()  # started, and without work until one ends
         self._turns: Turns[WorkerProcess] = Turns(queue)
         self._warm = anyio.Event()
         self._failure: SandboxUnavailable | None = None  # why the last worker did not come
@@ -122,7 +124,7 @@ class Sandbox:
 
     @property
     def processes(self) -> tuple[int, ...]:
-        """Ids of the worker processes that live."""
+        """Ids of the worker processes that get work."""
         return tuple(worker.pid for worker in self._workers)
 
     @property
@@ -263,22 +265,38 @@ class Sandbox:
             self._compiler = Compiler(self._zig, headers, queue=self._queue, wait=self._wait)
         for _ in range(self.size):
             self._tasks.start_soon(self._place)
+        await anyio.sleep(SPARE_AFTER)
+        self._tasks.start_soon(self._place)
 
     async def _place(self) -> None:
         """One worker after the other, each until its process ends."""
         while not self._closed:
             worker = await self._started()
+            self._spares.append(worker)
+            self._fill()
+            try:
+                await worker.wait()
+                if not self._closed:
+                    self._left(worker)
+            finally:  # one that came while the sandbox was closing is known here alone
+                await worker.stop()
+
+    def _fill(self) -> None:
+        """Who was started first gets work first, as far as there is room."""
+        while self._spares and len(self._workers) < self.size:
+            worker = self._spares.popleft()
             self._workers.add(worker)
             self._turns.give(worker)
             self._warm.set()
-            try:
-                await worker.wait()
-                self._turns.withdraw(worker)
-                if not self._closed:
-                    self._workers.discard(worker)
-                    self.counters.replaced += not worker.retired
-            finally:  # one that came while the sandbox was closing is known here alone
-                await worker.stop()
+
+    def _left(self, worker: WorkerProcess) -> None:
+        self.counters.replaced += not worker.retired
+        if worker in self._spares:
+            self._spares.remove(worker)
+            return
+        self._workers.discard(worker)
+        self._turns.withdraw(worker)
+        self._fill()
 
     async def _started(self) -> WorkerProcess:
         """A new worker, however often it takes."""
@@ -299,7 +317,7 @@ class Sandbox:
             await self._compiler.close()
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as tasks:
-                for worker in self._workers:
+                for worker in (*self._workers, *self._spares):
                     tasks.start_soon(worker.stop)
 
 
