@@ -25,7 +25,7 @@ from anyio.abc import Process
 
 from bluecode.sandbox import directives
 from bluecode.sandbox.languages.language import Program
-from bluecode.sandbox.outcome import SandboxUnavailable
+from bluecode.sandbox.outcome import CompilerLate, SandboxUnavailable
 from bluecode.sandbox.turns import REQUEST, Turns
 
 START_SECONDS, COMPILE_SECONDS = 20.0, 6.0
@@ -94,13 +94,14 @@ class Compiler:
             await jail.stop()
 
     async def compile(self, program: Program) -> bytes:
-        """A module. Raises `Uncompiled`, or `SandboxUnavailable`."""
+        """A module. Raises `Uncompiled`, or `SandboxUnavailable`: `CompilerLate` if all compilers
+        are busy for too long."""
         assert program.source is not None
         if why := directives.refusal(program.source):
             raise Uncompiled(0, why)
         place = await self._places.take(REQUEST.get(), self._wait)
         if place is None:
-            raise SandboxUnavailable(f"no compiler was free within {self._wait} s")
+            raise CompilerLate(f"no compiler was free within {self._wait} s")
         try:
             return await self._compiled(program)
         finally:

@@ -22,6 +22,10 @@ class SandboxUnavailable(Exception):
     """The sandbox could not run the program; nothing is known about it."""
 
 
+class CompilerLate(SandboxUnavailable):
+    """No compiler was done with the program in time, so it was not run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that the guest reported, with JSON values as arguments."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -23,16 +24,34 @@ BUILD_SECONDS = 300.0
 COMPLAINT = 2_000  # characters of a builder's error message that are worth keeping
 
 
-async def prepared(cache: Cache, harness: Path | None, report: Report) -> dict[str, Path]:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the workers load."""
+
+    guests: Mapping[str, Path]
+    missing: Mapping[str, SandboxUnavailable]
+    """Why languages that need a compiler have no guest, though the compiler is there."""
+
+
+async def prepared(cache: Cache, harness: Path | None, report: Report) -> Prepared:
     """The compiled guest of each language, built if it is not in the cache; none for a language
-    whose compiler is not there. A harness that is given stands in for Python's own."""
-    return {
-        language.name: await prepare(
-            language, cache, harness if language is PYTHON else None, report
-        )
-        for language in LANGUAGES.values()
-        if not language.compiled or found_zig() is not None
-    }
+    whose compiler is not there. A harness that is given stands in for Python's own.
+
+    Raises `SandboxUnavailable` for a guest that cannot be had, unless it is that of an extra:
+    without that the others run all the same."""
+    guests, missing = {}, {}
+    for language in LANGUAGES.values():
+        if language.compiled and found_zig() is None:
+            continue
+        own = harness if language is PYTHON else None
+        try:
+            guests[language.name] = await prepare(language, cache, own, report)
+        except SandboxUnavailable as unavailable:
+            if not language.compiled:
+                raise
+            missing[language.name] = unavailable
+            report(f"going on without `{language.name}`: {unavailable}")
+    return Prepared(guests, missing)
 
 
 async def prepare(language: Language, cache: Cache, harness: Path | None, report: Report) -> Path:

@@ -135,8 +135,12 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process; `stop` must follow."""
+        if self.ended:
+            return
         try:
-            self._process.send_signal(signal.SIGKILL)
+            # Not by `subprocess`, which would first ask the kernel how the process ended: the event
+            # loop waits for that answer, there is only one, and without it `was_killed` is wrong.
+            os.kill(self.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass  # it was quicker
 

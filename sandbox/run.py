@@ -20,7 +20,8 @@ PENDING_BYTES = 32 * 1024  # as in reactor.c
 class Run:
     """What one run has done so far."""
 
-    def __init__(self, world: World, limits: Limits) -> None:
+    def __init__(self, world: World, limits: Limits, *, distinct: bool = False) -> None:
+        """`distinct`: an event that was told before, word for word, is neither kept nor counted."""
         self.world = world
         self.events: list[tuple[bool, bytes]] = []
         self.refused_memory = False
@@ -31,6 +32,7 @@ class Run:
         """What went wrong in the host; the run is void then."""
         self._event_bytes = limits.event_bytes
         self._event_count = limits.events
+        self._told: set[tuple[int, bytes]] | None = set() if distinct else None
 
     def take(self, events: bytes) -> None:
         """Events as they lie in the guest: channel, length, text, and again."""
@@ -44,6 +46,10 @@ class Run:
         if channel == REFUSED_MEMORY:
             self.refused_memory = True
             return
+        if self._told is not None:
+            if (channel, text) in self._told:
+                return
+            self._told.add((channel, text))
         self._event_bytes -= len(text)
         self._event_count -= 1
         if self._event_bytes < 0 or self._event_count < 0:

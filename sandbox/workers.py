@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from bluecode.sandbox.compiler import Compiler, Uncompiled, found_zig
 from bluecode.sandbox.languages.c import pack, unpack
 from bluecode.sandbox.languages.language import Program
 from bluecode.sandbox.limits import MEBIBYTE, Limits
-from bluecode.sandbox.outcome import Event, Outcome, Recording, SandboxUnavailable
+from bluecode.sandbox.outcome import CompilerLate, Event, Outcome, Recording, SandboxUnavailable
 from bluecode.sandbox.preparation import prepared
 from bluecode.sandbox.process import WorkerLost, WorkerProcess
 from bluecode.sandbox.turns import REQUEST, Turns
@@ -34,6 +34,7 @@ PROGRAM_BYTES = 1024**2
 MOST_TRIES = 5  # of a run whose worker is killed from outside each time
 SETTLE_SECONDS = 0.02
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
+RUN_SECONDS = 0.5  # of a caller's time are kept for the run of what is compiled first
 SPARE_AFTER = 1.0  # seconds from the start: a spare is for those who stay, and takes from the first
 
 
@@ -76,7 +77,8 @@ class Sandbox:
         self._wait = wait
         self._service = service
         self._closed = False
-        self._guests: dict[str, Path] = {}
+        self._guests: Mapping[str, Path] = {}
+        self._missing: Mapping[str, SandboxUnavailable] = {}
         self._workers: set[WorkerProcess] = set()
         self._spares: deque[WorkerProcess] = deque()  # started, and without work until one ends
         self._turns: Turns[WorkerProcess] = Turns(queue)
@@ -147,7 +149,9 @@ class Sandbox:
     async def run(self, program: Program, limits: Limits | None = None) -> Outcome:
         """Run a program and say what came of it.
 
-        Raises `SandboxUnavailable` if no worker is free in time, or the one that ran it was lost.
+        Raises `SandboxUnavailable` if no worker is free in time, or the one that ran it was lost;
+        `CompilerLate` if a compiler would leave no time to run the program before the deadline of
+        the caller's cancel scope.
         Runs of one `REQUEST` never keep those of another waiting for more than their turn.
         """
         try:
@@ -171,13 +175,19 @@ class Sandbox:
             raise SandboxUnavailable(f"there is no compiler for `{program.language}`")
         with anyio.move_on_after(self._wait):
             await self._warm.wait()
+        if program.language in self._missing:
+            raise self._missing[program.language]
         if self._compiler is None:
             raise self._failure or SandboxUnavailable(f"no guest was ready in {self._wait} s")
-        try:
-            module = await self._compiler.compile(program)
-        finally:
-            if not self._closed:
-                self._tasks.start_soon(self._compiler.ahead)
+        module = b""
+        with anyio.CancelScope(deadline=anyio.current_effective_deadline() - RUN_SECONDS) as scope:
+            try:
+                module = await self._compiler.compile(program)
+            finally:
+                if not self._closed:
+                    self._tasks.start_soon(self._compiler.ahead)
+        if scope.cancelled_caught:
+            raise CompilerLate("the compiler was not done in time")
         return Program(program.language, pack([module, *unpack(program.job)]))
 
     async def _recorded(self, program: Program, limits: Limits) -> Recording:
@@ -255,12 +265,13 @@ class Sandbox:
     async def _start(self, folder: Path | None, harness: Path | None, report: Report) -> None:
         try:
             cache = Cache(folder or default_folder())
-            self._guests = await prepared(cache, harness, report)
+            ready = await prepared(cache, harness, report)
         except SandboxUnavailable as unavailable:
             self._failure = unavailable
             self._warm.set()
             return
-        if self._zig is not None:
+        self._guests, self._missing = ready.guests, ready.missing
+        if self._zig is not None and "c" in self._guests:
             headers = cache.headers(self._guests["c"])
             self._compiler = Compiler(self._zig, headers, queue=self._queue, wait=self._wait)
         for _ in range(self.size):

@@ -25,7 +25,7 @@ from bluecode.sandbox.directives import forges
 from bluecode.sandbox.languages.c import program
 from bluecode.sandbox.languages.language import Program
 from bluecode.sandbox.limits import MEBIBYTE, Limits
-from bluecode.sandbox.outcome import Event, Outcome, SandboxUnavailable
+from bluecode.sandbox.outcome import CompilerLate, Event, Outcome, SandboxUnavailable
 
 LIMITS = Limits(
     fuel=1_500_000_000, seconds=2.0, events=6_000, event_bytes=2 * MEBIBYTE, output=512 * 1024
@@ -139,6 +139,8 @@ class CDynamic:
         job = program(text, [case.job for case in made], dialect=language)
         try:
             outcome = await self.sandbox.run(job, LIMITS)
+        except CompilerLate:
+            return every(claims, "it was not compiled in time")
         except SandboxUnavailable as error:
             raise DetectorError(f"the sandbox could not run the snippet: {error}") from error
         if why := unreadable(outcome):

@@ -328,6 +328,16 @@ anyio.run(main)
 """
 
 
+async def test_a_kill_from_outside_is_known_as_one_also_if_our_own_follows() -> None:
+    for _ in range(20):
+        worker = WorkerProcess(await anyio.open_process(["sleep", "60"]))
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.kill()
+
+        assert await worker.was_killed()
+        await worker.stop()
+
+
 RUBBISH = {
     "silence": ("import time; time.sleep(60)", "did not answer"),
     "its end": ("", "gone"),

@@ -15,11 +15,11 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from bluecode.defenses.checkers import c_functions
 from bluecode.defenses.checkers.c_dynamic import CDynamic
 from bluecode.defenses.conversation import Snippet
-from bluecode.defenses.verdict import Category, Evidence, Finding, Severity
+from bluecode.defenses.verdict import Category, DetectorError, Evidence, Finding, Severity
 from bluecode.sandbox.compiler import found_zig
 from bluecode.sandbox.languages.language import Program
 from bluecode.sandbox.limits import Limits
-from bluecode.sandbox.outcome import Outcome
+from bluecode.sandbox.outcome import CompilerLate, Outcome, SandboxUnavailable
 from bluecode.sandbox.workers import Sandbox
 
 TRIPLES = tomllib.loads((Path(__file__).parents[2] / "data" / "c_triples.toml").read_text())
@@ -171,6 +171,35 @@ async def test_without_a_compiler_that_is_said() -> None:
     (evidence,) = report.evidence
     assert evidence.outcome == "not_testable"
     assert "bluecode[c]" in (evidence.observed or "")
+
+
+class Failing:
+    """A sandbox that cannot run what it is given."""
+
+    ready, compiles = True, True
+
+    def __init__(self, error: SandboxUnavailable) -> None:
+        self._error = error
+
+    async def run(self, program: Program, limits: Limits | None = None) -> Outcome:
+        raise self._error
+
+
+async def test_a_compiler_that_is_late_shows_nothing_and_is_no_failure() -> None:
+    snippet = Snippet(code="void f(char *p) { p[9] = 1; }", language="c", origin="fence")
+
+    report = await CDynamic(Failing(CompilerLate("late"))).test(snippet, [claim(787, 1)])
+
+    (evidence,) = report.evidence
+    assert evidence.outcome == "not_testable"
+    assert "in time" in (evidence.observed or "")
+
+
+async def test_a_sandbox_that_cannot_be_used_is_a_failure() -> None:
+    snippet = Snippet(code="void f(char *p) { p[9] = 1; }", language="c", origin="fence")
+
+    with pytest.raises(DetectorError, match="no worker"):
+        await CDynamic(Failing(SandboxUnavailable("no worker"))).test(snippet, [claim(787, 1)])
 
 
 def test_marks_leave_lines_where_they_are() -> None:

@@ -4,6 +4,7 @@ texts that no compiler should get."""
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,11 +14,14 @@ import anyio
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from bluecode.sandbox.cache import Cache
 from bluecode.sandbox.compiler import AT_ONCE, Compiler, found_zig
+from bluecode.sandbox.guest import GuestSource
+from bluecode.sandbox.languages import LANGUAGES, python
 from bluecode.sandbox.languages.c import MAIN, Field, case, program
 from bluecode.sandbox.limits import Limits
-from bluecode.sandbox.outcome import Event, Outcome, SandboxUnavailable
-from bluecode.sandbox.workers import Sandbox
+from bluecode.sandbox.outcome import CompilerLate, Event, Outcome, SandboxUnavailable
+from bluecode.sandbox.workers import RUN_SECONDS, Sandbox
 
 pytestmark = pytest.mark.skipif(found_zig() is None, reason="the extra `c` is not installed")
 
@@ -259,6 +263,49 @@ def test_what_is_not_there_costs_fuel_and_no_time_of_the_host(place: Place) -> N
     assert outcome.ended == "out_of_fuel"
 
 
+async def test_a_compiler_that_leaves_no_time_for_the_run_is_late(
+    place: Place, cache_folder: Path
+) -> None:
+    async with Sandbox.open(cache=cache_folder, workers=1) as sandbox:
+        await sandbox.warm()
+        with anyio.fail_after(RUN_SECONDS + 0.05):  # less than any compiler needs
+            with pytest.raises(CompilerLate):
+                await sandbox.run(program("void __bluecode_main(void) {}", [case([])]), LIMITS)
+
+        assert (await sandbox.run(program("void __bluecode_main(void) {}", [case([])]))).finished
+
+
+async def test_without_the_guest_of_c_the_others_run(
+    place: Place, cache_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir(mode=0o700)
+    for language in LANGUAGES.values():  # `place` has seen to it that all are there
+        made = Cache(cache_folder).path(GuestSource.load(language).key())
+        if language.compiled:  # one that others could have written is refused
+            (tmp_path / "cache" / made.name).touch()
+            (tmp_path / "cache" / made.name).chmod(0o666)
+        else:
+            shutil.copy(made, tmp_path / "cache")
+    steps: list[str] = []
+
+    async with Sandbox.open(cache=tmp_path / "cache", workers=1, report=steps.append) as sandbox:
+        await sandbox.warm()
+        assert (await sandbox.run(python.program("1"))).finished
+        with pytest.raises(SandboxUnavailable, match="written by others"):
+            await sandbox.run(program("void __bluecode_main(void) {}", [case([])]))
+
+    assert "going on without `c`" in steps[0]
+
+
+def test_what_is_told_again_and_again_counts_once(place: Place) -> None:
+    outcome = place.main("for (int i = 0; i < 100; i++) { rand(); } system(v[1]);", "zqzqzq")
+
+    assert [args[:3] for args in told(outcome, "sink")] == [
+        ("random", "rand", LINE),
+        ("shell", "system", LINE),
+    ]
+
+
 async def test_a_text_waits_for_a_compiler_only_so_long() -> None:
     zig = found_zig()
     assert zig is not None
@@ -269,7 +316,7 @@ async def test_a_text_waits_for_a_compiler_only_so_long() -> None:
             tasks.start_soon(compiler.compile, program(busy, []))
         await anyio.wait_all_tasks_blocked()
 
-        with pytest.raises(SandboxUnavailable, match="no compiler was free"):
+        with pytest.raises(CompilerLate, match="no compiler was free"):
             await compiler.compile(program("int y;", []))
 
         tasks.cancel_scope.cancel()
