@@ -12,11 +12,15 @@ from dataclasses import dataclass
 import anyio.to_thread
 
 from bluecode.defenses.checkers.python_access import unguarded
+from bluecode.defenses.checkers.python_authority import unasked
 from bluecode.defenses.checkers.python_decisions import biased
 from bluecode.defenses.checkers.python_depth import shallow
 from bluecode.defenses.checkers.python_entries import Walk, walk_module
 from bluecode.defenses.checkers.python_fragments import Parsed, parse
+from bluecode.defenses.checkers.python_records import exposed
 from bluecode.defenses.checkers.python_rules import RULES
+from bluecode.defenses.checkers.python_shared import unlocked
+from bluecode.defenses.checkers.python_sizes import unbounded
 from bluecode.defenses.checkers.python_state import Claim, OutOfSteps, Run
 from bluecode.defenses.conversation import Snippet
 from bluecode.defenses.verdict import DetectorError, Finding
@@ -63,6 +67,8 @@ def find(snippet: Snippet) -> tuple[Finding, ...]:
     run, unread = _walked(parsed.tree, snippet.code)
     _hidden_text(run, snippet.code)
     biased(run, parsed.tree, snippet.code)
+    for look in (unasked, exposed, unlocked, unbounded):
+        look(run, parsed.tree)
     if _ROUTE.search(snippet.code) is not None:
         unguarded(run, parsed.tree)
     findings = _findings(run, parsed)

@@ -12,6 +12,7 @@ from bluecode.defenses.checkers import python_calls, python_guards, python_sinks
 from bluecode.defenses.checkers.python_checks import NO_CHECKS, both
 from bluecode.defenses.checkers.python_expressions import evaluate
 from bluecode.defenses.checkers.python_flow import execute, is_function
+from bluecode.defenses.checkers.python_names import tells_of_strangers
 from bluecode.defenses.checkers.python_state import (
     Frame,
     Function,
@@ -152,6 +153,7 @@ def _as_field(value: Value) -> Value:
 
 
 def _walk_body(run: Run, state: State, function: Function, frame: Frame) -> list[Inlined]:
+    frame.told = tells_of_strangers(function)
     run.frames.append(frame)
     run.active.append(function)
     try:

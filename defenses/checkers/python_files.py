@@ -75,10 +75,23 @@ def _access(run: Run, call: Call) -> None:
         run.frame.asked.add(ast.dump(call.node.args[0]))
 
 
+def refused(run: Run, node: ast.If) -> None:
+    """`if os.path.exists(path): raise ...`: what is written there next must be new."""
+    test = node.test
+    if isinstance(test, ast.Call) and node.body and isinstance(node.body[-1], ast.Raise):
+        last = getattr(test.func, "attr", "")
+        if last in ("exists", "isfile", "lexists") and test.args:
+            run.frame.vacant.add(ast.dump(test.args[0]))
+
+
 def _first(run: Run, call: Call) -> None:
     if call.last == "open" and call.node.args:
         if run.frame.asked and ast.dump(call.node.args[0]) in run.frame.asked:
             run.claim("race_condition", call.node, 0.6)
+        elif run.frame.vacant and ast.dump(call.node.args[0]) in run.frame.vacant:
+            mode = call.argument(1, "mode")
+            if mode is not None and "w" in (mode.literal or ""):
+                run.claim("race_condition", call.node, 0.5)
     _used(run, call, call.argument(0, "file") or call.argument(0, "path"))
     _temporary_literal(run, call)
     if call.last == "open":

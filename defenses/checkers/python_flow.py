@@ -221,6 +221,7 @@ def _if(run: Run, state: State, node: ast.If) -> None:
         execute(run, branch, body)
         branches.append(branch)
     join(branches, state)
+    python_sinks.branched(run, node)
 
 
 def _for(run: Run, state: State, node: ast.For | ast.AsyncFor) -> None:

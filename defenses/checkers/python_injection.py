@@ -57,6 +57,9 @@ def unexplained(value: Value | None) -> bool:
 def report(run: Run, call: Call, rule: str, profile: scores.Profile, tags: list[Tag]) -> None:
     """Claim the rule where the profile says that it is worth saying."""
     found = scores.score(profile, tags)
+    told = run.frame.told and profile is not scores.PATTERN  # a search for patterns is for that
+    if told and tags and tags[0].level is Level.PARAMETER:
+        found = max(found, min(scores.TOLD, profile[Level.REQUEST]))
     if found >= scores.WORTH_SAYING:
         run.claim(rule, call.node, found, tags[0].level)
 

@@ -4,6 +4,7 @@ Names are hints and only move scores; no finding rests on a name alone, except t
 called one to be known as one.
 """
 
+import ast
 import re
 from functools import lru_cache
 
@@ -136,6 +137,26 @@ def names_untrusted(name: str) -> bool:
     found = words(name)
     said = bool(found & {"untrusted", "tainted"}) or bool(found & _STRANGERS and found & _THEIRS)
     return said and not found & {"id", "ids", "agent", "model", "class", "name", "email"}
+
+
+_WHO = r"(?:end[- ]?)?(?:users?|clients?|customers?|visitors?|members?|attackers?|strangers?)"
+_DOES = (
+    r"(?:supplie[sd]|supply|provide[sd]?|submit(?:s|ted)?|enter(?:s|ed)?|types?|typed|sends?|sent|"
+    r"gives?|given|links?|linked|uploads?|uploaded|posts?|posted|pastes?|pasted|controls?|"
+    r"controlled|wrote|writes|written)"
+)
+_TOLD = re.compile(
+    rf"(?i)\b{_WHO}(?:[- ]|\s+has\s+){_DOES}\b|\b{_DOES}\s+by\s+(?:an?|the)?\s*{_WHO}\b|untrusted"
+)
+
+
+def tells_of_strangers(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function's own description says that users give it what it works on."""
+    first = function.body[0] if function.body else None
+    if not (isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)):
+        return False
+    text = first.value.value
+    return isinstance(text, str) and _TOLD.search(text) is not None
 
 
 def hash_weight(names: tuple[str, ...]) -> float:

@@ -43,6 +43,8 @@ MARKUP = _profile(0.3, 0.3, 0.5, 0.6, 0.5, 0.5, 0.9)
 FILES = _profile(0.0, 0.0, 0.3, 0.56, 0.3, 0.3, 0.88)
 ARGUMENTS = _profile(0.0, 0.0, 0.3, 0.4, 0.4, 0.3, 0.75)
 NETWORK = _profile(0.0, 0.0, 0.2, 0.3, 0.3, 0.2, 0.88)
+RESOLVED = _profile(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.45)
+"""A request to an address that the snippet looks at first."""
 PATTERN = _profile(0.0, 0.0, 0.2, 0.3, 0.2, 0.2, 0.72)
 ONLY_REQUESTS = _profile(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.85)
 
@@ -52,5 +54,7 @@ def score(profile: Profile, tags: Sequence[Tag]) -> float:
     return max((profile[tag.level] for tag in tags), default=0.0)
 
 
+TOLD = 0.55
+"""What a parameter scores at least whose function says of itself that users give it its values."""
 WORTH_SAYING = 0.4
 """Claims below this are not made at all: nobody could act on them."""

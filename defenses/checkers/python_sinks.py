@@ -106,6 +106,11 @@ def delivered(run: Run, state: State, node: ast.Return | ast.Yield, value: Value
     python_web.delivered(run, state, node, value)
 
 
+def branched(run: Run, node: ast.If) -> None:
+    """Both ways of a condition were walked."""
+    python_files.refused(run, node)
+
+
 def entered(run: Run, function: Function) -> None:
     """A function whose body is about to be walked."""
     python_settings.entered(run, function)

@@ -139,8 +139,12 @@ class Frame:
     """Names declared `global`."""
     plain: bool = False
     """Whether the answer says that it is no page."""
+    told: bool = False
+    """Whether the function says of itself that strangers give it what it works on."""
     asked: set[str] = field(default_factory=set)
     """Files that `os.access` was asked about, as dumped expressions."""
+    vacant: set[str] = field(default_factory=set)
+    """Files that must not exist from here on, as dumped expressions."""
 
 
 class Inlined(NamedTuple):

@@ -203,7 +203,13 @@ def _request(run: Run, call: Call) -> None:
     first = address.parts[0] if address.parts else None
     if isinstance(first, str) and (_HOST_KNOWN.match(first) or first.startswith("/")):
         return
-    report(run, call, "ssrf", scores.NETWORK, live(call, address, "url"))
+    looked_up = _ADDRESS_CHECKED.search(run.text) is not None
+    profile = scores.RESOLVED if looked_up else scores.NETWORK
+    report(run, call, "ssrf", profile, live(call, address, "url"))
+
+
+_ADDRESS_CHECKED = re.compile(r"\.is_(?:global|private|loopback|link_local|reserved)\b")
+"""Somebody looks at what kind of address a name stands for."""
 
 
 def _session_request(run: Run, call: Call) -> None:

@@ -245,6 +245,37 @@ CASES: dict[str, tuple[str, str]] = {
         '@app.post("/notes/<int:number>/delete")\n@login_required\ndef delete(number):\n'
         '    db.session.delete(Note.query.get(number))\n    db.session.commit()\n    return "a"',
     ),
+    "requester_ignored": (
+        "def close_ticket(tickets, ticket_id, requester):\n"
+        '    tickets[ticket_id]["open"] = False\n    return ticket_id',
+        "def close_ticket(tickets, ticket_id, requester):\n"
+        '    if tickets[ticket_id]["owner"] != requester:\n        return None\n'
+        '    tickets[ticket_id]["open"] = False\n    return ticket_id',
+    ),
+    "authenticated_only": (
+        "def grant_role(current_user, target, role):\n"
+        '    """Only administrators may do this."""\n    if current_user is None:\n'
+        '        raise PermissionError("log in")\n    target.roles.append(role)',
+        "def grant_role(current_user, target, role):\n"
+        '    """Only administrators may do this."""\n    if not current_user.is_admin:\n'
+        '        raise PermissionError("no")\n    target.roles.append(role)',
+    ),
+    "sensitive_field_returned": (
+        'def profile(user):\n    return {"name": user["name"], "ssn": user["ssn"]}',
+        'def profile(user):\n    return {"name": user["name"], "since": user["since"]}',
+    ),
+    "unbounded_size": (
+        '@app.get("/")\ndef f():\n    size = int(request.args["size"])\n    return bytes(size)',
+        '@app.get("/")\ndef f():\n    size = int(request.args["size"])\n'
+        "    return bytes(min(size, 4096))",
+    ),
+    "unsynchronised_state": (
+        "class Wallet:\n    # several threads pay from it\n    def pay(self, price):\n"
+        "        if self.left >= price:\n            self.left -= price",
+        "class Wallet:\n    # several threads pay from it\n    def pay(self, price):\n"
+        "        with self.lock:\n            if self.left >= price:\n"
+        "                self.left -= price",
+    ),
     "weak_password_rule": (
         "def valid(password):\n    return len(password) >= 4",
         "def valid(password):\n    return len(password) >= 12",
