@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from bluecode.proxy import setting_values as values
 from bluecode.proxy.setting_values import ConfigError, Protocol, Secret
+from bluecode.sandbox.processors import processors
 
 __all__ = [
     "PREFIX",
@@ -152,7 +153,7 @@ class Config:
     """Where the compiled guest is kept between starts."""
     cache_entries: int = 20_000
     """Verdicts that are remembered."""
-    workers: int = field(default_factory=lambda: max(1, min(4, os.cpu_count() or 1)))
+    workers: int = field(default_factory=processors)
     """Processes that run untrusted code."""
     body_limit: int = 32 * 1024**2
     """Bytes of the largest request, and of the largest answer that is not streamed."""

@@ -7,7 +7,6 @@ from outside not even that one: it is run again. Who waits gets a worker by `tur
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -25,11 +24,11 @@ from bluecode.sandbox.limits import MEBIBYTE, Limits
 from bluecode.sandbox.outcome import CompilerLate, Event, Outcome, Recording, SandboxUnavailable
 from bluecode.sandbox.preparation import prepared
 from bluecode.sandbox.process import WorkerLost, WorkerProcess
+from bluecode.sandbox.processors import processors
 from bluecode.sandbox.turns import REQUEST, Turns
 
 Report = Callable[[str], None]
 
-MOST_WORKERS = 2
 PROGRAM_BYTES = 1024**2
 MOST_TRIES = 5  # of a run whose worker is killed from outside each time
 SETTLE_SECONDS = 0.02
@@ -102,9 +101,10 @@ class Sandbox:
     ) -> AsyncIterator[Sandbox]:
         """A sandbox that gets ready in the background and whose processes end with the block.
 
+        It has so many `workers`, or one for each processor that this process may use.
         `queue` runs may wait, each `wait` seconds; `report` hears the steps of a first start.
         `harness` stands in for Python's own, for tests of the sandbox itself."""
-        size = workers or min(os.cpu_count() or 1, MOST_WORKERS)
+        size = workers or processors()
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
             sandbox = cls(tasks, size, queue, wait, service or Service())

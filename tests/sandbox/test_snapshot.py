@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 
 from bluecode.sandbox.files import MemoryFiles
 from bluecode.sandbox.guest import GuestSource
+from bluecode.sandbox.languages import LANGUAGES
 from bluecode.sandbox.outcome import SandboxUnavailable
 from bluecode.sandbox.snapshot import (
     HEADER,
@@ -23,15 +28,33 @@ from bluecode.sandbox.snapshot import (
     write,
 )
 
+OTHER = """
+import hashlib, sys
+from bluecode.sandbox.files import MemoryFiles
+from bluecode.sandbox.guest import GuestSource
+from bluecode.sandbox.languages import LANGUAGES
+from bluecode.sandbox.snapshot import snapshot
 
-def test_two_snapshots_of_a_guest_have_the_same_digest(source: GuestSource) -> None:
-    def digest(files: dict[str, bytes]) -> str:
-        return hashlib.sha256(snapshot(source.wasm.content(), MemoryFiles(files))).hexdigest()
+source = GuestSource.load(LANGUAGES[sys.argv[1]])
+files = dict(reversed(source.files().items()))
+print(hashlib.sha256(snapshot(source.wasm.content(), MemoryFiles(files))).hexdigest())
+"""
 
-    files = source.files()
-    other_order = dict(reversed(files.items()))
 
-    assert digest(files) == digest(other_order)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_two_processes_make_the_same_snapshot_of_a_guest(language: str, tmp_path: Path) -> None:
+    source = GuestSource.load(LANGUAGES[language])
+    here = snapshot(source.wasm.content(), MemoryFiles(source.files()))
+    other = subprocess.run(
+        [sys.executable, "-c", OTHER, language],
+        env=os.environ | {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "LANG": "tr_TR.UTF-8"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert other.strip() == hashlib.sha256(here).hexdigest()
 
 
 def test_what_the_guest_said_is_told_when_it_fails_to_initialise(source: GuestSource) -> None:
