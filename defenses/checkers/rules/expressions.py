@@ -154,6 +154,8 @@ class Expressions(Calls):
                 if part.name:
                     fields[part.name] = value
         whole = replace(together(values), path=node.name, fields=fields, text=None)
+        if fields and len(fields) == len(node.args):
+            whole = whole.marked("listed")
         if node.name:
             self._written_out(node, whole)
         return whole

@@ -1,7 +1,9 @@
 """JavaScript and TypeScript: what their calls, options and names mean for safety."""
 
 from bluecode.defenses.checkers.rules.javascript_calls import (
+    PLAIN_REQUEST,
     REQUEST,
+    ROUTES,
     buffer_old,
     cipher,
     cookie,
@@ -17,7 +19,9 @@ from bluecode.defenses.checkers.rules.javascript_calls import (
     off,
     old_tls,
     open_mode,
+    open_to_all,
     password_hash,
+    sends_secret_field,
     sends_stack,
     short_key,
     short_salt,
@@ -64,6 +68,7 @@ RULES = Language(
             Level.NONE,
             paths=r"^(?:req|request|ctx)\.file\.(?:path|filename|destination|size|mimetype)$",
         ),
+        Source(Level.REQUEST, paths=PLAIN_REQUEST, cleared="nosql"),
         Source(Level.REQUEST, paths=REQUEST),
         Source(
             Level.REQUEST,
@@ -111,6 +116,8 @@ RULES = Language(
         Property("plain_password", "*.insertOne *.insertMany *.insert", inserts_typed),
         Property("plain_password", "*.query *.execute *.run *.none *.one", stores_typed),
         Property("error_details", ANSWERS, sends_stack),
+        Property("sensitive_answer", ANSWERS, sends_secret_field),
+        Property("open_admin_route", ROUTES, open_to_all),
         Property("weak_hash", "*.createHash createHash *.createHmac", weak_hash),
         Property("weak_hash", "CryptoJS.MD5 CryptoJS.SHA1 md5 sha1", broken_hash),
         Property("password_hash", "*.update", password_hash),

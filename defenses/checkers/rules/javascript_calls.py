@@ -252,6 +252,11 @@ def old_tls(value: Value) -> bool:
                          (value.known or "").strip()))  # fmt: skip
 
 
+PLAIN_REQUEST = (
+    r"^(?:req|request|ctx|c\.req)\.(?:params|headers|originalUrl|url|path|hostname|ip|"
+    r"pathParameters)\b"
+)
+"""Parts of a request that are texts, whatever a client sends: routers and servers see to it."""
 REQUEST = (
     r"^(?:req|request|ctx\.request|ctx|event|c\.req)\.(?:body|query|params|headers|cookies|"
     r"param|files?|originalUrl|url|path|hostname|ip|rawBody|queryStringParameters|"
@@ -274,6 +279,53 @@ def sends_stack(site: Site) -> float:
             if part.role == "member" and part.name == "stack" and not site.mentions(_DEVELOPMENT):
                 return 0.55
     return 0.0
+
+
+_UNSEEN = re.compile(
+    r"(?i)^(?:(?:hashed|plain)?_?password(?:_?hash)?|passwd|ssn|social_?security(?:_?number)?"
+    r"|credit_?card(?:_?number)?|card_?number|cvv|cvc|security_?answer)$"
+)
+_OF_PERSONS = frozenset({"id", "_id", "name", "email", "username", "phone", "firstName",
+                         "lastName", "address", "userId", "user"})  # fmt: skip
+
+
+def sends_secret_field(site: Site) -> float:
+    """A person's record goes out with a field that nobody must see, read from that record."""
+    for arg in site.node.args:
+        for part in arg.walk():
+            if part.role != "object":
+                continue
+            pairs = [pair for pair in part.args if pair.role == "pair"]
+            if not _OF_PERSONS & {pair.name for pair in pairs}:
+                continue
+            for pair in pairs:
+                value = pair.args[0] if pair.args else None
+                if _UNSEEN.match(pair.name) and value is not None and value.role == "member":
+                    if value.name == pair.name:
+                        return 0.55
+    return 0.0
+
+
+ROUTES = " ".join(
+    f"{owner}.{method}"
+    for owner in ("app", "router", "fastify", "server")
+    for method in ("get", "post", "put", "patch", "delete")
+)
+_ADMINISTERS = re.compile(r"(?:^|/)(?:admin|administrator|superuser|internal)(?:/|$)")
+_ASKS = (
+    r"(?i)auth|login|logged|session|permission|isadmin|is_admin|require_?admin|adminonly|role\b|"
+    r"jwt|token|req\.user|acl\b|guard|protect|passport|forbidden|\b40[13]\b"
+)
+
+
+def open_to_all(site: Site) -> float:
+    """`app.delete("/admin/users/:id", handler)`, and nobody is asked who they are anywhere."""
+    handler = site.node.args[-1] if len(site.node.args) == 2 else None
+    if handler is None or handler.role != "function" or not _ADMINISTERS.search(site.text(0)):
+        return 0.0
+    if site.mentions(_ASKS):
+        return 0.0
+    return 0.52 if site.node.name == "get" else 0.6
 
 
 _DEVELOPMENT = r"NODE_ENV|isDev|is_dev|development"

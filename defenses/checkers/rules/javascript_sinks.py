@@ -270,6 +270,7 @@ SINKS = (
         (1, 2),
         "fields",
         least=Level.REQUEST,
+        when=lambda s: any("listed" not in arg.marks for arg in s.args[1:]),
     ),
     Sink(
         "mass_assignment",

@@ -118,7 +118,7 @@ class Names:
     def _source(self, path: str) -> Value | None:
         for expression, source in self.run.matcher.paths:
             if expression.search(path):
-                return Value(source.level, path=path)
+                return Value(source.level, path=path).without(source.cleared.split())
         return None
 
     def _free(self, path: str) -> Value:

@@ -89,6 +89,8 @@ class Source:
     """A regular expression for types and annotations of parameters."""
     acts_as: str = ""
     """The path that such a parameter goes by: the whole is harmless, its parts are looked up."""
+    cleared: str = ""
+    """Kinds of harm that data from there cannot do, separated by blanks."""
 
 
 @dataclass(frozen=True, slots=True)

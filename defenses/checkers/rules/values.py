@@ -52,7 +52,8 @@ class Value:
     path: str = ""
     """What it is: a module, a type, the call that made it."""
     marks: frozenset[str] = frozenset()
-    """What was done to it: `joined`, `resolved`, `built` …"""
+    """What was done to it: `joined`, `resolved`, `built`; `listed` is an object of nothing but
+    named entries."""
     items: tuple["Value", ...] = ()
     """Elements of a collection written out in the code."""
     fields: Mapping[str, "Value"] = field(default_factory=dict)

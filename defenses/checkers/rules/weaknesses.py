@@ -168,6 +168,20 @@ _DATA = {
         "Details of an error are sent to whoever made the request.",
         "log the details and send a general message",
     ),
+    "open_admin_route": Weakness(
+        "Administrators' route that asks nobody who they are",
+        306,
+        MEDIUM,
+        "A route for administrators shows no check of who the client is.",
+        "put a check of the login and the role in front of the handler",
+    ),
+    "sensitive_answer": Weakness(
+        "Record sent with a field that must not be seen",
+        200,
+        MEDIUM,
+        "A password, its hash, or a number that identifies a person or a card is sent.",
+        "answer with an allow-list of fields",
+    ),
     "clear_text": Weakness(
         "Connection without encryption",
         319,
