@@ -16,7 +16,7 @@ from bluecode.defenses.checkers.python_tree import statements
 _MENTIONED = re.compile(
     r"(?i)\b(?:current|requesting|acting|calling|session|logged_in|authenticated)_?user|requester"
     r"|\bactor|\bcaller|\bprincipal|\b(?:user|caller|requester)_?roles?\b"
-    r"|\(.*\b(?:user|user_?id|username)\b\s*[,:)=]"
+    r"|\(.*\b(?:user|user_?id|username)\b\s*[,:)=]|logged_?in|is_?authenticated"
 )
 _ASKING = frozenset("requester requesting actor acting caller calling principal".split())
 _WITH_USER = frozenset("current session authenticated logged role roles".split())
@@ -76,7 +76,7 @@ def unasked(run: Run, tree: ast.Module) -> None:
             continue
         spoken = words(node.name)
         acts = bool(spoken & _CHANGES) and _changes_something(body)
-        shows = bool(spoken & _REVEALS and spoken & _HIDDEN) and _looks_up(body)
+        shows = bool(spoken & _REVEALS and spoken & _HIDDEN) and _gives_back(body)
         if not acts and not shows:
             continue
         if all(use in ("noted", "known") for use in uses):
@@ -121,7 +121,28 @@ def _who(node: Function) -> str:
         found = words(name)
         if found & _ASKING or (found & _WITH_USER and found & _USER):
             return name
+    for name in names:
+        if _RESTRICTED.search(ast.get_docstring(node, clean=False) or "") is not None:
+            if "known" in _uses(node, name) and _signed_in(node, name):
+                return name
     return next((name for name in names if name in _PLAIN), "")
+
+
+def _signed_in(node: Function, name: str) -> bool:
+    """Whether the body asks if this one is logged in: `employee["logged_in"]`."""
+    return any(
+        _field_of(inner, name) in _SIGNED_IN for item in node.body for inner in ast.walk(item)
+    )
+
+
+def _field_of(node: ast.AST, name: str) -> str:
+    owner = getattr(node, "value", None)
+    if getattr(owner, "id", "") != name:
+        return ""
+    return node.attr if isinstance(node, ast.Attribute) else _text(getattr(node, "slice", node))
+
+
+_SIGNED_IN = frozenset("is_authenticated authenticated logged_in is_logged_in".split())
 
 
 def _is_hook(run: Run, node: Function) -> bool:
@@ -234,23 +255,14 @@ _WRITES = frozenset(
 )
 
 
-def _looks_up(body: list[ast.stmt]) -> bool:
-    """Whether something kept is found by a key and given back."""
-    returned = [
-        node.value
-        for statement in body
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Return) and node.value is not None
-    ]
-    looked = any(
-        isinstance(node, ast.Subscript)
-        or (
-            isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("get", "read", "find")
-        )
+def _gives_back(body: list[ast.stmt]) -> bool:
+    """Whether something that was kept is given back."""
+    return any(
+        isinstance(node, ast.Return)
+        and isinstance(node.value, (ast.Name, ast.Subscript, ast.Call, ast.Attribute))
         for statement in body
         for node in ast.walk(statement)
     )
-    return looked and any(not isinstance(value, ast.Constant) for value in returned)
 
 
 def _says_restricted(node: Function) -> bool:

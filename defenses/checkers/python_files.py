@@ -78,10 +78,27 @@ def _access(run: Run, call: Call) -> None:
 def refused(run: Run, node: ast.If) -> None:
     """`if os.path.exists(path): raise ...`: what is written there next must be new."""
     test = node.test
+    _owned_then_used(run, node)
     if isinstance(test, ast.Call) and node.body and isinstance(node.body[-1], ast.Raise):
         last = getattr(test.func, "attr", "")
         if last in ("exists", "isfile", "lexists") and test.args:
             run.frame.vacant.add(ast.dump(test.args[0]))
+
+
+def _owned_then_used(run: Run, node: ast.If) -> None:
+    """`if os.stat(path).st_uid == uid: os.remove(path)`: it may be another file by then."""
+    asked = {
+        ast.dump(part.value.args[0])
+        for part in ast.walk(node.test)
+        if isinstance(part, ast.Attribute)
+        and part.attr in ("st_uid", "st_gid", "st_mode")
+        and isinstance(part.value, ast.Call)
+        and part.value.args
+    }
+    for statement in node.body if asked else ():
+        for part in ast.walk(statement):
+            if isinstance(part, ast.Call) and part.args and ast.dump(part.args[0]) in asked:
+                run.claim("race_condition", part, 0.52)
 
 
 def _first(run: Run, call: Call) -> None:

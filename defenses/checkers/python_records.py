@@ -60,21 +60,29 @@ def exposed(run: Run, tree: ast.Module) -> None:
     if not shown and not held:
         return
     guarded = _guarded_fields(tree) if held else frozenset()
+    owners = {
+        id(item): node
+        for node in statements(tree)
+        if isinstance(node, ast.ClassDef)
+        for item in node.body
+    }
     for node in statements(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             if shown and not node.name.startswith("test"):
-                _returned(run, node)
+                _returned(run, node, owners.get(id(node)))
             if guarded and words(node.name) & _EDITS and not node.name.startswith("_"):
                 _taken_over(run, node)
 
 
-def _returned(run: Run, node: Function) -> None:
+def _returned(run: Run, node: Function, owner: ast.ClassDef | None) -> None:
     """A dictionary that is given back and has such a field, read from a record."""
     for value in _told(node):
         run.claim("sensitive_field_returned", value, 0.55)
         return
     if words(node.name) & _KEEPS:
         return
+    if words(node.name) & _SHOWS and (whole := _whole(node)) is not None and _has_secret(owner):
+        run.claim("sensitive_field_returned", whole, 0.55)
     for value in _answers(node):
         keys = {key.value: held for key, held in _pairs(value) if isinstance(key.value, str)}
         if not _OF_PERSONS & keys.keys():
@@ -83,6 +91,45 @@ def _returned(run: Run, node: Function) -> None:
             if _SEEN.search(key.lower()) and _same_field(held, key):
                 run.claim("sensitive_field_returned", held, 0.55)
                 break
+
+
+_SHOWS = frozenset("public profile json dict serialize view show response api".split())
+
+
+def _whole(node: Function) -> ast.expr | None:
+    """`return self.__dict__`, `vars(self)`, `asdict(self)`: all fields at once."""
+    for statement in node.body:
+        for inner in ast.walk(statement):
+            if isinstance(inner, ast.Return) and inner.value is not None:
+                value = inner.value
+                if isinstance(value, ast.Call) and getattr(value.func, "attr", "") == "copy":
+                    value = value.func.value if isinstance(value.func, ast.Attribute) else value
+                if isinstance(value, ast.Attribute) and value.attr == "__dict__":
+                    return value
+                if isinstance(value, ast.Call) and len(value.args) == 1:
+                    name = getattr(value.func, "id", getattr(value.func, "attr", ""))
+                    if name in ("vars", "asdict", "dict") and _is_name(value.args[0], "self"):
+                        return value
+    return None
+
+
+def _has_secret(owner: ast.ClassDef | None) -> bool:
+    """Whether the objects of a class keep such a field, next to one of a person."""
+    if owner is None:
+        return False
+    kept = {
+        node.attr if isinstance(node, ast.Attribute) else getattr(node.target, "id", "")
+        for node in ast.walk(owner)
+        if isinstance(node, ast.AnnAssign)
+        or (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store))
+    }
+    return bool(kept & _OF_PERSONS) and any(_SPOKEN_OR_HASH.search(name) for name in kept)
+
+
+_SPOKEN_OR_HASH = re.compile(
+    r"(?:^|_)(?:password(?:_hash)?|hashed_password|passwd|ssn|social_security(?:_number)?"
+    r"|credit_?card(?:_number)?|card_number|cvv|cvc|security_answer)$"
+)
 
 
 def _told(node: Function) -> Iterator[ast.expr]:
@@ -201,6 +248,8 @@ def _taken_over(run: Run, node: Function) -> None:
 def _each_key(node: ast.For, given: set[str]) -> str:
     """The variable with the key, where the loop goes over what was given; "" elsewhere."""
     over = node.iter
+    if isinstance(over, ast.Name) and over.id in given and isinstance(node.target, ast.Name):
+        return node.target.id
     if not (isinstance(over, ast.Call) and isinstance(over.func, ast.Attribute)):
         return ""
     if over.func.attr != "items" or getattr(over.func.value, "id", "") not in given:

@@ -436,6 +436,13 @@ _SETTINGS = {
         "A password is written to a file in clear text.",
         "keep a hash made for passwords, or leave it to a secret store",
     ),
+    "plain_password": Rule(
+        "Password kept as it was typed",
+        256,
+        HIGH,
+        "A password is compared with the kept one as it stands, so it is kept in clear text.",
+        "keep only a hash made for passwords, and verify against that",
+    ),
     "cleartext_protocol": Rule(
         "Unencrypted protocol",
         319,

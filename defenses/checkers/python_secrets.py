@@ -128,6 +128,38 @@ def compared(run: Run, node: ast.Compare, operator: ast.cmpop, left: Value, righ
         literal = other.const
         if isinstance(literal, str) and names_password(name) and plausible(name, literal):
             run.claim("hardcoded_secret", node, plausible(name, literal))
+    if not run.is_test and not run.frame.test and _as_typed(node.left, node.comparators[0]):
+        run.claim("plain_password", node, 0.55)
+
+
+def _as_typed(left: ast.expr, right: ast.expr) -> bool:
+    """`user["password"] == password`: what is kept of a user is the password itself."""
+    for kept, typed in ((left, right), (right, left)):
+        if isinstance(typed, ast.Name) and names_password(typed.id) and _kept(kept):
+            return True
+    return False
+
+
+def _kept(node: ast.expr) -> bool:
+    """The password of a record: an item or attribute of something that is no object's own state,
+    no form and no setting."""
+    if isinstance(node, ast.Subscript):
+        key = getattr(node.slice, "value", "")
+    else:
+        key = node.attr if isinstance(node, ast.Attribute) else ""
+    if not (isinstance(key, str) and names_password(key)):
+        return False
+    owner = node.value if isinstance(node, (ast.Subscript, ast.Attribute)) else node
+    while isinstance(owner, (ast.Subscript, ast.Attribute, ast.Call)):
+        owner = owner.func if isinstance(owner, ast.Call) else owner.value
+    spoken = words(getattr(owner, "id", ""))
+    return bool(spoken & _RECORDS)
+
+
+_RECORDS = frozenset(
+    "user users row record account accounts member members customer customers db person employee "
+    "student client admin stored found profile credentials patient".split()
+)
 
 
 Look = Callable[[Run, Call], None]

@@ -12,14 +12,14 @@ from bluecode.defenses.checkers.python_names import names_untrusted, words
 from bluecode.defenses.checkers.python_state import Function, Run
 from bluecode.defenses.checkers.python_tree import statements
 
-_MENTIONED = re.compile(r"\bint\(|@\w[\w.]*\.(?:get|post|put|patch|route|api_route)\(")
+_MENTIONED = re.compile(r"\b(?:int|float)\(|@\w[\w.]*\.(?:get|post|put|patch|route|api_route)\(")
 _REQUESTED = re.compile(
     r"request\b|\breq\b|\bpayload\b|\bform\b|query_params|\bbody\b|user_input|\bparams\b|\bevent\b"
     r"|input\("
 )
 _SIZED = frozenset(
     "bytearray bytes zeros ones empty full token_bytes token_hex urandom rand randn arange "
-    "create_string_buffer".split()
+    "create_string_buffer sleep".split()
 )
 _TYPED = frozenset({"int"})
 _ROUTES = frozenset("get post put patch route api_route".split())
@@ -32,7 +32,7 @@ def unbounded(run: Run, tree: ast.Module) -> None:
     for node in statements(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             sizes = _sizes(node)
-            if sizes:
+            if sizes or "sleep" in run.text:
                 _made(run, node, sizes - _compared(node))
 
 
@@ -72,7 +72,7 @@ def _from_request(value: ast.expr, strangers: set[str]) -> bool:
     """`int(request.args["n"])`, `int(user_input)`, `request.args.get("n", type=int)`."""
     if not isinstance(value, ast.Call):
         return False
-    if getattr(value.func, "id", "") == "int" and value.args:
+    if getattr(value.func, "id", "") in ("int", "float") and value.args:
         text = ast.unparse(value.args[0])
         names = {inner.id for inner in ast.walk(value.args[0]) if isinstance(inner, ast.Name)}
         return _REQUESTED.search(text) is not None or bool(names & strangers)
@@ -108,8 +108,6 @@ def _all(node: Function) -> Iterator[ast.AST]:
 
 
 def _made(run: Run, node: Function, sizes: frozenset[str]) -> None:
-    if not sizes:
-        return
     for inner in _all(node):
         if _is_sized(inner, sizes):
             run.claim("unbounded_size", inner, 0.55)
@@ -127,7 +125,9 @@ def _is_sized(node: ast.AST, sizes: frozenset[str]) -> bool:
     if isinstance(node, ast.Call) and node.args:
         last = getattr(node.func, "id", getattr(node.func, "attr", ""))
         if last in _SIZED:
-            return not sizes.isdisjoint(_names(node.args[0]))
+            return not sizes.isdisjoint(_names(node.args[0])) or (
+                last == "sleep" and _from_request(node.args[0], set())
+            )
         return last in ("list", "tuple", "set") and _counts(node.args[0], sizes)
     return False
 

@@ -320,7 +320,10 @@ _VALIDATES = frozenset(
 def spread(run: Run, call: Call) -> None:
     """`User(**request.json)`: a record whose every field the client may set."""
     given = call.keyword("**")
-    if given is None or call.callee.code is not None:
+    if given is None:
+        return
+    own = call.callee.code
+    if own is not None and not (isinstance(own, ast.ClassDef) and _grants(own)):
         return
     found = words(call.last)
     record = call.last[:1].isupper() or call.last in ("create", "get_or_create", "update_one")
@@ -329,6 +332,16 @@ def spread(run: Run, call: Call) -> None:
     tags = [tag for tag in live(call, given, "name") if tag.level is Level.REQUEST]
     if tags and any(word in tags[0].root for word in ("json", "form", "POST", "data", "body")):
         run.claim("mass_assignment", call.node, 0.58, Level.REQUEST)
+
+
+def _grants(node: ast.ClassDef) -> bool:
+    """A record of the snippet with a field that decides what somebody may."""
+    return any(
+        isinstance(target, ast.Name) and words(target.id) & {"admin", "role", "staff", "superuser"}
+        for item in node.body
+        if isinstance(item, (ast.Assign, ast.AnnAssign))
+        for target in (item.targets if isinstance(item, ast.Assign) else [item.target])
+    )
 
 
 def _merged_fields(run: Run, call: Call) -> None:

@@ -216,6 +216,96 @@ PAIRS = {
         """,
         ("            count += 1", "            with guard_lock:\n                count += 1"),
     ),
+    "private settings for any role": Pair(
+        "requester_ignored",
+        """
+        def read_private_settings(user_role):
+            return SETTINGS.copy()
+        """,
+        (
+            "            return",
+            '            if user_role != "administrator":\n                raise PermissionError\n'
+            "            return",
+        ),
+    ),
+    "whoever is logged in may approve": Pair(
+        "authenticated_only",
+        '''
+        def approve_expense(employee, expense):
+            """Only managers may approve expenses."""
+            if employee["logged_in"]:
+                expense["approved"] = True
+        ''',
+        ('employee["logged_in"]', 'employee["position"] == "manager"'),
+    ),
+    "all fields of a member": Pair(
+        "sensitive_field_returned",
+        """
+        class Member:
+            def __init__(self, name, password_hash):
+                self.name = name
+                self.password_hash = password_hash
+
+            def to_public(self):
+                return self.__dict__
+        """,
+        ("self.__dict__", '{"name": self.name}'),
+    ),
+    "each name of a payload is set": Pair(
+        "mass_assignment",
+        """
+        class Account:
+            email: str
+            is_verified: bool = False
+
+            def patch(self, payload):
+                for name in payload:
+                    setattr(self, name, payload[name])
+        """,
+        ("for name in payload:", 'for name in ("email", "phone"):'),
+    ),
+    "a record of the snippet takes a whole request": Pair(
+        "mass_assignment",
+        """
+        class User(db.Model):
+            name = db.Column(db.String)
+            is_admin = db.Column(db.Boolean)
+
+        @app.route("/register", methods=["POST"])
+        def register():
+            db.session.add(User(**request.get_json()))
+        """,
+        ("**request.get_json()", 'name=request.get_json()["name"]'),
+    ),
+    "as long a pause as is asked for": Pair(
+        "unbounded_size",
+        """
+        @app.get("/wait")
+        def wait():
+            time.sleep(float(request.args["seconds"]))
+        """,
+        ('float(request.args["seconds"])', 'min(float(request.args["seconds"]), 2)'),
+    ),
+    "the owner of a file is asked before it is removed": Pair(
+        "race_condition",
+        """
+        import os
+
+        def remove_own(path, uid):
+            if os.stat(path).st_uid == uid:
+                os.remove(path)
+        """,
+        ("os.stat(path).st_uid == uid", "uid in trusted"),
+    ),
+    "the password itself is kept": Pair(
+        "plain_password",
+        """
+        def check(db, name, password):
+            user = db.users.get(name)
+            return user is not None and user.password == password
+        """,
+        ("user.password == password", "verify(user.password, password)"),
+    ),
     "a file that must be new": Pair(
         "race_condition",
         """
@@ -340,6 +430,15 @@ ORDINARY = {
                 print("new")
             with open(path, "w") as file:
                 file.write(text)
+        """,
+    "a password is typed twice": """
+        def same(password, form):
+            return password == form.repeated_password
+        """,
+    "a server of one account": """
+        class Server:
+            def enter(self, password):
+                return password == self.password
         """,
     "a search takes patterns": '''
         import re

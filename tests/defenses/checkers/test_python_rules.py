@@ -307,6 +307,11 @@ CASES: dict[str, tuple[str, str]] = {
         "import bcrypt\ndef register(name, password):\n    with open('users.txt', 'ab') as file:\n"
         "        file.write(bcrypt.hashpw(password, bcrypt.gensalt()))",
     ),
+    "plain_password": (
+        'def check(users, name, password):\n    return users[name]["password"] == password',
+        "import bcrypt\ndef check(users, name, password):\n"
+        '    return bcrypt.checkpw(password, users[name]["password_hash"])',
+    ),
     "cleartext_protocol": (
         "import telnetlib\ndef f(host):\n    return telnetlib.Telnet(host)",
         "import paramiko\ndef f(host):\n    client = paramiko.SSHClient()\n"
