@@ -13,19 +13,18 @@ from bluecode.defenses.checkers.python_names import words
 from bluecode.defenses.checkers.python_state import Function, Run
 from bluecode.defenses.checkers.python_tree import statements
 
-_SHOWN = re.compile(
-    r"password|passwd|\bssn\b|_ssn|social_security|credit_?card|card_number|\bcvv|\bcvc|api_key"
-    r"|private_key|secret_key|tax_id|bank_account|security_answer"
+_OWN = (
+    "password|passwd|ssn|social_security(?:_number)?|credit_?card(?:_number)?|card_number|cvv|cvc"
+    "|security_answer"
 )
-_SEEN = re.compile(
-    r"(?:^|_)(?:password(?:_hash|_hashed)?|hashed_password|passwd|ssn|social_security(?:_number)?"
-    r"|credit_?card(?:_number)?|card_number|cvv|cvc|api_key|private_key|secret_key|tax_id"
-    r"|bank_account(?:_number)?|security_answer)$"
-)
-_SPOKEN = re.compile(
-    r"(?:^|_)(?:password|passwd|ssn|social_security(?:_number)?|credit_?card(?:_number)?"
-    r"|card_number|cvv|cvc|security_answer)$"
-)
+_STORED = "password_hash(?:ed)?|hashed_password|tax_id|bank_account(?:_number)?"
+_KEYS = "api_key|private_key|secret_key"
+_SHOWN = re.compile(rf"(?:\b|_)(?:{_OWN}|{_STORED}|{_KEYS})\b")
+_SEEN = re.compile(rf"(?:^|_)(?:{_OWN}|{_STORED}|{_KEYS})$")
+"""Fields that no answer names."""
+_OF_RECORD = re.compile(rf"(?:^|_)(?:{_OWN}|{_STORED})$")
+"""The same, keys aside, which objects hold that are no persons."""
+_SPOKEN = re.compile(rf"(?:^|_)(?:{_OWN})$")
 """What is no part of any text; keys of services are sent in headers."""
 _OF_PERSONS = frozenset(
     "name username user email first_name last_name full_name phone address age id user_id "
@@ -123,13 +122,7 @@ def _has_secret(owner: ast.ClassDef | None) -> bool:
         if isinstance(node, ast.AnnAssign)
         or (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store))
     }
-    return bool(kept & _OF_PERSONS) and any(_SPOKEN_OR_HASH.search(name) for name in kept)
-
-
-_SPOKEN_OR_HASH = re.compile(
-    r"(?:^|_)(?:password(?:_hash)?|hashed_password|passwd|ssn|social_security(?:_number)?"
-    r"|credit_?card(?:_number)?|card_number|cvv|cvc|security_answer)$"
-)
+    return bool(kept & _OF_PERSONS) and any(_OF_RECORD.search(name) for name in kept)
 
 
 def _told(node: Function) -> Iterator[ast.expr]:
