@@ -18,7 +18,7 @@ from bluecode.sandbox.files import MemoryFiles
 from bluecode.sandbox.guest import GuestSource, compile_target
 from bluecode.sandbox.languages import LANGUAGES
 from bluecode.sandbox.outcome import SandboxUnavailable
-from bluecode.sandbox.snapshot import snapshot
+from bluecode.sandbox.snapshot import Parted, parted_snapshot, snapshot
 from bluecode.sandbox.wasm import compiled
 
 Report = Callable[[str], None]
@@ -32,9 +32,13 @@ def build(source: GuestSource, cache: Cache, report: Report) -> Path:
         if found is not None:
             return found
         report("initialising the guest")
-        initialised = snapshot(source.wasm.content(), MemoryFiles(source.files()))
+        wasm, world = source.wasm.content(), MemoryFiles(source.files())
+        if source.language.compiled:  # it grows with each program
+            parted = Parted(snapshot(wasm, world), b"")
+        else:
+            parted = parted_snapshot(wasm, world)
         report("compiling the guest")
-        made = cache.put(key, compiled(initialised, compile_target()))
+        made = cache.put(key, compiled(parted.module, compile_target()), parted.memory)
         zig = found_zig()
         if source.language.compiled and zig is not None:
             report("compiling the headers of C++")

@@ -14,6 +14,7 @@ from pathlib import Path
 from bluecode.sandbox.outcome import SandboxUnavailable
 
 SUFFIX = ".cwasm"
+IMAGE = ".memory"  # the memory of a guest after its initialisation, beside its code
 HEADERS = ".pch"  # what a compiler made of headers, beside the guest that it belongs to
 KEPT = 8  # compiled guests of up to 40 MB each; other versions may still be running
 
@@ -51,6 +52,8 @@ class Cache:
         path = self.path(key)
         try:
             check_private(path)
+            if path.with_suffix(IMAGE).exists():
+                check_private(path.with_suffix(IMAGE))
         except FileNotFoundError:
             return None
         with suppress(OSError):  # in a read-only image nothing grows old
@@ -66,16 +69,22 @@ class Cache:
             return None
         return path
 
-    def put(self, key: str, code: bytes) -> Path:
-        """Store the code whole or not at all, and drop the oldest beyond a few."""
+    def put(self, key: str, code: bytes, memory: bytes = b"") -> Path:
+        """Store the code, and a memory that goes with it, whole or not at all; drop the oldest
+        beyond a few."""
         path = self.path(key)
+        if memory:  # first: who finds the code finds both
+            self._write(path.with_suffix(IMAGE), memory)
+        self._write(path, code)
+        self._prune()
+        return path
+
+    def _write(self, path: Path, content: bytes) -> None:
         with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
-            file.write(code)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(file.name, path)
-        self._prune()
-        return path
 
     @contextmanager
     def building(self) -> Iterator[None]:
@@ -90,7 +99,8 @@ class Cache:
         compiled = sorted(self.folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
         for old in compiled[:-KEPT]:
             old.unlink(missing_ok=True)
-            old.with_suffix(HEADERS).unlink(missing_ok=True)
+            for beside in (HEADERS, IMAGE):
+                old.with_suffix(beside).unlink(missing_ok=True)
 
 
 def check_private(path: Path) -> None:

@@ -12,7 +12,8 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bluecode.sandbox.landlock import READ_DIR, READ_FILE, Rule, restrict
@@ -23,9 +24,9 @@ DATA_BYTES = 1024**3
 OPEN_FILES = 64
 
 
-def confine(parent: int, files: Sequence[Path] = ()) -> None:
-    """Give up what a worker never needs; the files are what it will still read. Raises `OSError` if
-    the system refuses."""
+def confine(parent: int, files: Sequence[Path] = (), kept: Collection[int] = ()) -> None:
+    """Give up what a worker never needs; the files are what it will still read, the descriptors
+    stay open. Raises `OSError` if the system refuses."""
     if sys.platform == "linux":
         follow_parent(parent)
         prctl(PR_SET_NO_NEW_PRIVS, 1)
@@ -36,7 +37,9 @@ def confine(parent: int, files: Sequence[Path] = ()) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    os.closerange(3, OPEN_FILES)
+    for descriptor in {*range(3, OPEN_FILES)} - {*kept}:
+        with suppress(OSError):  # it is not open
+            os.close(descriptor)
 
 
 def readable(files: Sequence[Path]) -> list[Rule]:

@@ -24,7 +24,7 @@ GUESTS = HERE / "guests"
 DIGESTS = HERE / "languages" / "guests.toml"
 
 WASMTIME = "50.0.1"
-ENGINE = f"fuel, epoch, speed, few features, stack {WASM_STACK}"
+ENGINE = f"fuel, epoch, speed, few features, memory apart, stack {WASM_STACK}"
 """The settings of `wasm.py` that compiled code depends on."""
 
 TARGETS = {

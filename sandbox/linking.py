@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import wasmtime
 from wasmtime import _ffi as ffi
@@ -21,6 +22,7 @@ from wasmtime._extern import wrap_extern
 
 from bluecode.sandbox.languages import c
 from bluecode.sandbox.limits import Limits
+from bluecode.sandbox.memory import PageMap
 from bluecode.sandbox.outcome import Recording, SandboxUnavailable
 from bluecode.sandbox.run import Run
 from bluecode.sandbox.wasi import World
@@ -43,6 +45,13 @@ Told = tuple[bool, bytes]
 
 class LinkedGuest(Guest):
     """A compiled guest whose jobs bring programs."""
+
+    def _load(self, path: Path, pages: PageMap | None) -> None:
+        """The module holds its memory: each case grows it by what the program wants."""
+        self._ready = self._imports.linker.instantiate_pre(self._module)
+
+    def _unload(self) -> None:
+        """Nothing is kept between cases."""
 
     @cached_property
     def _functions(self) -> dict[str, wasmtime.FuncType]:

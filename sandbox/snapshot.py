@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from bluecode.sandbox.outcome import SandboxUnavailable
 from bluecode.sandbox.wasi import World
-from bluecode.sandbox.wasm import Image, initialise
+from bluecode.sandbox.wasm import MEMORY as GIVEN
+from bluecode.sandbox.wasm import PAGE, Image, initialise
 
 HEADER = b"\0asm\1\0\0\0"
-CUSTOM, MEMORY, GLOBAL, EXPORT, START, DATA_COUNT, DATA = 0, 5, 6, 7, 8, 12, 11
+CUSTOM, IMPORT, MEMORY, GLOBAL, EXPORT, START, DATA_COUNT, DATA = 0, 2, 5, 6, 7, 8, 12, 11
 I32, I64, I32_CONST, I64_CONST, END = 0x7F, 0x7E, 0x41, 0x42, 0x0B
-PAGE = 64 * 1024
 CHUNK = 4_096  # memory is compared to zero in such steps
 GAP = 8 * CHUNK  # segments nearer than this are joined: fewer, and still mapped by pages
 STATE = "state."  # the exports under which mutable globals are read
@@ -38,10 +38,36 @@ class Global:
 
 def snapshot(wasm: bytes, world: World) -> bytes:
     """Initialise a guest and return it in that state, without its start-up code's exports."""
+    return write(initialised(wasm, world)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """An initialised guest in two parts."""
+
+    module: bytes
+    """It imports its memory; or holds it, if there is none beside it."""
+    memory: bytes
+
+
+def parted_snapshot(wasm: bytes, world: World) -> Parted:
+    """Like `snapshot`, with the memory beside the module, to be given to it."""
+    sections, memory = initialised(wasm, world)
+    found = body_of(sections, IMPORT)
+    count, start = read_unsigned(found, 0)
+    names = b"".join(unsigned(len(name)) + name.encode() for name in GIVEN)
+    wanted = names + b"\2\0" + unsigned(len(memory) // PAGE)
+    imports = Section(IMPORT, unsigned(count + 1) + found[start:] + wanted)
+    rest = [imports if s.kind == IMPORT else s for s in sections]
+    return Parted(write([s for s in rest if s.kind not in (MEMORY, DATA)]), memory)
+
+
+def initialised(wasm: bytes, world: World) -> tuple[list[Section], bytes]:
+    """The module's sections, and its memory, after `g_init`."""
     sections = list(read_sections(wasm))
     variables = read_globals(body_of(sections, GLOBAL))
     image = initialise(write(exposed(sections, variables)), world)
-    return write(restored(sections, variables, image))
+    return restored(sections, variables, image), image.memory
 
 
 def exposed(sections: list[Section], variables: list[Global]) -> list[Section]:

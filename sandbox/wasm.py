@@ -20,8 +20,10 @@ from types import TracebackType
 import wasmtime
 from wasmtime import _ffi as ffi
 
+from bluecode.sandbox.cache import IMAGE
 from bluecode.sandbox.deadline import Deadline
 from bluecode.sandbox.limits import WASM_STACK, Limits
+from bluecode.sandbox.memory import MemoryImage, PageMap
 from bluecode.sandbox.outcome import Ended, Recording, SandboxUnavailable
 from bluecode.sandbox.run import Run
 from bluecode.sandbox.wasi import BAD_ADDRESS, U32, World
@@ -33,7 +35,13 @@ PRIVATE = (
     "wasmtime_context_set_fuel",
 )
 
+PAGE = 64 * 1024  # of WebAssembly
 THREAD_STACK = 4 * WASM_STACK  # the guest's, the host's own frames, and room to spare
+
+MEMORY = ("snapshot", "memory")
+"""The import by which a module gets its initialised memory, where it does not hold it itself."""
+
+USES = 50  # of a store, which keeps something of each of its instances
 
 CALL_FUEL = 100_000  # about what the host's part of a call costs in time
 
@@ -110,7 +118,7 @@ class Window:
     __slots__ = ("_base", "_size")
 
     def __init__(self, memory: wasmtime.Memory, store: wasmtime.Store | wasmtime.Caller) -> None:
-        self._base = ctypes.addressof(memory.data_ptr(store).contents)
+        self._base = address_of(memory, store)
         self._size = memory.data_len(store)
 
     def read(self, address: int, length: int) -> bytes:
@@ -153,7 +161,10 @@ class Imports:
         self.memory: wasmtime.Memory | None = None
         self.linker = wasmtime.Linker(engine)
         self._fueled = fueled
+        self.linker.allow_shadowing = True  # each store has a memory of its own
         for wanted in module.imports:
+            if (wanted.module, wanted.name) == MEMORY:
+                continue  # given by `Room`
             if not isinstance(wanted.type, wasmtime.FuncType) or wanted.name is None:
                 raise SandboxUnavailable(f"the guest wants `{wanted.name}`, which is no function")
             function = self._events if wanted.module == "guard" else self._wasi(wanted.name)
@@ -235,18 +246,23 @@ def compiled(wasm: bytes, target: str | None = None) -> bytes:
 class Guest:
     """A compiled guest, ready to run jobs, one at a time and each in a fresh copy."""
 
-    def __init__(self, path: Path) -> None:
-        """Load native code made by `compiled`. The file is trusted like this program itself."""
+    def __init__(self, path: Path, pages: PageMap | None = None) -> None:
+        """Load native code made by `compiled`, and the memory beside it. The files are trusted like
+        this program itself."""
         self._engine = runtime_engine()
         try:
             self._module = wasmtime.Module.deserialize_file(self._engine, str(path))
         except wasmtime.WasmtimeError as error:
             raise SandboxUnavailable(f"the compiled guest does not load: {error}") from error
         self._imports = Imports(self._engine, self._module, fueled=True)
-        self._ready = self._imports.linker.instantiate_pre(self._module)
+        self._load(path, pages)
         self._deadline = Deadline(self._engine.increment_epoch)
         self._stopped = False
         self._thread = own_thread()
+
+    def _load(self, path: Path, pages: PageMap | None) -> None:
+        image = MemoryImage(path.with_suffix(IMAGE), pages)
+        self._room = Room(self._engine, self._module, self._imports.linker, image)
 
     def __enter__(self) -> Guest:
         return self
@@ -262,6 +278,10 @@ class Guest:
     def close(self) -> None:
         self._thread.shutdown()
         self._deadline.close()
+        self._unload()
+
+    def _unload(self) -> None:
+        self._room.close()
 
     def run(self, job: bytes, limits: Limits) -> Recording:
         """Run one job to its end. Raises `SandboxUnavailable` if the engine cannot."""
@@ -280,33 +300,99 @@ class Guest:
     def _run(self, job: bytes, limits: Limits) -> Recording:
         run = Run(World(limits.output), limits)
         began = time.perf_counter()
-        with wasmtime.Store(self._engine) as store:
-            store.set_limits(memory_size=limits.memory)
-            store.set_fuel(limits.fuel)
-            store.set_epoch_deadline(1)
+        self._imports.run = run
+        try:
+            copy = self._room.enter(limits)
+            # After the epoch deadline: a `stop` that comes before moves the epoch for nothing.
             self._deadline.set(0 if self._stopped else limits.seconds)
-            self._imports.run = run
-            try:
-                copy = Copy(store, self._ready.instantiate(store))
-                self._imports.memory = copy.memory
-                ended, finished, detail = attempt(run, copy, job)
-            except wasmtime.WasmtimeError as error:
-                raise SandboxUnavailable(f"no copy of the guest could be made: {error}") from error
-            finally:
-                self._deadline.clear()
-                self._imports.run = self._imports.memory = None
-            if run.broken is not None:
-                raise SandboxUnavailable("a host function failed") from run.broken
-            return Recording(
-                ended=ended,
-                finished=finished,
-                events=tuple(run.events),
-                fuel_used=limits.fuel - (run.fuel_left or store.get_fuel()),
-                seconds=time.perf_counter() - began,
-                memory_peak=copy.memory.data_len(store),
-                output=run.world.output,
-                detail=detail,
-            )
+            self._imports.memory = copy.memory
+            ended, finished, detail = attempt(run, copy, job)
+            fuel = limits.fuel - (run.fuel_left or copy.store.get_fuel())
+            peak = copy.memory.data_len(copy.store)
+            self._room.leave(run.broken is None and finished)
+        except wasmtime.WasmtimeError as error:
+            raise SandboxUnavailable(f"no copy of the guest could be made: {error}") from error
+        finally:
+            self._room.clear()
+            self._deadline.clear()
+            self._imports.run = self._imports.memory = None
+        if run.broken is not None:
+            raise SandboxUnavailable("a host function failed") from run.broken
+        return Recording(
+            ended=ended,
+            finished=finished,
+            events=tuple(run.events),
+            fuel_used=fuel,
+            seconds=time.perf_counter() - began,
+            memory_peak=peak,
+            output=run.world.output,
+            detail=detail,
+        )
+
+
+class Room:
+    """Where runs take place, one after the other: a store, and a memory that is as its image is
+    when a run begins. Each run has an instance of its own, with globals and tables of its own.
+
+    After a run that came to its end in an orderly way the memory is restored, and the next uses it
+    again. After any other the store is thrown away, the memory with it."""
+
+    def __init__(
+        self,
+        engine: wasmtime.Engine,
+        module: wasmtime.Module,
+        linker: wasmtime.Linker,
+        image: MemoryImage,
+    ) -> None:
+        self._engine, self._module, self._linker, self._image = engine, module, linker, image
+        self._store: wasmtime.Store | None = None
+        self._memory: wasmtime.Memory | None = None
+        self._uses = 0
+        self._clean = False
+
+    def enter(self, limits: Limits) -> Copy:
+        """A fresh copy. Raises `SandboxUnavailable` or `WasmtimeError` if there can be none."""
+        if limits.memory < self._image.size:
+            raise SandboxUnavailable("no copy of the guest could be made: it takes more memory")
+        store = self._store or self._furnished()
+        self._clean = False
+        self._uses += 1
+        store.set_limits(memory_size=limits.memory)
+        store.set_fuel(limits.fuel)
+        store.set_epoch_deadline(1)
+        return Copy(store, self._linker.instantiate(store, self._module))
+
+    def leave(self, orderly: bool) -> None:
+        """Make ready for the next run, if this one did nothing out of the ordinary."""
+        store, memory = self._store, self._memory
+        assert store is not None and memory is not None
+        if orderly and self._uses < USES and memory.data_len(store) == self._image.size:
+            self._image.restore(address_of(memory, store))
+            self._clean = True
+
+    def clear(self) -> None:
+        """Throw away what was not made ready."""
+        if self._store is not None and not self._clean:
+            self._store.close()
+            self._store = self._memory = None
+
+    def close(self) -> None:
+        self._clean = False
+        self.clear()
+        self._image.close()
+
+    def _furnished(self) -> wasmtime.Store:
+        self._store = store = wasmtime.Store(self._engine)
+        self._uses, self._clean = 0, False
+        kind = wasmtime.MemoryType(wasmtime.Limits(self._image.size // PAGE, None))
+        self._memory = memory = wasmtime.Memory(store, kind)
+        self._image.put(address_of(memory, store))
+        self._linker.define(store, *MEMORY, memory)
+        return store
+
+
+def address_of(memory: wasmtime.Memory, store: wasmtime.Store | wasmtime.Caller) -> int:
+    return ctypes.addressof(memory.data_ptr(store).contents)
 
 
 class Copy:
@@ -320,22 +406,22 @@ class Copy:
         assert isinstance(allocate, wasmtime.Func) and isinstance(execute, wasmtime.Func)
         self.memory = memory
         self.pending = int(pending.value(store))
-        self._store, self._allocate, self._execute = store, allocate, execute
+        self.store, self._allocate, self._execute = store, allocate, execute
 
     def put(self, job: bytes) -> int:
         """The address of the job in the guest; 0 if it has no room."""
-        address = self._allocate(self._store, len(job))
+        address = self._allocate(self.store, len(job))
         assert isinstance(address, int)
         if address:
             self.window().write(address, job)
         return address
 
     def window(self) -> Window:
-        return Window(self.memory, self._store)
+        return Window(self.memory, self.store)
 
     def execute(self, address: int, length: int) -> bool:
         """Whether the harness returned, rather than raised."""
-        return bool(self._execute(self._store, address, length) == 0)
+        return bool(self._execute(self.store, address, length) == 0)
 
 
 Judgement = tuple[Ended, bool, str]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
+from bluecode.sandbox.cache import IMAGE
 from bluecode.sandbox.confinement import confine
 from bluecode.sandbox.frames import (
     JOB_BYTES,
@@ -24,6 +25,7 @@ from bluecode.sandbox.frames import (
 )
 from bluecode.sandbox.languages import LANGUAGES
 from bluecode.sandbox.linking import LinkedGuest
+from bluecode.sandbox.memory import PageMap
 from bluecode.sandbox.outcome import Recording, SandboxUnavailable
 from bluecode.sandbox.wasm import Guest
 
@@ -59,8 +61,8 @@ class Worker:
         )
 
 
-def guest_of(name: str, path: Path) -> Guest:
-    return LinkedGuest(path) if LANGUAGES[name].compiled else Guest(path)
+def guest_of(name: str, path: Path, pages: PageMap | None) -> Guest:
+    return (LinkedGuest if LANGUAGES[name].compiled else Guest)(path, pages)
 
 
 def answer(number: int, done: Future[Recording]) -> bytes:
@@ -86,9 +88,12 @@ def send(frame: bytes) -> None:
 
 def main(parent: str, *guests: str) -> None:
     named = {name: Path(path) for name, path in (guest.split("=", 1) for guest in guests)}
-    confine(int(parent), [*named.values()])
+    pages = PageMap.open()  # what a confined process could not
+    images = (path.with_suffix(IMAGE) for path in named.values())
+    files = [*named.values(), *(path for path in images if path.exists())]
+    confine(int(parent), files, [] if pages is None else [pages.descriptor])
     try:
-        worker = Worker({name: guest_of(name, path) for name, path in named.items()})
+        worker = Worker({name: guest_of(name, path, pages) for name, path in named.items()})
     except SandboxUnavailable as unavailable:
         send(write_broken(0, str(unavailable)))
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bluecode.sandbox.cache import KEPT, Cache, default_folder
+from bluecode.sandbox.cache import IMAGE, KEPT, Cache, default_folder
 from bluecode.sandbox.outcome import SandboxUnavailable
 
 
@@ -63,6 +63,27 @@ def test_a_file_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SandboxUnavailable, match="can be written by others"):
         Cache(tmp_path).find("key")
+
+
+def test_a_memory_is_kept_beside_its_code(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    path = cache.put("key", b"code", b"memory")
+
+    assert path.with_suffix(IMAGE).read_bytes() == b"memory"
+    assert cache.find("key") == path
+    path.with_suffix(IMAGE).chmod(0o666)
+    with pytest.raises(SandboxUnavailable, match="can be written by others"):
+        cache.find("key")
+
+
+def test_a_memory_goes_with_its_code(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    for age in range(KEPT + 1):
+        os.utime(cache.put(f"key{age}", b"code", b"memory"), (age, age))
+    cache.put("newest", b"code")
+
+    assert not cache.path("key0").with_suffix(IMAGE).exists()
+    assert cache.path(f"key{KEPT}").with_suffix(IMAGE).exists()
 
 
 def test_what_was_put_is_found_and_nothing_else(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from bluecode.sandbox.outcome import SandboxUnavailable
 from bluecode.sandbox.snapshot import (
     HEADER,
     occupied,
+    parted_snapshot,
     read_sections,
     read_unsigned,
     signed,
@@ -33,18 +34,19 @@ import hashlib, sys
 from bluecode.sandbox.files import MemoryFiles
 from bluecode.sandbox.guest import GuestSource
 from bluecode.sandbox.languages import LANGUAGES
-from bluecode.sandbox.snapshot import snapshot
+from bluecode.sandbox.snapshot import parted_snapshot
 
 source = GuestSource.load(LANGUAGES[sys.argv[1]])
 files = dict(reversed(source.files().items()))
-print(hashlib.sha256(snapshot(source.wasm.content(), MemoryFiles(files))).hexdigest())
+parted = parted_snapshot(source.wasm.content(), MemoryFiles(files))
+print(hashlib.sha256(parted.module + parted.memory).hexdigest())
 """
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_two_processes_make_the_same_snapshot_of_a_guest(language: str, tmp_path: Path) -> None:
     source = GuestSource.load(LANGUAGES[language])
-    here = snapshot(source.wasm.content(), MemoryFiles(source.files()))
+    here = parted_snapshot(source.wasm.content(), MemoryFiles(source.files()))
     other = subprocess.run(
         [sys.executable, "-c", OTHER, language],
         env=os.environ | {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "LANG": "tr_TR.UTF-8"},
@@ -54,7 +56,7 @@ def test_two_processes_make_the_same_snapshot_of_a_guest(language: str, tmp_path
         check=True,
     ).stdout
 
-    assert other.strip() == hashlib.sha256(here).hexdigest()
+    assert other.strip() == hashlib.sha256(here.module + here.memory).hexdigest()
 
 
 def test_what_the_guest_said_is_told_when_it_fails_to_initialise(source: GuestSource) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from bluecode.sandbox.cache import Cache
+from bluecode.sandbox.cache import IMAGE, Cache
 from bluecode.sandbox.guest import GuestSource
 from bluecode.sandbox.languages.language import Program
 from bluecode.sandbox.languages.python import program
@@ -239,7 +239,8 @@ async def test_a_compiled_guest_that_does_not_load_is_told_until_it_does(
 ) -> None:
     sound = Cache(cache_folder).find(source.key())
     assert sound is not None
-    kept = Cache(tmp_path).put(source.key(), b"no code")
+    memory = sound.with_suffix(IMAGE).read_bytes()
+    kept = Cache(tmp_path).put(source.key(), b"no code", memory)
 
     async with Sandbox.open(cache=tmp_path, harness=HARNESS, workers=1) as sandbox:
         with pytest.raises(SandboxUnavailable, match="does not load"):
@@ -379,7 +380,8 @@ async def test_a_worker_has_no_environment_and_few_rights(
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     async with open_sandbox(workers=1) as sandbox:
         await sandbox.warm()
-        folder = Path("/proc", str(children()[0]))
+        pid = children()[0]
+        folder = Path("/proc", str(pid))
 
         assert b"secret" not in (folder / "environ").read_bytes()
         status = (folder / "status").read_text()
@@ -388,7 +390,8 @@ async def test_a_worker_has_no_environment_and_few_rights(
         assert [line.split()[-3] for line in limits.splitlines() if "core file" in line] == ["0"]
         opened = {path.name: os.readlink(path) for path in (folder / "fd").iterdir()}
         others = [target for name, target in opened.items() if name not in "012"]
-        assert all(target.endswith(".cwasm") for target in others)
+        own = (".cwasm", ".memory", f"/proc/{pid}/pagemap")
+        assert all(target.endswith(own) for target in others)
 
 
 @pytest.mark.skipif(not LINUX, reason="reads /proc")

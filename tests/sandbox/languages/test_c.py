@@ -14,7 +14,7 @@ import anyio
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from bluecode.sandbox.cache import Cache
+from bluecode.sandbox.cache import IMAGE, Cache
 from bluecode.sandbox.compiler import AT_ONCE, Compiler, found_zig
 from bluecode.sandbox.guest import GuestSource
 from bluecode.sandbox.languages import LANGUAGES, python
@@ -286,6 +286,7 @@ async def test_without_the_guest_of_c_the_others_run(
             (tmp_path / "cache" / made.name).chmod(0o666)
         else:
             shutil.copy(made, tmp_path / "cache")
+            shutil.copy(made.with_suffix(IMAGE), tmp_path / "cache")
     steps: list[str] = []
 
     async with Sandbox.open(cache=tmp_path / "cache", workers=1, report=steps.append) as sandbox:
