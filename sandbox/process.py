@@ -73,6 +73,8 @@ class WorkerProcess:
         command = [sys.executable, "-I", "-m", "bluecode.sandbox.worker", str(os.getpid()), *named]
         # Nothing of the service's environment, which holds its keys.
         environment = {n: os.environ[n] for n in KEPT_ENVIRONMENT if n in os.environ}
+        # With an arena for each thread, glibc opens a file of /proc when it gives memory back.
+        environment["MALLOC_ARENA_MAX"] = "1"
         try:
             with anyio.CancelScope(shield=True):  # a process that nobody knows would stay
                 process = await anyio.open_process(
