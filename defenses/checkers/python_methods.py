@@ -236,6 +236,13 @@ def _members(run: Run, state: State, call: Call) -> Value:
     return Value(tags=frozenset({tag}))
 
 
+def _dumped(run: Run, state: State, call: Call) -> Value:
+    """Fields of a declared model, as pydantic gives them: their names are those of the model."""
+    copied = _copied(run, state, call)
+    declared = all(tag.root.startswith("param ") and ">" not in tag.root for tag in copied.tags)
+    return cleaned(copied, frozenset({"name"})) if declared else copied
+
+
 def substituted(run: Run, state: State, call: Call) -> Value:
     """`re.sub(pattern, replacement, text)`."""
     compiled = call.receiver.field("pattern") if call.method else None
@@ -259,7 +266,8 @@ METHODS: Mapping[str, Transfer] = {
         "center expandtabs removeprefix removesuffix translate expanduser".split(),
         _same,
     ),
-    **dict.fromkeys("copy decrypt json to_dict dict tostring".split(), _copied),
+    **dict.fromkeys("copy decrypt json to_dict tostring".split(), _copied),
+    **dict.fromkeys(("model_dump", "dict"), _dumped),
     **dict.fromkeys("split rsplit splitlines partition rpartition".split(), _split),
     **dict.fromkeys("append extend insert add update setdefault appendleft put".split(), _append),
     **dict.fromkeys(

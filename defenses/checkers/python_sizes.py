@@ -15,7 +15,6 @@ from bluecode.defenses.checkers.python_tree import statements
 _MENTIONED = re.compile(r"\b(?:int|float)\(|@\w[\w.]*\.(?:get|post|put|patch|route|api_route)\(")
 _REQUESTED = re.compile(
     r"request\b|\breq\b|\bpayload\b|\bform\b|query_params|\bbody\b|user_input|\bparams\b|\bevent\b"
-    r"|input\("
 )
 _SIZED = frozenset(
     "bytearray bytes zeros ones empty full token_bytes token_hex urandom rand randn arange "

@@ -251,6 +251,17 @@ PAIRS = {
         """,
         ("self.__dict__", '{"name": self.name}'),
     ),
+    "a request sets fields, whatever their names": Pair(
+        "mass_assignment",
+        """
+        @app.patch("/todos/<int:number>")
+        def update_todo(number):
+            row = Todo.query.get(number)
+            for key, value in request.get_json().items():
+                setattr(row, key, value)
+        """,
+        ("request.get_json()", "TodoUpdate(**request.get_json()).model_dump()"),
+    ),
     "each name of a payload is set": Pair(
         "mass_assignment",
         """
@@ -439,6 +450,19 @@ ORDINARY = {
         class Server:
             def enter(self, password):
                 return password == self.password
+        """,
+    "a model declares which fields there are": """
+        @app.patch("/todos/{todo_id}")
+        def update_todo(todo_id: int, changes: TodoUpdate, db=Depends(get_db)):
+            row = db.get(Todo, todo_id)
+            for key, value in changes.model_dump(exclude_unset=True).items():
+                setattr(row, key, value)
+            db.add(Note(**changes.dict()))
+        """,
+    "a program asks at the terminal": """
+        def rows():
+            count = int(input("How many rows? "))
+            return [[0] * count for _ in range(count)]
         """,
     "a search takes patterns": '''
         import re
