@@ -33,9 +33,14 @@ class Trial:
 
     @property
     def web(self) -> bool:
-        """Does the data come from a remote client?"""
+        """Does the data come from a remote client?
+
+        What a mere parameter holds was made an uploaded file by supposition: who reads its name
+        takes it for one, while anybody goes through the lines of a file."""
         kind = self.call.source.split(":")[0]
-        return kind in WEB or (self.entry.role == "handler" and kind != "u")
+        if self.entry.role == "handler":
+            return kind != "u"
+        return kind in WEB and not (kind == "files" and self.call.source.endswith(".content"))
 
     @property
     def supposed(self) -> bool:
