@@ -29,11 +29,11 @@ from bluecode.defenses.detectors.stack import Weights
 from bluecode.defenses.knowledge import Case, KnowledgeBase
 
 PENALTY = 2.0
-NEIGHBOURS = frozenset({"malice"})
-"""Models that heed neighbours, for they gain by it: biased and injected texts are told by a few
-words, and by the line, better than by what they are like as a whole."""
+NEIGHBOURS = frozenset({"malice", "bias"})
+"""Models that heed neighbours, for they gain by it: injected texts are told by a few words, and by
+the line, better than by what they are like as a whole."""
 _FOLDS = 4
-PRIOR = {"malice": 0.25, "bias": 0.15, "injection_said": 0.14, "injection_brought": 0.22}
+PRIOR = {"malice": 0.275, "bias": 0.1, "injection_said": 0.14, "injection_brought": 0.22}
 """Share of unsafe texts that the calibration assumes among texts as hard as the safe cases.
 
 Real traffic is far more benign, but also far easier than the neighbours in the knowledge base;

@@ -73,7 +73,7 @@ def test_weights_keep_their_neighbours_when_they_are_written_and_read() -> None:
 
     found, digest = classifier.parse(classifier.render(models, "d"))
 
-    assert digest == "d" and found["bias"].neighbours.weights.size == 0
+    assert digest == "d" and found["injection_said"].neighbours.weights.size == 0
     again = found["malice"].neighbours
     assert (again.weights.tolist(), again.reach, again.share) == ([0.5, -0.25], 1.5, 4.0)
 
