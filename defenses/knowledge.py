@@ -114,13 +114,14 @@ class KnowledgeBase:
         """How alike each case is, in the order of the cases."""
         found, weights = self._weigh(*self._recognised(*_counts(terms)))
         starts, owners, values = self._index
-        first, last = starts[found], starts[found + 1]
-        length = last - first
-        offset = np.repeat(first - np.concatenate(([0], np.cumsum(length)[:-1])), length)
-        entries = np.arange(int(length.sum())) + offset
-        parts = values[entries] * np.repeat(weights, length)
-        summed = np.bincount(owners[entries], parts, minlength=len(self.cases))
-        return summed.astype(np.float64)
+        begins, ends = starts[found], starts[found + 1]
+        cuts = [slice(*cut) for cut in zip(begins.tolist(), ends.tolist(), strict=True)]
+        if not cuts:
+            return np.zeros(len(self.cases))
+        parts = np.concatenate([values[cut] for cut in cuts])
+        parts *= np.repeat(weights, ends - begins)
+        held = np.concatenate([owners[cut] for cut in cuts])
+        return np.bincount(held, parts, minlength=len(self.cases)).astype(np.float64, copy=False)
 
     def _top(self, likeness: Doubles, side: Numbers, k: int) -> tuple[Match, ...]:
         order = side[np.argsort(-likeness[side], kind="stable")[:k]]

@@ -27,7 +27,7 @@ from bluecode.defenses.detectors.features import (
 from bluecode.defenses.detectors.lexicon import Array, Floats, Lexicon
 from bluecode.defenses.detectors.neighbours import Neighbours
 from bluecode.defenses.detectors.stack import Stack, Weights
-from bluecode.defenses.knowledge import KnowledgeBase, Nearest, Task
+from bluecode.defenses.knowledge import Doubles, KnowledgeBase, Nearest, Task
 from bluecode.defenses.terms import Terms, code
 
 _OWN = 3
@@ -142,6 +142,7 @@ class Classifier:
         self._stack = Stack.build(weights, {name: SHAPES[name].task for name in weights}, words_of)
         self._column = {model: at for at, model in enumerate(self._stack.models)}
         self._all = lru_cache(maxsize=8)(self._listen_to_person)
+        self._alike = lru_cache(maxsize=4)(self._likeness)
 
     def judge(self, text: str, model: str, *, caution: float = 0.0) -> Judgement:
         """Judge a text; the log-odds must overcome `caution`, for where false alarms are easy."""
@@ -153,7 +154,7 @@ class Classifier:
         odds = weights.slope * said + weights.shift - caution
         nearest = _NOBODY
         if odds + weights.neighbours.reach >= _QUIET:
-            likeness = self._base.likeness(found.terms.part(*bounds))
+            likeness = self._alike(found, bounds)
             odds += weights.neighbours.pull(likeness)
             if odds >= _QUIET:
                 nearest = self._base.most_like(likeness, shape.task)
@@ -181,6 +182,10 @@ class Classifier:
     def nearest(self, terms: Terms, task: Task) -> Nearest:
         """The cases most like some terms."""
         return self._base.nearest(terms, task)
+
+    def _likeness(self, found: Survey, bounds: tuple[int, int]) -> Doubles:
+        """How alike each case is to a window; several models often hear the same one loudest."""
+        return self._base.likeness(found.terms.part(*bounds))
 
     def _listen(self, found: Survey, cut: Callable[[Survey], Windows]) -> Heard:
         """What a person said is read once for all models, whatever their windows."""
